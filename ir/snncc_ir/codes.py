@@ -1,0 +1,90 @@
+"""Spike codes: how a level travels as spikes, and what each code costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from snncc_ir.tensors import Ints
+
+
+class Code(Enum):
+    """A spike code (ir/SPEC.md, sections 4 and 5)."""
+
+    GRADED = "graded"
+    RADIX = "radix"
+    COUNT = "count"
+    TTFS = "ttfs"
+    RATE = "rate"
+    STBIF = "stbif"
+
+    @property
+    def is_phased(self) -> bool:
+        """Phased codes fire after they have integrated; streaming codes while they integrate."""
+        return self not in (Code.RATE, Code.STBIF)
+
+
+PHASED_CODES = tuple(code for code in Code if code.is_phased)
+
+
+@dataclass(frozen=True, slots=True)
+class Strand:
+    """The format of one spike train: its code, its level range, and the window slot it fires in.
+
+    A value that concatenates populations of different formats has several strands.
+    """
+
+    code: Code
+    lo: int
+    hi: int
+    slot: int = 0
+
+    @property
+    def top(self) -> int:
+        """Greatest magnitude of a level, L."""
+        return max(self.hi, -self.lo)
+
+    @property
+    def window(self) -> int:
+        """Number of steps in which one level is sent."""
+        return window(self.code, self.lo, self.hi)
+
+
+def window(code: Code, lo: int, hi: int) -> int:
+    """Steps that a phased code needs for one level of [lo, hi]; 1 for streaming codes."""
+    top = max(hi, -lo)
+    match code:
+        case Code.RADIX:
+            return top.bit_length()
+        case Code.COUNT | Code.TTFS:
+            return top
+        case _:
+            return 1
+
+
+def magnitude(code: Code, lo: int, hi: int, step: int) -> int:
+    """Levels that a spike of step `step` (0-based) of the window stands for; `graded` sends a payload."""
+    match code:
+        case Code.RADIX:
+            return 1 << (window(code, lo, hi) - 1 - step)
+        case Code.TTFS:
+            return window(code, lo, hi) - step
+        case _:
+            return 1
+
+
+def spikes_per_level(code: Code, lo: int, hi: int) -> Ints:
+    """Spikes that a phased code sends for each level lo..hi; index `level - lo`."""
+    levels = np.abs(np.arange(lo, hi + 1, dtype=np.int64))
+    match code:
+        case Code.RADIX:
+            bits = levels[:, None] >> np.arange(window(code, lo, hi))
+            return (bits & 1).sum(axis=1)
+        case Code.COUNT:
+            return levels
+        case Code.GRADED | Code.TTFS:
+            return (levels > 0).astype(np.int64)
+        case _:
+            raise ValueError(f"{code} has no fixed number of spikes per level")

@@ -1,0 +1,150 @@
+"""Linear maps and wiring in numpy: the definition that every engine is compared with.
+
+All functions take and give arrays with one leading batch axis, of integers or of reals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncc_ir.neurons import per_channel
+from snncc_ir.nodes import (
+    Concat,
+    Conv,
+    Dense,
+    Linear,
+    MaxPool,
+    Pad,
+    Pair,
+    Reshape,
+    Scale,
+    Slice,
+    SumPool,
+    Transpose,
+    Wiring,
+)
+from snncc_ir.types import Shape
+
+Array = NDArray[Any]
+Padding = tuple[Pair, Pair]
+
+
+@singledispatch
+def drive(node: Linear, x: Array) -> Array:
+    """Drive of a linear node for `x[N, *source shape]`, as an array `[N, *drive shape]`."""
+    raise TypeError(f"{type(node).__name__} is no linear node")
+
+
+@drive.register
+def _(node: Conv, x: Array) -> Array:
+    weight = node.weight.data
+    outputs, fan_in, height, width = weight.shape
+    kernel = (height, width)
+    x = _pad_image(x, node.padding, 0)
+    total: Array | None = None
+    for row, column, patch in _taps(x, kernel, node.stride, node.dilation):
+        grouped = patch.reshape(len(x), node.groups, fan_in, *patch.shape[2:])
+        taps = weight[:, :, row, column].reshape(node.groups, outputs // node.groups, fan_in)
+        part = np.einsum("ngihw,goi->ngohw", grouped, taps)
+        total = part if total is None else total + part
+    if total is None:
+        raise ValueError("a kernel without taps")
+    return total.reshape(len(x), outputs, *total.shape[3:])
+
+
+@drive.register
+def _(node: Dense, x: Array) -> Array:
+    return np.einsum("ni,oi->no", x, node.weight.data)
+
+
+@drive.register
+def _(node: Scale, x: Array) -> Array:
+    return x * per_channel(node.weight.data, x.ndim - 1)
+
+
+@drive.register
+def _(node: SumPool, x: Array) -> Array:
+    factors = pool_factors(node, (x.shape[1], x.shape[2], x.shape[3]))
+    patches = _taps(_pad_image(x, node.padding, 0), node.kernel, node.stride, (1, 1))
+    return sum(patch for _, _, patch in patches) * factors * per_channel(node.weight.data, 3)
+
+
+def pool_counts(node: SumPool, shape: Shape) -> NDArray[np.int64]:
+    """Number of taps that each output position averages over, `[H', W']`."""
+    if node.count_padding:
+        ones = np.ones((1, 1, *(size + sum(pad) for size, pad in zip(shape[1:], node.padding, strict=True))))
+    else:
+        ones = _pad_image(np.ones((1, 1, *shape[1:])), node.padding, 0)
+    counts = sum(patch for _, _, patch in _taps(ones, node.kernel, node.stride, (1, 1)))
+    return np.asarray(counts, dtype=np.int64)[0, 0]
+
+
+def pool_divisor(node: SumPool, shape: Shape) -> int:
+    """l, the least common multiple of the tap counts: U is l times the average times the weight."""
+    return math.lcm(*map(int, np.unique(pool_counts(node, shape))))
+
+
+def pool_factors(node: SumPool, shape: Shape) -> NDArray[np.int64]:
+    """l / count of each output position, `[H', W']`, for a source of `shape` (C, H, W)."""
+    return pool_divisor(node, shape) // pool_counts(node, shape)
+
+
+@singledispatch
+def wire(node: Wiring, *parts: Array) -> Array:
+    """Value of a wiring node for its sources' values `[N, *source shape]`."""
+    raise TypeError(f"{type(node).__name__} is no wiring")
+
+
+@wire.register
+def _(node: MaxPool, x: Array) -> Array:
+    lowest = -np.inf if np.issubdtype(x.dtype, np.floating) else np.iinfo(x.dtype).min
+    padded = _pad_image(x, node.padding, lowest)
+    taps = [patch for _, _, patch in _taps(padded, node.kernel, node.stride, (1, 1))]
+    return np.asarray(np.maximum.reduce(taps))
+
+
+@wire.register
+def _(node: Concat, *parts: Array) -> Array:
+    return np.concatenate(parts, axis=node.axis + 1)
+
+
+@wire.register
+def _(node: Reshape, x: Array) -> Array:
+    return x.reshape(len(x), *node.shape)
+
+
+@wire.register
+def _(node: Transpose, x: Array) -> Array:
+    return x.transpose(0, *(axis + 1 for axis in node.axes))
+
+
+@wire.register
+def _(node: Slice, x: Array) -> Array:
+    return x[(slice(None), *map(slice, node.start, node.stop, node.step))]
+
+
+@wire.register
+def _(node: Pad, x: Array) -> Array:
+    return np.pad(x, ((0, 0), *node.padding))
+
+
+def _pad_image(x: Array, padding: Padding, value: float) -> Array:
+    return np.pad(x, ((0, 0), (0, 0), *padding), constant_values=value) if any(map(any, padding)) else x
+
+
+def _taps(x: Array, kernel: Pair, stride: Pair, dilation: Pair) -> Iterator[tuple[int, int, Array]]:
+    """For every kernel position the strided view of `x[N, C, H, W]` that it multiplies."""
+    size = [
+        (x.shape[axis + 2] - dilation[axis] * (kernel[axis] - 1) - 1) // stride[axis] + 1 for axis in (0, 1)
+    ]
+    for row in range(kernel[0]):
+        for column in range(kernel[1]):
+            top, left = row * dilation[0], column * dilation[1]
+            bottom, right = top + stride[0] * (size[0] - 1) + 1, left + stride[1] * (size[1] - 1) + 1
+            yield row, column, x[:, :, top : bottom : stride[0], left : right : stride[1]]

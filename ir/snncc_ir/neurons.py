@@ -1,0 +1,118 @@
+"""What a population computes from its drive: a real unit, a staircase, or a table of breakpoints."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from snncc_ir.errors import GraphError
+from snncc_ir.tensors import Ints, Reals, Tensor
+from snncc_ir.types import Shape
+
+
+def per_channel(values: Ints | Reals, rank: int) -> Ints | Reals:
+    """Reshape `[C, ...]` so that axis 0 is the channel axis of a value of `rank` axes."""
+    return values.reshape(values.shape[:1] + (1,) * (rank - 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bias:
+    """One bias per channel, `values[C]`; or per channel and border class, `values[C, R, S]`.
+
+    With border classes the bias of channel c at position (y, x) is `values[c, rows[y], columns[x]]`:
+    input normalisation and +-1 activations under zero padding need another bias near the border.
+    """
+
+    values: Tensor
+    rows: tuple[int, ...] = ()
+    columns: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        expected = 3 if self.rows or self.columns else 1
+        if len(self.values.shape) != expected:
+            raise GraphError(f"bias values must have {expected} axes, not {len(self.values.shape)}")
+        for classes, axis in ((self.rows, 1), (self.columns, 2)):
+            if classes and not 0 <= min(classes) <= max(classes) < self.values.shape[axis]:
+                raise GraphError(f"bias has border classes outside 0..{self.values.shape[axis] - 1}")
+
+    def spread(self, shape: Shape) -> Ints | Reals:
+        """The bias as an array that broadcasts to a drive of `shape` (channel axis first)."""
+        if self.rows:
+            return self.values.data[:, np.array(self.rows)][:, :, np.array(self.columns)]
+        return per_channel(self.values.data, len(shape))
+
+    def check(self, shape: Shape) -> None:
+        """Raise GraphError unless the bias fits a drive of `shape`."""
+        channels = self.values.shape[0]
+        if channels != shape[0]:
+            raise GraphError(f"bias has {channels} channels, the drive {shape[0]}")
+        if self.rows and (len(self.rows), len(self.columns)) != shape[1:]:
+            raise GraphError(f"border classes are for {len(self.rows)}x{len(self.columns)} positions")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The levels chosen for a real unit: `hi` (or `-lo`) levels reach the real value `top[C]`."""
+
+    top: Tensor
+    lo: int
+    hi: int
+
+    @property
+    def scale(self) -> Reals:
+        """Real value of one level, per channel."""
+        return np.asarray(self.top.data / max(self.hi, -self.lo), dtype=np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analog:
+    """A real unit before quantisation: a = min(max(U + b, low), high); `grid` once it is balanced."""
+
+    bias: Bias
+    low: float
+    high: float
+    grid: Grid | None = None
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.low) or math.isnan(self.high) or not self.low <= 0 <= self.high:
+            raise GraphError(f"a unit's range {self.low}..{self.high} must contain 0")
+        if self.low == self.high:
+            raise GraphError("a unit's range must contain more than one value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staircase:
+    """The integer neuron: n = clip(floor((U + b + floor(theta/2)) / theta), lo, hi), theta[C] >= 1."""
+
+    theta: Tensor
+    bias: Bias
+    lo: int
+    hi: int
+
+    def __post_init__(self) -> None:
+        if not self.theta.is_integer or not self.bias.values.is_integer:
+            raise GraphError("a staircase needs integer thresholds and biases")
+        if len(self.theta.shape) != 1 or self.theta.range[0] < 1:
+            raise GraphError("thresholds must be a vector of integers >= 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A neuron by breakpoints: `breakpoints[C, j]` is the least U whose level is at least lo + 1 + j."""
+
+    breakpoints: Tensor
+    lo: int
+    hi: int
+
+    def __post_init__(self) -> None:
+        if not self.breakpoints.is_integer:
+            raise GraphError("breakpoints must be integers")
+        if self.breakpoints.shape[1:] != (self.hi - self.lo,):
+            raise GraphError(f"a table of levels {self.lo}..{self.hi} needs {self.hi - self.lo} breakpoints")
+        if (np.diff(self.breakpoints.data, axis=1) < 0).any():
+            raise GraphError("breakpoints must not decrease")
+
+
+Neuron = Analog | Staircase | Table

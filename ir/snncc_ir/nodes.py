@@ -1,0 +1,210 @@
+"""The node types of the IR: inputs, linear maps, wiring, populations and readouts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from snncc_ir.codes import Code
+from snncc_ir.neurons import Bias, Neuron
+from snncc_ir.tensors import Tensor
+from snncc_ir.types import Levels, Real, Shape
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A named node; `origin` holds the names of the ONNX nodes that it came from."""
+
+    name: str
+    origin: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the nodes whose values this node reads, in order."""
+        return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input(Node):
+    """The network's input. Once it has levels, level n stands for the real value scale * (n - zero).
+
+    `scale` and `zero` broadcast to the input's shape. A phased graph sends the levels by `code`.
+    """
+
+    type: Real | Levels
+    scale: Tensor | None = None
+    zero: Tensor | None = None
+    code: Code = Code.GRADED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unary(Node):
+    """A node that reads one value."""
+
+    source: str
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The one source."""
+        return (self.source,)
+
+
+# Linear maps: levels (or reals) in, drive out.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv(Unary):
+    """2-D cross-correlation of `C x H x W` with `weight[O, C/groups, KH, KW]`, zero padded.
+
+    `padding` is ((top, bottom), (left, right)).
+    """
+
+    weight: Tensor
+    stride: Pair = (1, 1)
+    padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense(Unary):
+    """Matrix product of a vector of I values with `weight[O, I]`."""
+
+    weight: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale(Unary):
+    """Identity projection: channel c of any shape times `weight[C]`. Skip connections are made of it."""
+
+    weight: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class SumPool(Unary):
+    """Average pooling as an integer sum: channel c of U is weight[c] * sum over the taps of n * (l / count).
+
+    `count` is the number of taps inside the image, or all taps where `count_padding`; l is the least
+    common multiple of the counts that occur (`linear.pool_divisor`), so U is l times the average.
+    """
+
+    weight: Tensor
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
+    count_padding: bool = False
+
+
+# Wiring: levels (or reals) in, the same kind out.
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPool(Unary):
+    """Greatest level of each window; padding takes no part. It needs no neuron and adds no delay."""
+
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concat(Node):
+    """Values joined along `axis` (the batch axis is not counted)."""
+
+    parts: tuple[str, ...]
+    axis: int = 0
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The joined values."""
+        return self.parts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reshape(Unary):
+    """The same values in row-major order under another shape."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transpose(Unary):
+    """Axes permuted: axis i of the result is axis `axes[i]` of the source."""
+
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice(Unary):
+    """Per axis the positions start, start + step, ... before stop (step >= 1)."""
+
+    start: tuple[int, ...]
+    stop: tuple[int, ...]
+    step: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pad(Unary):
+    """Level 0 added before and after each axis."""
+
+    padding: tuple[Pair, ...]
+
+
+# Neurons.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population(Node):
+    """Neurons of one shape: they add the drives they read and give levels (reals before `quantize`).
+
+    `scale[C]` is the real value of one level once there are levels.
+    """
+
+    drives: tuple[str, ...]
+    neuron: Neuron
+    code: Code = Code.RADIX
+    scale: Tensor | None = None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The drives that are added."""
+        return self.drives
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readout(Node):
+    """An output that never fires: y = scale * (sum of drives + b), one scale for all of its values."""
+
+    drives: tuple[str, ...]
+    bias: Bias
+    scale: float = 1.0
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The drives that are added."""
+        return self.drives
+
+
+Linear = Conv | Dense | Scale | SumPool
+Wiring = MaxPool | Concat | Reshape | Transpose | Slice | Pad
+AnyNode = Input | Linear | Wiring | Population | Readout
+
+NODE_TYPES: dict[str, type[AnyNode]] = {
+    "input": Input,
+    "conv": Conv,
+    "dense": Dense,
+    "scale": Scale,
+    "sum_pool": SumPool,
+    "max_pool": MaxPool,
+    "concat": Concat,
+    "reshape": Reshape,
+    "transpose": Transpose,
+    "slice": Slice,
+    "pad": Pad,
+    "population": Population,
+    "readout": Readout,
+}
+"""Operation name in text and JSON of every node type."""
+
+NODE_NAMES = {node_type: name for name, node_type in NODE_TYPES.items()}

@@ -1,0 +1,16 @@
+"""How long-running work reports its progress without knowing who listens."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Called with the work done so far and the whole of it."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Report `done` of `total`."""
+
+
+def silent(done: int, total: int) -> None:
+    """Report nothing."""

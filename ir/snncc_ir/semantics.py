@@ -1,0 +1,84 @@
+"""The reference semantics on values: what every level is, without any spike (ir/SPEC.md, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncc_ir.errors import DataError
+from snncc_ir.graph import Graph
+from snncc_ir.linear import drive, wire
+from snncc_ir.neurons import Analog, Neuron, Staircase, Table, per_channel
+from snncc_ir.nodes import AnyNode, Concat, Conv, Dense, Input, Population, Readout, Scale, SumPool
+from snncc_ir.types import Levels, shape_text
+
+Array = NDArray[Any]
+
+
+def evaluate(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Value of every node for `inputs[name][N, *shape]`: levels and drives as int64, reals as float64.
+
+    A readout's value is sum of drives + b, not yet times its scale.
+    """
+    values: dict[str, Array] = {}
+    for node in graph.nodes:
+        values[node.name] = _value(node, values, inputs)
+    return values
+
+
+def _value(node: AnyNode, values: Mapping[str, Array], inputs: Mapping[str, Array]) -> Array:
+    match node:
+        case Input():
+            return check_input(node, inputs[node.name])
+        case Conv() | Dense() | Scale() | SumPool():
+            return drive(node, values[node.source])
+        case Population():
+            return fire(node.neuron, _sum(node.drives, values))
+        case Readout():
+            total = _sum(node.drives, values)
+            return total + node.bias.spread(total.shape[1:])
+        case Concat():
+            return wire(node, *(values[part] for part in node.parts))
+        case _:
+            return wire(node, values[node.source])
+
+
+def _sum(names: tuple[str, ...], values: Mapping[str, Array]) -> Array:
+    return np.asarray(sum(values[name] for name in names))
+
+
+def check_input(node: Input, x: Array) -> Array:
+    """`x[N, *shape]` as int64 or float64; raises DataError where shape or range are wrong."""
+    if x.shape[1:] != node.type.shape:
+        raise DataError(
+            f"images of shape {shape_text(x.shape[1:])} do not fit {shape_text(node.type.shape)}",
+            where=node.name,
+        )
+    if not isinstance(node.type, Levels):
+        return x.astype(np.float64)
+    if x.size and not (node.type.lo <= x.min() and x.max() <= node.type.hi):
+        raise DataError(f"levels outside {node.type.lo}..{node.type.hi}", where=node.name)
+    return x.astype(np.int64)
+
+
+def potential(neuron: Staircase, drive: Array) -> Array:
+    """v = U + b + floor(theta / 2) for `drive[N, C, ...]`."""
+    shape = drive.shape[1:]
+    offset = per_channel(neuron.theta.data // 2, len(shape))
+    return np.asarray(drive + neuron.bias.spread(shape) + offset)
+
+
+def fire(neuron: Neuron, drive: Array) -> Array:
+    """Levels (reals for an analog unit) of a population for `drive[N, C, ...]`."""
+    rank = drive.ndim - 1
+    match neuron:
+        case Analog(bias=bias, low=low, high=high):
+            return np.clip(drive + bias.spread(drive.shape[1:]), low, high)
+        case Staircase(theta=theta, lo=lo, hi=hi):
+            return np.clip(potential(neuron, drive) // per_channel(theta.data, rank), lo, hi)
+        case Table(breakpoints=table, lo=lo):
+            steps = table.data.reshape(table.shape[0], *(1,) * (rank - 1), table.shape[1])
+            return np.asarray(lo + (drive[..., None] >= steps).sum(axis=-1))

@@ -1,0 +1,109 @@
+"""Arrays that know their width: a value outside its bits cannot be built."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snncc_ir.errors import GraphError
+
+Ints = NDArray[np.int64]
+Reals = NDArray[np.float64]
+
+WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 8)
+"""Widths of synaptic weights; 1 bit stands for -1 and +1."""
+
+MULTIPLIER_BITS = 24
+"""Widest integer multiplier of an identity projection (`scale`, `sum_pool`)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """An immutable array of `bits`-bit signed integers, or of real numbers where `bits` is None.
+
+    Integers are held as int64, reals as float64. One bit means the two values -1 and +1.
+    """
+
+    data: NDArray[np.int64] | NDArray[np.float64]
+    bits: int | None
+
+    def __post_init__(self) -> None:
+        kind = np.float64 if self.bits is None else np.int64
+        if self.data.dtype != kind:
+            raise GraphError(f"tensor of {self.bits} bits must hold {kind.__name__}, not {self.data.dtype}")
+        if self.data.size == 0:
+            raise GraphError("tensor has no elements")
+        if self.bits is None:
+            if not np.isfinite(self.data).all():
+                raise GraphError("tensor holds NaN or infinity")
+        elif not 1 <= self.bits <= 63:
+            raise GraphError(f"tensor width of {self.bits} bits is outside 1..63")
+        elif not fits(self.data, self.bits):
+            low, high = self.range
+            raise GraphError(f"values {low}..{high} do not fit {self.bits} bits")
+        self.data.flags.writeable = False
+
+    @staticmethod
+    def real(values: ArrayLike) -> Tensor:
+        """A tensor of real numbers; copies `values`."""
+        return Tensor(np.array(values, dtype=np.float64, order="C"), None)
+
+    @staticmethod
+    def integer(values: ArrayLike, bits: int | None = None) -> Tensor:
+        """A tensor of integers, by default as narrow as they allow; copies `values`."""
+        data = np.array(values, dtype=np.int64, order="C")
+        return Tensor(data, signed_bits(data) if bits is None else bits)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.data.shape
+
+    @property
+    def is_integer(self) -> bool:
+        """True where the values are integers of a stated width."""
+        return self.bits is not None
+
+    @cached_property
+    def range(self) -> tuple[int, int]:
+        """Least and greatest value of an integer tensor."""
+        return int(self.data.min()), int(self.data.max())
+
+    @cached_property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that name width, shape and values."""
+        state = hashlib.sha256(f"{self.bits} {self.shape} ".encode())
+        state.update(self.data.astype(self.data.dtype.newbyteorder("<"), copy=False).tobytes())
+        return state.hexdigest()[:16]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tensor) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __str__(self) -> str:
+        kind = "f64" if self.bits is None else f"i{self.bits}"
+        return f"{kind}[{'x'.join(map(str, self.shape))}]#{self.digest}"
+
+
+def fits(values: Ints, bits: int) -> bool:
+    """True where every value can be held in `bits` bits (one bit: only -1 and +1)."""
+    if bits == 1:
+        return bool((np.abs(values) == 1).all())
+    bound = 1 << (bits - 1)
+    return bool((values >= -bound).all() and (values < bound).all())
+
+
+def signed_bits(values: Ints) -> int:
+    """Narrowest two's complement width, at least 2, that holds all values."""
+    return max(interval_bits(int(values.min()), int(values.max())), 2)
+
+
+def interval_bits(low: int, high: int) -> int:
+    """Narrowest two's complement width that holds every integer of [low, high]."""
+    return max((-low - 1 if low < 0 else low).bit_length(), (-high - 1 if high < 0 else high).bit_length()) + 1

@@ -1,0 +1,116 @@
+"""When everything happens: the timing of a graph, the strands of its values, its windows and latency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from snncc_ir.codes import Code, Strand
+from snncc_ir.errors import GraphError
+from snncc_ir.neurons import Analog, Staircase, Table
+from snncc_ir.nodes import AnyNode, Input, MaxPool, Population
+from snncc_ir.types import Levels
+
+
+class Reset(Enum):
+    """What a `rate` neuron does after a spike: subtract theta (soft) or go to zero (hard)."""
+
+    SUBTRACT = "subtract"
+    ZERO = "zero"
+
+
+@dataclass(frozen=True, slots=True)
+class Phased:
+    """Every population integrates for a window, then fires for a window; images are pipelined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Every population runs `steps` steps per image and fires while it integrates."""
+
+    steps: int
+    reset: Reset = Reset.SUBTRACT
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise GraphError(f"rate coding needs at least one step, not {self.steps}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stbif:
+    """The signed bipolar neuron runs until the network is silent."""
+
+
+Timing = Phased | Rate | Stbif
+
+TIMINGS: dict[str, type[Timing]] = {"phased": Phased, "rate": Rate, "stbif": Stbif}
+"""Name in text and JSON of every timing."""
+
+Strands = tuple[Strand, ...]
+
+
+def check_codes(nodes: Iterable[AnyNode], timing: Timing) -> None:
+    """Raise GraphError where a population's code or neuron does not go with the graph's timing."""
+    for node in nodes:
+        match node:
+            case Population(neuron=Analog()):
+                continue
+            case Population():
+                _check_code(node, timing)
+            case Input() if not node.code.is_phased:
+                raise GraphError(f"an input cannot be sent as {node.code.value}", where=node.name)
+            case Input() if not isinstance(timing, Phased) and node.code is not Code.GRADED:
+                raise GraphError("streaming codes take a graded input", where=node.name)
+
+
+def _check_code(node: Population, timing: Timing) -> None:
+    match timing:
+        case Phased():
+            allowed = node.code.is_phased
+        case Rate():
+            allowed = node.code is Code.RATE
+        case Stbif():
+            allowed = node.code is Code.STBIF
+    if not allowed:
+        text = type(timing).__name__.lower()
+        raise GraphError(f"code {node.code.value} in a graph with {text} timing", where=node.name)
+    if isinstance(node.neuron, Table) and not isinstance(timing, Phased):
+        raise GraphError("breakpoint tables need a phased code", where=node.name)
+    hard = isinstance(timing, Rate) and timing.reset is Reset.ZERO
+    if hard and isinstance(node.neuron, Staircase) and node.neuron.lo < 0:
+        raise GraphError("signed populations need reset subtract", where=node.name)
+
+
+def find_strands(nodes: Iterable[AnyNode]) -> dict[str, Strands]:
+    """Strands of every node that gives levels, and of every drive (those it was computed from).
+
+    A population or input has one strand; wiring passes strands on; a strand's slot is the window,
+    counted from the image's first, in which it is sent.
+    """
+    found: dict[str, Strands] = {}
+    for node in nodes:
+        found[node.name] = _strands(node, found)
+    return found
+
+
+def _strands(node: AnyNode, found: Mapping[str, Strands]) -> Strands:
+    incoming = tuple(dict.fromkeys(strand for source in node.sources for strand in found[source]))
+    match node:
+        case Input(type=Levels(lo=lo, hi=hi)):
+            return (Strand(node.code, lo, hi),)
+        case Population(neuron=Staircase(lo=lo, hi=hi) | Table(lo=lo, hi=hi)):
+            return (Strand(node.code, lo, hi, 1 + max(strand.slot for strand in incoming)),)
+        case MaxPool() if len(incoming) > 1:
+            raise GraphError(
+                "pools values of different codes, ranges or delays",
+                where=node.name,
+                hint="pool each of them, then concatenate",
+            )
+        case _:
+            return incoming
+
+
+def network_window(strands: Iterable[Strand]) -> int:
+    """Steps of the network's window: the longest of its strands' windows."""
+    return max(strand.window for strand in strands)
