@@ -1,0 +1,189 @@
+"""The width certificate: how many bits every sum, potential and comparand needs, for all inputs.
+
+The intervals are sound for every order of arrival and tight over the box of input ranges
+(ir/SPEC.md, section 8). A target with fewer bits must refuse the graph; nothing wraps silently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+import numpy as np
+
+from snncc_ir.codes import Code, Strand
+from snncc_ir.graph import Graph
+from snncc_ir.linear import pool_divisor
+from snncc_ir.neurons import Bias, Staircase, Table
+from snncc_ir.nodes import Conv, Dense, Linear, Population, Readout, Scale, SumPool
+from snncc_ir.tensors import Ints, interval_bits
+from snncc_ir.timing import Phased, Rate, Reset
+from snncc_ir.types import Levels
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Per channel the least and the greatest value, `low[C]` and `high[C]`."""
+
+    low: Ints
+    high: Ints
+
+    def __add__(self, other: Interval) -> Interval:
+        return Interval(self.low + other.low, self.high + other.high)
+
+    def hull(self, other: Interval) -> Interval:
+        """The smallest interval that holds both."""
+        return Interval(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
+    @property
+    def bits(self) -> int:
+        """Two's complement width that holds every value of every channel."""
+        return interval_bits(int(self.low.min()), int(self.high.max()))
+
+
+@dataclass(frozen=True, slots=True)
+class Width:
+    """What one population or readout needs: `drive` for the sums, `membrane` for all that a neuron holds."""
+
+    drive: Interval
+    membrane: Interval
+
+    @property
+    def bits(self) -> int:
+        """Width of the membrane register."""
+        return self.membrane.hull(self.drive).bits
+
+
+def certify_widths(graph: Graph) -> dict[str, Width]:
+    """Width of every population and readout of an integer graph."""
+    return {
+        node.name: _width(graph, node) for node in graph.nodes if isinstance(node, Population | Readout)
+    }
+
+
+def _width(graph: Graph, node: Population | Readout) -> Width:
+    drive = drive_interval(graph, node)
+    if isinstance(node, Readout):
+        return Width(drive, _readout_membrane(graph, node, drive))
+    match graph.timing:
+        case Phased():
+            return Width(drive, _phased_membrane(node, drive, graph.strands[node.name][0]))
+        case Rate() as rate:
+            return Width(drive, _rate_membrane(_staircase(node), drive, rate))
+        case _:
+            return Width(drive, _stbif_membrane(_staircase(node), drive))
+
+
+def drive_interval(graph: Graph, node: Population | Readout) -> Interval:
+    """The sum of the node's drives, any partial sum included; for `rate` the drive of one step."""
+    total: Interval | None = None
+    for name in node.drives:
+        part = _projection_interval(graph, name)
+        total = part if total is None else total + part
+    if total is None:
+        raise ValueError("a population without drives")
+    return total
+
+
+def _projection_interval(graph: Graph, name: str) -> Interval:
+    projection = graph.by_name[name]
+    if not isinstance(projection, Conv | Dense | Scale | SumPool):
+        raise TypeError(f"{name} is no linear node")
+    source = graph.levels(projection.source)
+    positive, negative = _weight_sums(projection, source)
+    low, high = source.lo, source.hi
+    if isinstance(graph.timing, Rate):
+        low, high = _rate_range(graph, projection.source)
+    return Interval(positive * low + negative * high, positive * high + negative * low)
+
+
+def _rate_range(graph: Graph, source: str) -> tuple[int, int]:
+    """Range of gain * spike over the strands of a source: L per spike, the payload of the graded input."""
+    ranges = [(s.lo, s.hi) if s.code is Code.GRADED else (-s.top if s.lo < 0 else 0, s.top)
+              for s in graph.strands[source]]
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+@singledispatch
+def _weight_sums(node: Linear, source: Levels) -> tuple[Ints, Ints]:
+    """Sums of the positive and of the negative weights of each output channel."""
+    weight = node.weight.data.reshape(node.weight.shape[0], -1)
+    return np.maximum(weight, 0).sum(axis=1), np.minimum(weight, 0).sum(axis=1)
+
+
+@_weight_sums.register
+def _(node: SumPool, source: Levels) -> tuple[Ints, Ints]:
+    weight = node.weight.data * pool_divisor(node, source.shape)
+    return np.maximum(weight, 0), np.minimum(weight, 0)
+
+
+def _bias_interval(bias: Bias) -> Interval:
+    values = bias.values.data.reshape(bias.values.shape[0], -1)
+    return Interval(values.min(axis=1), values.max(axis=1))
+
+
+def _point(values: Ints) -> Interval:
+    return Interval(values, values)
+
+
+def _phased_membrane(node: Population, drive: Interval, strand: Strand) -> Interval:
+    match node.neuron:
+        case Staircase(theta=theta, bias=bias):
+            start = drive + _bias_interval(bias) + _point(theta.data // 2)
+            return start.hull(_comparands(theta.data, strand))
+        case Table(breakpoints=table):
+            return drive.hull(Interval(table.data.min(axis=1), table.data.max(axis=1)))
+        case _:
+            raise TypeError("an analog unit has no width")
+
+
+def _comparands(theta: Ints, strand: Strand) -> Interval:
+    """The values that v is compared with: theta * m upwards, -theta * (m - 1) downwards, and the clamp."""
+    match strand.code:
+        case Code.COUNT:
+            largest = 1
+        case Code.RADIX:
+            largest = max(1 << (strand.window - 1), strand.top)
+        case _:
+            largest = strand.top
+    return Interval(theta * (-largest if strand.lo < 0 else 0), theta * largest)
+
+
+def _stbif_membrane(neuron: Staircase, drive: Interval) -> Interval:
+    theta = neuron.theta.data
+    start = drive + _bias_interval(neuron.bias) + _point(theta // 2)
+    rest = _bias_interval(neuron.bias) + _point(theta // 2)
+    bound = Interval(start.low - theta * neuron.hi, start.high - theta * neuron.lo)
+    return bound.hull(rest).hull(Interval(np.zeros_like(theta), theta))
+
+
+def _rate_membrane(neuron: Staircase, drive: Interval, rate: Rate) -> Interval:
+    """The extremes of v over T steps of extreme drive, step by step."""
+    theta = neuron.theta.data * max(neuron.hi, -neuron.lo)
+    step = drive + _bias_interval(neuron.bias)
+    low = high = theta // 2
+    bound = Interval(np.zeros_like(theta), theta)
+    for _ in range(rate.steps):
+        low, high = low + np.minimum(step.low, 0), high + np.maximum(step.high, 0)
+        bound = bound.hull(Interval(low, high))
+        spent = np.zeros_like(high) if rate.reset is Reset.ZERO else high - theta
+        high = np.maximum(np.minimum(high, theta - 1), spent)
+        if neuron.lo < 0:
+            low = np.minimum(np.maximum(low, 0), low + theta)
+    return bound
+
+
+def _readout_membrane(graph: Graph, node: Readout, drive: Interval) -> Interval:
+    total = drive + _bias_interval(node.bias)
+    if isinstance(graph.timing, Rate):
+        zero = np.zeros_like(total.low)
+        return Interval(
+            np.minimum(total.low, zero) * graph.timing.steps, np.maximum(total.high, zero) * graph.timing.steps
+        )
+    return total.hull(drive)
+
+
+def _staircase(node: Population) -> Staircase:
+    if not isinstance(node.neuron, Staircase):
+        raise TypeError("streaming codes need staircase neurons")
+    return node.neuron

@@ -1,0 +1,41 @@
+"""Machine descriptions: what a chip offers and where each number comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from snncc_ir.codes import Code
+from snncc_ir.timing import Reset
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A number of a machine and its source; `assumed` where no primary source states it."""
+
+    value: int
+    source: str
+    assumed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A chip or simulator that a backend emits for.
+
+    Widths are in bits: `weight_bits` of a synapse, `multiplier_bits` of an identity projection,
+    `membrane_bits` of the membrane potential, `payload_bits` of a graded spike (0: binary spikes only).
+    """
+
+    name: str
+    backend: str
+    description: str
+    codes: frozenset[Code]
+    resets: frozenset[Reset]
+    weight_bits: Limit
+    multiplier_bits: Limit
+    membrane_bits: Limit
+    payload_bits: Limit
+
+    @property
+    def input_code(self) -> Code:
+        """How a phased graph sends its input: `graded` where there are payloads, else `radix`."""
+        return Code.GRADED if self.payload_bits.value and Code.GRADED in self.codes else Code.RADIX
