@@ -12,7 +12,7 @@ from snncc_ir.codes import Strand
 from snncc_ir.errors import GraphError
 from snncc_ir.inference import result_type
 from snncc_ir.neurons import Analog
-from snncc_ir.nodes import AnyNode, Conv, Dense, Input, Population, Readout, Scale, SumPool
+from snncc_ir.nodes import AnyNode, Conv, Dense, Input, Linear, Population, Readout, Scale, SumPool
 from snncc_ir.timing import Phased, Strands, Timing, check_codes, find_strands, network_window
 from snncc_ir.types import Drive, Levels, Real, ValueType
 
@@ -102,6 +102,11 @@ class Graph:
         """The graph's populations."""
         return tuple(self.of_type(Population))
 
+    @property
+    def linears(self) -> tuple[Linear, ...]:
+        """The graph's linear nodes."""
+        return tuple(node for node in self.nodes if isinstance(node, Conv | Dense | Scale | SumPool))
+
     def levels(self, name: str) -> Levels:
         """Type of a node that gives levels."""
         value = self.types[name]
@@ -163,7 +168,3 @@ def _check_outputs(graph: Graph) -> None:
     for node in graph.nodes:
         if isinstance(node, Readout) and graph.readers[node.name]:
             raise GraphError("a readout is an output; nothing can read it", where=node.name)
-
-
-LINEAR = (Conv, Dense, Scale, SumPool)
-"""The node types that turn levels into drive."""

@@ -1,0 +1,58 @@
+"""What a pass is and what it may know beside the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncc_ir.graph import Graph
+from snncc_ir.nodes import Linear
+from snncc_ir.statistics import Calibration
+from snncc_ir.tensors import Reals
+from snncc_ir.types import Levels
+
+Array = NDArray[Any]
+DriveMap = Callable[[Linear, Array], Array]
+"""Drive of a linear node for levels `[N, *shape]`: exact integers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputFormat:
+    """How real inputs become levels: real = scale * (level - zero); both broadcast to the input's shape."""
+
+    levels: Levels
+    scale: Reals
+    zero: Reals
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What the driver hands to every pass.
+
+    `samples` are calibration images as levels of the input, `[N, *input shape]`; the drive means of
+    `calibration` were taken on the same images.
+    """
+
+    calibration: Calibration
+    input_format: InputFormat
+    samples: NDArray[np.int64]
+    drive_map: DriveMap
+
+
+@dataclass(frozen=True)
+class Pass(Protocol):
+    """A frozen dataclass whose fields are the pass's options."""
+
+    name: ClassVar[str]
+
+    def apply(self, graph: Graph, context: Context) -> Graph:
+        """The graph after the pass."""
+
+
+def option(default: Any, help_text: str) -> Any:
+    """A field of a pass with its help text."""
+    return field(default=default, metadata={"help": help_text})

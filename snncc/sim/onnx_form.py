@@ -1,0 +1,278 @@
+"""An integer graph as an ONNX model in float32 that computes the very same integers.
+
+Float32 holds every integer below 2^24, so a population is computed in float32 exactly where its width
+certificate stays below that. Where it does not, its sources' levels are split into digits that are small
+enough, each digit's drive is computed in float32, and the sum is made in float64 (DESIGN, section 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from snncc_ir.certificates import drive_interval
+from snncc_ir.graph import Graph
+from snncc_ir.linear import pool_factors
+from snncc_ir.neurons import Staircase, Table, per_channel
+from snncc_ir.nodes import (
+    AnyNode,
+    Concat,
+    Conv,
+    Dense,
+    Input,
+    Linear,
+    MaxPool,
+    Pad,
+    Population,
+    Readout,
+    Reshape,
+    Scale,
+    Slice,
+    SumPool,
+    Transpose,
+)
+from snncc_ir.types import Levels
+
+EXACT = 1 << 24
+"""Float32 holds every integer of smaller magnitude."""
+
+OPSET = 13
+
+
+def to_onnx(graph: Graph, levels: Iterable[str]) -> onnx.ModelProto:
+    """A model with the graph's inputs (uint8, int8 or int16 levels), whose outputs are the levels of the
+    named values, as integers, and the drives of the readouts, as float64.
+    """
+    return _Builder(graph).build(tuple(levels))
+
+
+def level_type(levels: Levels) -> int:
+    """Narrowest ONNX integer type that holds the levels."""
+    if levels.lo >= 0:
+        return int(TensorProto.UINT8 if levels.hi < 256 else TensorProto.INT16)
+    return int(TensorProto.INT8 if levels.lo >= -128 and levels.hi < 128 else TensorProto.INT16)
+
+
+@dataclass
+class _Builder:
+    """Collects the nodes and constants of the ONNX model."""
+
+    graph: Graph
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
+    count: int = 0
+
+    def build(self, levels: tuple[str, ...]) -> onnx.ModelProto:
+        for node in self.graph.nodes:
+            self.add(node)
+        inputs = [self._value_info(node.name, "levels", node.name) for node in self.graph.inputs]
+        outputs = [self._level_output(name) for name in levels]
+        outputs += [self._drive_output(node) for node in self.graph.of_type(Readout)]
+        graph = helper.make_graph(self.nodes, self.graph.name, inputs, outputs, list(self.constants.values()))
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+
+    def _value_info(self, node: str, prefix: str, name: str) -> onnx.ValueInfoProto:
+        levels = self.graph.levels(node)
+        return helper.make_tensor_value_info(f"{prefix}_{name}", level_type(levels), ["N", *levels.shape])
+
+    def _level_output(self, name: str) -> onnx.ValueInfoProto:
+        self._emit("Cast", [name], f"out_{name}", to=level_type(self.graph.levels(name)))
+        return self._value_info(name, "out", name)
+
+    def _drive_output(self, node: Readout) -> onnx.ValueInfoProto:
+        shape = ["N", *self.graph.types[node.name].shape]
+        return helper.make_tensor_value_info(f"out_{node.name}", TensorProto.DOUBLE, shape)
+
+    # Plumbing.
+
+    def _emit(self, operation: str, inputs: Sequence[str], output: str = "", **attributes: object) -> str:
+        self.count += 1
+        output = output or f"t{self.count}"
+        self.nodes.append(helper.make_node(operation, list(inputs), [output], f"n{self.count}", **attributes))
+        return output
+
+    def _constant(self, values: NDArray[np.generic]) -> str:
+        name = f"c{len(self.constants)}"
+        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
+        return name
+
+    # Nodes of the graph.
+
+    @singledispatchmethod
+    def add(self, node: AnyNode) -> None:
+        """Add the ONNX nodes of one node; linear nodes are added by whoever reads them."""
+
+    @add.register
+    def _(self, node: Input) -> None:
+        self._emit("Cast", [f"levels_{node.name}"], node.name, to=TensorProto.FLOAT)
+
+    @add.register
+    def _(self, node: MaxPool) -> None:
+        begin_end = [*(pad[0] for pad in node.padding), *(pad[1] for pad in node.padding)]
+        self._emit(
+            "MaxPool", [node.source], node.name, kernel_shape=node.kernel, strides=node.stride, pads=begin_end
+        )
+
+    @add.register
+    def _(self, node: Concat) -> None:
+        self._emit("Concat", node.parts, node.name, axis=node.axis + 1)
+
+    @add.register
+    def _(self, node: Reshape) -> None:
+        self._emit("Reshape", [node.source, self._constant(np.array([-1, *node.shape]))], node.name)
+
+    @add.register
+    def _(self, node: Transpose) -> None:
+        self._emit("Transpose", [node.source], node.name, perm=[0, *(axis + 1 for axis in node.axes)])
+
+    @add.register
+    def _(self, node: Slice) -> None:
+        axes = np.arange(1, len(node.start) + 1)
+        bounds = (np.array(node.start), np.array(node.stop), axes, np.array(node.step))
+        self._emit("Slice", [node.source, *map(self._constant, bounds)], node.name)
+
+    @add.register
+    def _(self, node: Pad) -> None:
+        pads = np.array([0, *(pad[0] for pad in node.padding), 0, *(pad[1] for pad in node.padding)])
+        self._emit("Pad", [node.source, self._constant(pads)], node.name)
+
+    @add.register
+    def _(self, node: Readout) -> None:
+        bias = np.asarray(node.bias.spread(self.graph.types[node.name].shape))
+        exact = self._is_narrow(node, bias)
+        total = self._drive(node, bias, exact)
+        if exact:
+            total = self._emit("Cast", [total], to=TensorProto.DOUBLE)
+        self._emit("Identity", [total], f"out_{node.name}")
+
+    @add.register
+    def _(self, node: Population) -> None:
+        shape = self.graph.types[node.name].shape
+        match node.neuron:
+            case Staircase(theta=theta, bias=bias, lo=lo, hi=hi):
+                offset = np.asarray(bias.spread(shape) + per_channel(theta.data // 2, len(shape)))
+                exact = self._is_narrow(node, offset)
+                kind = np.float32 if exact else np.float64
+                v = self._drive(node, offset, exact)
+                steps = self._emit("Div", [v, self._constant(per_channel(theta.data, len(shape)).astype(kind))])
+                whole = self._emit("Floor", [steps])
+                bounds = [self._constant(np.array(bound, dtype=kind)) for bound in (lo, hi)]
+                self._to_levels(self._emit("Clip", [whole, *bounds]), node.name, exact)
+            case Table(breakpoints=table, lo=lo):
+                self._table(node, np.asarray(table.data), lo, len(shape))
+            case _:
+                raise TypeError("an analog unit has no integer form")
+
+    def _to_levels(self, value: str, name: str, exact: bool) -> None:
+        if exact:
+            self._emit("Identity", [value], name)
+        else:
+            self._emit("Cast", [value], name, to=TensorProto.FLOAT)
+
+    def _table(self, node: Population, table: NDArray[np.int64], lo: int, rank: int) -> None:
+        """n = lo + the number of breakpoints that U reaches, one comparison after the other."""
+        exact = self._is_narrow(node, table)
+        kind = np.float32 if exact else np.float64
+        drive = self._drive(node, None, exact)
+        total = self._constant(np.array(lo, dtype=np.float32))
+        for column in table.T:
+            level = self._constant(per_channel(column, rank).astype(kind))
+            reached = self._emit("GreaterOrEqual", [drive, level])
+            total = self._emit("Add", [total, self._emit("Cast", [reached], to=TensorProto.FLOAT)])
+        self._emit("Identity", [total], node.name)
+
+    # Drives.
+
+    def _is_narrow(self, node: Population | Readout, offset: NDArray[np.int64]) -> bool:
+        """True where U, U + offset and every partial sum of them stay below 2^24 in magnitude."""
+        bound = drive_interval(self.graph, node)
+        low, high = int(bound.low.min()), int(bound.high.max())
+        reach = max(-low, high) + max(abs(int(offset.min())), abs(int(offset.max())))
+        return reach < EXACT
+
+    def _drive(self, node: Population | Readout, offset: NDArray[np.int64] | None, exact: bool) -> str:
+        """Sum of the projections and the offset, in float32 if `exact`, else in float64."""
+        kind = np.float32 if exact else np.float64
+        terms = []
+        for name in node.drives:
+            projection = self.graph.by_name[name]
+            if isinstance(projection, Conv | Dense | Scale | SumPool):
+                terms.append(self._narrow(projection) if exact else self._wide(projection))
+        if offset is not None:
+            terms.append(self._constant(offset.astype(kind)))
+        total = terms[0]
+        for term in terms[1:]:
+            total = self._emit("Add", [total, term])
+        return total
+
+    def _narrow(self, projection: Linear) -> str:
+        return self._project(projection, projection.source, np.float32)
+
+    def _wide(self, projection: Linear) -> str:
+        """The drive in float64, digit by digit of the source's levels."""
+        if isinstance(projection, Scale):
+            wide = self._emit("Cast", [projection.source], to=TensorProto.DOUBLE)
+            return self._project(projection, wide, np.float64)
+        digit_bits, digits = self._digits(projection)
+        total = ""
+        rest = projection.source
+        for index in range(digits):
+            digit, rest = self._split(rest, digit_bits) if index < digits - 1 else (rest, "")
+            part = self._emit("Cast", [self._project(projection, digit, np.float32)], to=TensorProto.DOUBLE)
+            weight = self._constant(np.array(float(1 << (digit_bits * index))))
+            part = self._emit("Mul", [part, weight])
+            total = self._emit("Add", [total, part]) if total else part
+        return total
+
+    def _digits(self, projection: Linear) -> tuple[int, int]:
+        """Bits per digit and number of digits so that the drive of each digit is exact in float32."""
+        levels = self.graph.levels(projection.source)
+        per_unit = int(np.abs(projection.weight.data).reshape(projection.weight.shape[0], -1).sum(axis=1).max())
+        if isinstance(projection, SumPool):
+            per_unit *= int(pool_factors(projection, levels.shape).max()) * int(np.prod(projection.kernel))
+        digit_bits = max(1, ((EXACT - 1) // max(per_unit, 1)).bit_length() - 1)
+        if per_unit << digit_bits >= EXACT:  # the highest digit of a negative level may be -2^bits
+            raise OverflowError(f"the drive of {projection.name} is too wide for this engine")
+        return digit_bits, -(-max(levels.hi, -levels.lo).bit_length() // digit_bits)
+
+    def _split(self, value: str, bits: int) -> tuple[str, str]:
+        """Low digit (0 .. 2^bits - 1) and the rest, by floor division; exact on negative levels too."""
+        base = self._constant(np.array(float(1 << bits), dtype=np.float32))
+        rest = self._emit("Floor", [self._emit("Div", [value, base])])
+        return self._emit("Sub", [value, self._emit("Mul", [rest, base])]), rest
+
+    @singledispatchmethod
+    def _project(self, node: Linear, source: str, kind: type) -> str:
+        raise TypeError(f"{type(node).__name__} is no linear node")
+
+    @_project.register
+    def _(self, node: Conv, source: str, kind: type) -> str:
+        weight = self._constant(node.weight.data.astype(kind))
+        pads = [*(pad[0] for pad in node.padding), *(pad[1] for pad in node.padding)]
+        return self._emit(
+            "Conv", [source, weight], strides=node.stride, pads=pads, dilations=node.dilation, group=node.groups
+        )
+
+    @_project.register
+    def _(self, node: Dense, source: str, kind: type) -> str:
+        return self._emit("MatMul", [source, self._constant(node.weight.data.T.astype(kind))])
+
+    @_project.register
+    def _(self, node: Scale, source: str, kind: type) -> str:
+        rank = len(self.graph.types[node.name].shape)
+        return self._emit("Mul", [source, self._constant(per_channel(node.weight.data, rank).astype(kind))])
+
+    @_project.register
+    def _(self, node: SumPool, source: str, kind: type) -> str:
+        channels, height, width = self.graph.types[node.source].shape
+        ones = self._constant(np.ones((channels, 1, *node.kernel), dtype=kind))
+        pads = [*(pad[0] for pad in node.padding), *(pad[1] for pad in node.padding)]
+        sums = self._emit("Conv", [source, ones], strides=node.stride, pads=pads, group=channels)
+        factors = pool_factors(node, (channels, height, width)) * per_channel(node.weight.data, 3)
+        return self._emit("Mul", [sums, self._constant(factors.astype(kind))])
