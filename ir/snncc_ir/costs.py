@@ -13,10 +13,26 @@ from numpy.typing import NDArray
 from snncc_ir.codes import Strand, spikes_per_level
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
-from snncc_ir.nodes import Conv, Dense, Input, Linear, Population, Readout, Scale, SumPool
+from snncc_ir.nodes import (
+    Concat,
+    Conv,
+    Dense,
+    Input,
+    Linear,
+    MaxPool,
+    Pad,
+    Population,
+    Readout,
+    Reshape,
+    Scale,
+    Slice,
+    SumPool,
+    Transpose,
+)
 from snncc_ir.types import Shape
 
 Array = NDArray[Any]
+WIRING = (MaxPool, Concat, Reshape, Transpose, Slice, Pad)
 
 
 @dataclass(frozen=True)
@@ -148,6 +164,15 @@ class Counter:
             return _per_position(_spikes(levels, strands[0]))
         carrier = self._carriers[name]
         return sum(_spikes(levels, s).sum(axis=0) * (carrier == i) for i, s in enumerate(strands))
+
+
+def spread(graph: Graph, levels: Mapping[str, Array]) -> dict[str, Array]:
+    """Levels of every value from those of the inputs and populations: what the wiring makes of them."""
+    values = dict(levels)
+    for node in graph.nodes:
+        if isinstance(node, WIRING):
+            values[node.name] = wire(node, *(values[source] for source in node.sources))
+    return values
 
 
 def carriers(graph: Graph, name: str) -> Array:

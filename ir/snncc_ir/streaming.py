@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc_ir.codes import Code, Strand
+from snncc_ir.costs import NO_COUNTS, Counts, fan_out
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
@@ -20,6 +21,7 @@ from snncc_ir.timing import Phased, Rate, Reset
 
 Array = NDArray[Any]
 Spikes = dict[Strand, Array]
+DriveMap = Callable[[Linear, Array], Array]
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,14 @@ class StreamRun:
     `trains[name][T, N, *shape]` are the spikes of populations and the payloads of inputs; `counts[name]
     [N, *shape]` their signed sums (levels for `stbif`); `outputs[name][T, N, *shape]` each readout's drive
     after every step (for `rate` the running sum over the steps, biases included); `settled[N]` the number
-    of steps after which nothing happened any more (T for `rate`).
+    of steps after which nothing happened any more (T for `rate`); `costs` the spikes and synaptic operations.
     """
 
     trains: dict[str, Array]
     counts: dict[str, Array]
     outputs: dict[str, Array]
     settled: Array
+    costs: Counts
 
 
 def settle_bound(graph: Graph) -> int:
@@ -43,24 +46,25 @@ def settle_bound(graph: Graph) -> int:
     reach: dict[str, int] = {}
     for node in graph.nodes:
         before = max((reach[source] for source in node.sources), default=0)
-        own = node.neuron.hi - node.neuron.lo if isinstance(node, Population) and _steps(node) else 0
+        staircase = isinstance(node, Population) and isinstance(node.neuron, Staircase)
+        own = node.neuron.hi - node.neuron.lo if staircase else 0
         reach[node.name] = before + own
     return 1 + max(reach.values())
 
 
-def _steps(node: Population) -> bool:
-    return isinstance(node.neuron, Staircase)
-
-
-def run_streaming(graph: Graph, inputs: Mapping[str, Array]) -> StreamRun:
+def run_streaming(
+    graph: Graph, inputs: Mapping[str, Array], drive_map: DriveMap = drive, *, keep_trains: bool = True
+) -> StreamRun:
     """Run images `inputs[name][N, *shape]` through a streaming graph, each on its own.
 
     A `rate` graph runs its number of steps, layer-synchronously. A `stbif` graph runs with a synaptic
-    delay of one step until every image has had a step without any event after its input.
+    delay of one step until every image has had a step without any event after its input. `drive_map`
+    may stand in for `linear.drive`, if it gives the same integers; without `keep_trains` no train is kept.
     """
     if isinstance(graph.timing, Phased) or not graph.is_integer:
         raise GraphError("only an integer graph with a streaming code runs step by step", where=graph.name)
-    stream = _Stream(graph, {node.name: check_input(node, inputs[node.name]) for node in graph.inputs})
+    levels = {node.name: check_input(node, inputs[node.name]) for node in graph.inputs}
+    stream = _Stream(graph, levels, drive_map, keep_trains)
     if isinstance(graph.timing, Rate):
         for step in range(graph.timing.steps):
             stream.step(step)
@@ -77,14 +81,20 @@ class _Stream:
 
     graph: Graph
     inputs: Mapping[str, Array]
+    drive_map: DriveMap
+    keep_trains: bool
     potentials: dict[str, Array] = field(default_factory=dict)
     counts: dict[str, dict[Strand, Array]] = field(default_factory=dict)
     previous: dict[str, Spikes] = field(default_factory=dict)
     trains: dict[str, list[Array]] = field(default_factory=dict)
     outputs: dict[str, list[Array]] = field(default_factory=dict)
     events: list[Array] = field(default_factory=list)
+    costs: Counts = NO_COUNTS
 
     def __post_init__(self) -> None:
+        self.fan_outs = {
+            node.name: fan_out(node, self.graph.types[node.source].shape) for node in self.graph.linears
+        }
         self.images = len(next(iter(self.inputs.values())))
         self.rate = self.graph.timing if isinstance(self.graph.timing, Rate) else None
         for node in self.graph.nodes:
@@ -152,7 +162,7 @@ class _Stream:
         total: Array = self._zeros(projection.name)
         for strand, spikes in values.get(projection.source, {}).items():
             gain = strand.top if strand.code is Code.RATE else 1
-            total = total + gain * drive(projection, spikes)
+            total = total + gain * self.drive_map(projection, spikes)
         return total
 
     def _fire(self, node: Population, values: Mapping[str, Spikes]) -> Array:
@@ -191,21 +201,34 @@ class _Stream:
         happened = np.zeros(self.images, dtype=bool)
         for node in (*self.graph.inputs, *self.graph.populations):
             (spikes,) = values[node.name].values()
-            self.trains.setdefault(node.name, []).append(spikes)
+            if self.keep_trains:
+                self.trains.setdefault(node.name, []).append(spikes)
             happened |= spikes.reshape(self.images, -1).any(axis=1)
         self.events.append(happened)
+        self.costs = self.costs + self._cost(values)
         return bool(happened.any())
+
+    def _cost(self, values: Mapping[str, Spikes]) -> Counts:
+        """Spikes that were sent and synapses that they passed in this step."""
+        fired = {name: sum((x != 0).astype(np.int64) for x in spikes.values()) for name, spikes in values.items()}
+        senders = (*self.graph.inputs, *self.graph.populations)
+        return Counts(
+            {node.name: int(np.sum(fired[node.name])) for node in senders},
+            {node.name: int((fired[node.source] * self.fan_outs[node.name]).sum()) for node in self.graph.linears},
+        )
 
     def result(self) -> StreamRun:
         """Everything that was recorded."""
         trains = {name: np.stack(steps) for name, steps in self.trains.items()}
+        senders = (*self.graph.inputs, *self.graph.populations)
         events = np.stack(self.events)
         last = len(events) - np.argmax(events[::-1], axis=0)
         return StreamRun(
             trains=trains,
-            counts={name: train.sum(axis=0) for name, train in trains.items()},
+            counts={node.name: sum(self.counts[node.name].values()) for node in senders},
             outputs={name: np.stack(steps) for name, steps in self.outputs.items()},
             settled=np.where(events.any(axis=0), last, 0),
+            costs=self.costs,
         )
 
 

@@ -9,24 +9,14 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from snncc_ir.encoding import InputFormat
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import Linear
 from snncc_ir.statistics import Calibration
-from snncc_ir.tensors import Reals
-from snncc_ir.types import Levels
 
 Array = NDArray[Any]
 DriveMap = Callable[[Linear, Array], Array]
 """Drive of a linear node for levels `[N, *shape]`: exact integers."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputFormat:
-    """How real inputs become levels: real = scale * (level - zero); both broadcast to the input's shape."""
-
-    levels: Levels
-    scale: Reals
-    zero: Reals
 
 
 @dataclass(frozen=True, kw_only=True)

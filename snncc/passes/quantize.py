@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from snncc.passes.balance import level_range
-from snncc.passes.base import Array, Context, InputFormat, option
+from snncc.passes.base import Array, Context, option
+from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import GraphError, SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire

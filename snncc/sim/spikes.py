@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from snncc.sim.drives import DriveMaps
 from snncc_ir.codes import Code, Strand
+from snncc_ir.costs import Counts, fan_out, trains_sent
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
@@ -31,11 +32,15 @@ Trains = dict[Strand, Array]
 
 @dataclass(frozen=True)
 class PhasedRun:
-    """`trains[name][N, window, *shape]`, `levels[name][N, *shape]`, `outputs[name][N, *shape]`."""
+    """`trains[name][N, window, *shape]`, `levels[name][N, *shape]`, `outputs[name][N, *shape]`.
+
+    `costs` are the spikes that were sent and the synapses that they passed.
+    """
 
     trains: Mapping[str, Array]
     levels: Mapping[str, Array]
     outputs: Mapping[str, Array]
+    costs: Counts
 
 
 class SpikeEngine:
@@ -47,13 +52,29 @@ class SpikeEngine:
             raise GraphError("only an integer graph with phased codes runs phase by phase", where=graph.name)
         self.graph = graph
         self._drives = DriveMaps()
+        self._sent = trains_sent(graph)
+        self._fan_outs = {node.name: fan_out(node, graph.types[node.source].shape) for node in graph.linears}
 
     def run(self, inputs: Mapping[str, Array]) -> PhasedRun:
         """Run images `inputs[name][N, *shape]` given as levels."""
         batch = _Batch(self.graph, self._drives, inputs)
         for node in self.graph.nodes:
             batch.visit(node)
-        return batch.result()
+        trains, levels = batch.sent()
+        return PhasedRun(trains, levels, batch.outputs, self._costs(batch.values))
+
+    def _costs(self, values: Mapping[str, Trains]) -> Counts:
+        fired = {
+            name: sum((train != 0).sum(axis=0) for train in trains.values())
+            for name, trains in values.items()
+        }
+        return Counts(
+            {name: int(np.sum(fired[name])) * sent for name, sent in self._sent.items()},
+            {
+                node.name: int((fired[node.source] * self._fan_outs[node.name]).sum())
+                for node in self.graph.linears
+            },
+        )
 
 
 @dataclass
@@ -133,14 +154,14 @@ class _Batch:
         images = next(iter(self.values[name].values())).shape[1]
         return np.zeros((strand.window, images, *self.graph.types[name].shape), dtype=np.int64)
 
-    def result(self) -> PhasedRun:
-        """Trains and levels of inputs and populations, drives of readouts."""
+    def sent(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Trains and levels of inputs and populations."""
         trains, levels = {}, {}
         for node in (*self.graph.inputs, *self.graph.populations):
             ((strand, train),) = self.values[node.name].items()
             trains[node.name] = np.moveaxis(train, 0, 1)
             levels[node.name] = decode(strand, train)
-        return PhasedRun(trains, levels, self.outputs)
+        return trains, levels
 
 
 def _fire(sender: Sender, strand: Strand, drive: Array) -> Trains:

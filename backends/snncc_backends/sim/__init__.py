@@ -1,0 +1,39 @@
+"""The target `sim`: no chip, no files; a network that only the engines of this machine run, in any code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from snncc_backends.chips import load_machine
+from snncc_ir.backend import Engine
+from snncc_ir.graph import Graph
+from snncc_ir.machine import Machine
+
+
+@dataclass(frozen=True)
+class SimBackend:
+    """Takes every integer graph and emits nothing."""
+
+    name: str = "sim"
+
+    @property
+    def machines(self) -> Mapping[str, Machine]:
+        """The one machine: everything is allowed."""
+        return {"any": load_machine("any")}
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """None beside those that every artefact has."""
+        return ()
+
+    def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
+        """Nothing is refused."""
+        return ()
+
+    def emit(self, graph: Graph, machine: Machine) -> dict[str, bytes]:
+        """No files."""
+        return {}
+
+
+backend = SimBackend()

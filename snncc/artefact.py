@@ -1,0 +1,155 @@
+"""The artefact: a folder that holds a compiled network, written in one step and read without trust."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from snncc.folder import replace_folder
+from snncc_ir import store
+from snncc_ir.errors import ArtefactError
+from snncc_ir.graph import Graph
+
+FORMAT = 1
+KIND = "snncc artefact"
+
+MANIFEST = "manifest.json"
+GRAPH = "graph.json"
+TENSORS = "tensors.npz"
+GOLDEN = "golden.npz"
+
+MAX_FILE = 2**31
+"""Bytes of the largest file that is read."""
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A compiled network as read from `path`: all of it agrees with the manifest's digests.
+
+    `files` are the target's own files by relative path: bytes to compare, never to run.
+    """
+
+    path: Path
+    manifest: Manifest
+    graph: Graph
+    golden: Mapping[str, Any]
+    files: Mapping[str, bytes]
+
+
+def write(path: Path, graph: Graph, golden: Mapping[str, Any], files: Mapping[str, bytes], notes: Manifest, *,
+          force: bool) -> None:
+    """Write the artefact, replacing an earlier one only if `force`; nothing half-written stays behind.
+
+    `notes` are the manifest's entries beside the format and the files.
+    """
+    graph_json, tensors = store.write_graph(graph)
+    content = {GRAPH: graph_json, TENSORS: tensors, GOLDEN: store.write_arrays(golden), **files}
+    manifest = {"kind": KIND, "format": FORMAT, **notes, "files": _describe(content)}
+    content[MANIFEST] = json.dumps(manifest, indent=1, allow_nan=False).encode() + b"\n"
+    check_free(path, force=force)
+    replace_folder(path, content, lambda: check_free(path, force=force))
+
+
+def check_free(path: Path, *, force: bool) -> None:
+    """Raise ArtefactError unless an artefact may be written to `path`."""
+    if not path.exists() and not path.is_symlink():
+        return
+    if not force:
+        raise ArtefactError("exists already", where=str(path), hint="give --force to replace it, or another -o")
+    if not path.is_dir() or path.is_symlink() or not _is_artefact(path):
+        raise ArtefactError(
+            "is no snncc artefact, so --force does not replace it", where=str(path), hint="give another -o"
+        )
+
+
+def _is_artefact(path: Path) -> bool:
+    try:
+        return _read_manifest(path)["kind"] == KIND
+    except ArtefactError:
+        return False
+
+
+def _describe(content: Mapping[str, bytes]) -> dict[str, Any]:
+    return {
+        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, data in sorted(content.items())
+    }
+
+
+def read(path: Path) -> Artefact:
+    """Read and verify an artefact; raises ArtefactError with the name of the file that is wrong."""
+    if not path.exists():
+        raise ArtefactError("no such artefact", where=str(path))
+    if not path.is_dir():
+        raise ArtefactError("is no artefact folder", where=str(path), hint="give what `snncc compile` wrote")
+    manifest = _read_manifest(path)
+    entries = manifest["files"]
+    if not isinstance(entries, dict) or not {GRAPH, TENSORS, GOLDEN} <= entries.keys():
+        raise ArtefactError("does not list its files", where=str(path / MANIFEST))
+    content = {name: _read_listed(path, name, entry) for name, entry in entries.items()}
+    graph = store.read_graph(content.pop(GRAPH), content.pop(TENSORS), str(path))
+    golden = store.read_arrays(content.pop(GOLDEN), str(path / GOLDEN))
+    return Artefact(path, manifest, graph, golden, content)
+
+
+def _read_manifest(path: Path) -> Manifest:
+    file = path / MANIFEST
+    if not file.is_file():
+        raise ArtefactError(f"is no snncc artefact: it has no {MANIFEST}", where=str(path))
+    try:
+        manifest = json.loads(_read_file(file))
+    except (ValueError, RecursionError) as error:
+        raise ArtefactError(f"is damaged ({error})", where=str(file)) from error
+    if not isinstance(manifest, dict) or manifest.get("kind") != KIND or "files" not in manifest:
+        raise ArtefactError("belongs to no snncc artefact", where=str(file))
+    if manifest.get("format") != FORMAT:
+        raise ArtefactError(
+            f"has format {manifest.get('format')!r:.20}; this version reads format {FORMAT}",
+            where=str(file),
+            hint="compile the model again",
+        )
+    return manifest
+
+
+def _read_listed(path: Path, name: str, entry: object) -> bytes:
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in name or not pure.parts:
+        raise ArtefactError(f"lists the unsafe path {name!r:.80}", where=str(path / MANIFEST))
+    file = path / pure
+    if not file.is_file() or file.resolve() != path.resolve() / pure:
+        raise ArtefactError("is missing or no plain file", where=str(file))
+    if not isinstance(entry, dict) or file.stat().st_size != entry.get("bytes"):
+        raise ArtefactError("is damaged: its size is not what the manifest says", where=str(file))
+    data = _read_file(file)
+    if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
+        raise ArtefactError("is damaged: its content is not what the manifest says", where=str(file))
+    return data
+
+
+def _read_file(file: Path) -> bytes:
+    try:
+        if file.stat().st_size > MAX_FILE:
+            raise ArtefactError(f"is larger than {MAX_FILE} bytes", where=str(file))
+        return file.read_bytes()
+    except OSError as error:
+        raise ArtefactError(f"cannot be read ({error.strerror})", where=str(file)) from error
+
+
+def check_emitted(artefact: Artefact, emitted: Mapping[str, bytes]) -> None:
+    """Raise ArtefactError where the target's files are not what its graph emits to.
+
+    A changed file is never run: engines emit afresh from the graph into a private folder.
+    """
+    for name in sorted(emitted.keys() | artefact.files.keys()):
+        if emitted.get(name) != artefact.files.get(name):
+            raise ArtefactError(
+                "is not what this artefact's graph emits to",
+                where=str(artefact.path / name),
+                hint="it was changed, or written by another version of snncc; compile the model again",
+            )

@@ -1,0 +1,238 @@
+"""Images and labels from a file or a folder, brought to the layout of a network's input."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from snncc_ir.encoding import PIXEL_TOP, InputFormat
+from snncc_ir.errors import DataError
+from snncc_ir.types import Levels, Shape, shape_text
+
+Array = NDArray[Any]
+
+IMAGE_RANK = 3
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+ON_GRID = 1e-2
+"""How far, in steps, a stored float may lie from its grid point."""
+
+GRID_VALUES = 512
+"""Most values that an exact input grid may have: 9-bit levels."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images `[N, ...]` as they were stored, labels `[N]` where there are any, and calibration images."""
+
+    path: Path
+    images: Array | None
+    labels: Array | None = None
+    calibration: Array | None = None
+
+
+def load(path: Path) -> Data:
+    """Read an `.npz`, an `.npy` or a folder of images in class folders."""
+    if path.is_dir():
+        return _load_folder(path)
+    if not path.exists():
+        raise DataError("no such file or folder", where=str(path))
+    try:
+        if path.suffix == ".npy":
+            return Data(path, _checked(np.load(path, mmap_mode="r", allow_pickle=False), path))
+        if path.suffix == ".npz":
+            return _load_npz(path)
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        raise DataError(f"cannot be read as numpy arrays ({error})", where=str(path)) from error
+    raise DataError(
+        "is not .npz, .npy or a folder of class folders", where=str(path), hint="see `snncc simulate --help`"
+    )
+
+
+def _load_npz(path: Path) -> Data:
+    # A zip file that is none, or a member that is a pickle, raises what `load` catches.
+    with np.load(path, allow_pickle=False) as archive:
+        if not hasattr(archive, "files"):
+            raise DataError("is no .npz archive", where=str(path))
+        arrays = {key: archive[key] for key in ("images", "labels", "calibration") if key in archive.files}
+    if "images" not in arrays and "calibration" not in arrays:
+        raise DataError("has no array called 'images'", where=str(path))
+    for key in ("images", "calibration"):
+        if key in arrays:
+            _checked(arrays[key], path)
+    labels = arrays.get("labels")
+    if labels is not None and "images" in arrays:
+        _check_labels(labels, len(arrays["images"]), path)
+    return Data(path, arrays.get("images"), labels, arrays.get("calibration"))
+
+
+def _checked(images: Array, path: Path) -> Array:
+    if images.ndim < 2 or images.dtype.kind not in "fiu":
+        raise DataError(f"images of shape {images.shape} and type {images.dtype} are no images", where=str(path))
+    if not len(images):
+        raise DataError("holds no images", where=str(path))
+    return images
+
+
+def _check_labels(labels: Array, count: int, path: Path) -> None:
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"labels of shape {labels.shape} and type {labels.dtype} do not fit {count} images",
+            where=str(path),
+            hint="give one whole number per image",
+        )
+
+
+def _load_folder(path: Path) -> Data:
+    classes = sorted(entry for entry in path.iterdir() if entry.is_dir())
+    if not classes:
+        raise DataError("holds no class folders", where=str(path), hint="put the images into one folder per class")
+    pictures: list[Array] = []
+    labels: list[int] = []
+    for label, folder in enumerate(classes):
+        for file in sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in PICTURES):
+            pictures.append(_picture(file))
+            labels.append(label)
+    if not pictures:
+        raise DataError(f"its class folders hold no images ({', '.join(PICTURES)})", where=str(path))
+    shapes = {picture.shape for picture in pictures}
+    if len(shapes) > 1:
+        raise DataError(f"images differ in size: {sorted(shapes)[:3]}", where=str(path), hint="resize them first")
+    return Data(path, np.stack(pictures), np.array(labels))
+
+
+def _picture(file: Path) -> Array:
+    try:
+        with Image.open(file) as image:
+            return np.asarray(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB"))
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot be read as an image ({error})", where=str(file)) from error
+
+
+def fit(images: Array, shape: Shape, path: Path) -> Array:
+    """Images as `[N, *shape]`; N,H,W and N,H,W,C pixels are moved to the network's layout."""
+    own = images.shape[1:]
+    if own == shape:
+        return images
+    if images.dtype == np.uint8:
+        for axes in itertools.permutations(range(len(own))):
+            moved = tuple(own[axis] for axis in axes)
+            if _is_layout_change(axes) and _squeezed(moved) == _squeezed(shape):
+                return images.transpose(0, *(axis + 1 for axis in axes)).reshape(len(images), *shape)
+        if math.prod(own) == math.prod(shape) and len(_squeezed(shape)) == 1:
+            return images.reshape(len(images), *shape)
+    raise DataError(
+        f"images of {shape_text(own)} do not fit the network's input of {shape_text(shape)}", where=str(path)
+    )
+
+
+def _is_layout_change(axes: tuple[int, ...]) -> bool:
+    """The identity, H,W,C to C,H,W, and back."""
+    return axes in ((0,), (0, 1), (0, 1, 2), (2, 0, 1), (1, 2, 0))
+
+
+def _squeezed(shape: Shape) -> Shape:
+    return tuple(size for size in shape if size > 1)
+
+
+def pixel_format(
+    shape: Shape, bits: int, scale: float, mean: tuple[float, ...], std: tuple[float, ...]
+) -> InputFormat:
+    """Pixels p of `bits` bits that stand for (p' / scale - mean) / std, p' the 8-bit pixel."""
+    hi = 2**bits - 1
+    per_level = PIXEL_TOP / hi
+    deviation, offset = _per_channel(std, shape, "--std"), _per_channel(mean, shape, "--mean")
+    return InputFormat(
+        levels=Levels(shape, 0, hi),
+        scale=per_level / (scale * deviation),
+        zero=offset * scale / per_level,
+        exact=bits == 8,
+        verdict=f"pixels enter as levels 0..{hi}",
+    )
+
+
+def _per_channel(values: tuple[float, ...], shape: Shape, option: str) -> NDArray[np.float64]:
+    rank = len(shape)
+    if len(values) == 1:
+        return np.full((1,) * rank, values[0])
+    for axis in dict.fromkeys((0, rank - 1)):
+        if shape[axis] == len(values):
+            return np.array(values).reshape(*(-1 if i == axis else 1 for i in range(rank)))
+    raise DataError(f"{len(values)} values do not fit the input's channels {shape_text(shape)}", where=option)
+
+
+def real_format(images: Array, bits: int | None) -> InputFormat:
+    """Levels for real images `[N, *shape]`: their own grid where they lie on one, else a signed scale."""
+    if not np.isfinite(images).all():
+        raise DataError("calibration images hold NaN or infinity")
+    shape = images.shape[1:]
+    grid = None if bits else _exact_grid(images, shape)
+    return grid if grid else _signed_format(images, shape, bits or 8)
+
+
+def _signed_format(images: Array, shape: Shape, bits: int) -> InputFormat:
+    top = float(np.abs(images).max()) or 1.0
+    signed = bool(images.min() < 0)
+    hi = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
+    ones = (1,) * len(shape)
+    return InputFormat(
+        levels=Levels(shape, -hi if signed else 0, max(hi, 1)),
+        scale=np.full(ones, top / max(hi, 1)),
+        zero=np.zeros(ones),
+        exact=False,
+        verdict=f"approximated: inputs are rounded to {2 * hi + 1 if signed else hi + 1} levels",
+    )
+
+
+def _exact_grid(images: Array, shape: Shape) -> InputFormat | None:
+    """The affine grid of at most 512 values that all images of each channel lie on, if there is one."""
+    axis = _channel_axis(shape)
+    channels = np.moveaxis(images, axis + 1, 0).reshape(shape[axis], -1) if axis is not None else images.reshape(1, -1)
+    grids = [_line(np.unique(channel)) for channel in channels]
+    if any(grid is None for grid in grids):
+        return None
+    steps, zeros, spans = (np.array(column) for column in zip(*(g for g in grids if g), strict=True))
+    lo, hi = 0, int(spans.max())
+    if np.abs(zeros - np.rint(zeros)).max() < ON_GRID:
+        # The grid passes through the real 0: count from there, so that level 0 is the real 0.
+        whole = np.rint(zeros).astype(np.int64)
+        lo, hi, zeros = min(0, int(-whole.max())), max(1, int((spans - whole).max())), np.zeros(len(zeros))
+    if lo == 0 and PIXEL_TOP // 2 < hi < PIXEL_TOP:
+        hi = PIXEL_TOP
+    if hi - lo >= GRID_VALUES:
+        return None
+    place = [-1 if index == axis else 1 for index in range(len(shape))]
+    return InputFormat(
+        levels=Levels(shape, lo, hi),
+        scale=steps.reshape(place),
+        zero=zeros.reshape(place),
+        exact=True,
+        verdict=f"inputs lie on a grid of {hi - lo + 1} levels",
+    )
+
+
+def _channel_axis(shape: Shape) -> int | None:
+    if len(shape) != IMAGE_RANK:
+        return None
+    return 0 if shape[0] <= shape[-1] else len(shape) - 1
+
+
+def _line(values: Array) -> tuple[float, float, int] | None:
+    """(step, zero, span) with values = step * (n - zero) for whole n in 0..span, or None."""
+    values = values.astype(np.float64)
+    if not 2 <= len(values) <= GRID_VALUES:
+        return None
+    span = round((values[-1] - values[0]) / float(np.diff(values).min()))
+    if not 1 <= span < GRID_VALUES:
+        return None
+    step = (values[-1] - values[0]) / span
+    positions = (values - values[0]) / step
+    if np.abs(positions - np.rint(positions)).max() > ON_GRID:
+        return None
+    return step, -values[0] / step, span

@@ -1,0 +1,210 @@
+"""Running a data set through an engine batch by batch: predictions, accuracy and costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncc.sim.drives import DriveMaps
+from snncc.sim.levels import LevelEngine
+from snncc.sim.spikes import SpikeEngine
+from snncc_ir.backend import EngineRun
+from snncc_ir.costs import NO_COUNTS, Counter, Counts, spread
+from snncc_ir.encoding import InputFormat
+from snncc_ir.errors import SnnccError
+from snncc_ir.graph import Graph
+from snncc_ir.nodes import Readout
+from snncc_ir.progress import Progress
+from snncc_ir.semantics import evaluate
+from snncc_ir.senders import decode
+from snncc_ir.streaming import run_streaming
+from snncc_ir.timing import Phased, Rate
+
+Array = NDArray[Any]
+Levels = Mapping[str, Array]
+
+BATCHES = {"levels": 64, "spikes": 16, "reference": 4}
+"""Images per batch of each engine; working memory is bounded by it."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an engine made of a data set of N images.
+
+    `outputs[name][N, *shape]` are the readouts in real units (levels times scale for a population);
+    `steps` the time steps of one image; `counts` the sums over all images; `seconds` the evaluation alone.
+    """
+
+    engine: str
+    images: int
+    outputs: Mapping[str, Array]
+    steps: int
+    counts: Counts
+    seconds: float
+
+    @property
+    def predictions(self) -> Array:
+        """Index of the greatest value of the first output; ties go to the lowest index."""
+        first = next(iter(self.outputs.values()))
+        return np.asarray(first.reshape(self.images, -1).argmax(axis=1))
+
+    def accuracy(self, labels: Array) -> float:
+        """Share of predictions that equal the labels."""
+        return float((self.predictions == labels).mean())
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Integers of one batch: outputs by name, the counted spikes, the steps that it took per image."""
+
+    outputs: Mapping[str, Array]
+    counts: Counts
+    steps: int
+
+
+Runner = Callable[[Levels], Batch]
+
+
+@dataclass
+class _Collected:
+    outputs: dict[str, list[Array]] = field(default_factory=dict)
+    counts: Counts = NO_COUNTS
+    steps: int = 0
+
+    def add(self, batch: Batch) -> None:
+        for name, values in batch.outputs.items():
+            self.outputs.setdefault(name, []).append(values)
+        self.counts = self.counts + batch.counts
+        self.steps = max(self.steps, batch.steps)
+
+
+def evaluate_images(
+    graph: Graph, form: InputFormat, images: Array, engine: str, progress: Progress, runner: Runner | None = None
+) -> Evaluation:
+    """Run images `[N, *input shape]`, pixels or real numbers, through one of this package's engines.
+
+    `runner` stands for an engine from outside, for example a backend's.
+    """
+    run = runner or make_runner(graph, engine)
+    (name,) = (node.name for node in graph.inputs)
+    size = BATCHES.get(engine, len(images))
+    collected = _Collected()
+    start = time.perf_counter()
+    for first, chunk in _chunks(images, size):
+        collected.add(run({name: form.to_levels(chunk)}))
+        progress(min(first + size, len(images)), len(images))
+    seconds = time.perf_counter() - start
+    outputs = {name: np.concatenate(parts) * _unit(graph, name, parts[0]) for name, parts in collected.outputs.items()}
+    return Evaluation(engine, len(images), outputs, collected.steps, collected.counts, seconds)
+
+
+def _chunks(images: Array, size: int) -> Iterator[tuple[int, Array]]:
+    for first in range(0, len(images), size):
+        yield first, np.asarray(images[first : first + size])
+
+
+def _unit(graph: Graph, name: str, values: Array) -> Array:
+    """Real value of one unit of an output: of a drive, a level, or a spike count over T steps."""
+    node = graph.by_name[name]
+    rate = graph.timing if isinstance(graph.timing, Rate) else None
+    if isinstance(node, Readout):
+        return np.asarray(node.scale / (rate.steps if rate else 1))
+    scale = getattr(node, "scale", None)
+    if scale is None:
+        return np.ones(1)
+    spread: Array = scale.data.reshape(-1, *(1,) * (values.ndim - 2))
+    levels = graph.levels(name)
+    return spread * max(levels.hi, -levels.lo) / rate.steps if rate else spread
+
+
+def make_runner(graph: Graph, engine: str) -> Runner:
+    """The runner of an engine of this package."""
+    phased = isinstance(graph.timing, Phased)
+    match engine:
+        case "levels" if not isinstance(graph.timing, Rate):
+            return _levels_runner(graph)
+        case "spikes" if phased:
+            return _spikes_runner(graph)
+        case "spikes":
+            return _streaming_runner(graph)
+        case "reference" if phased:
+            return _reference_runner(graph)
+        case "levels" | "reference":
+            raise SnnccError(f"engine {engine} does not run this network's timing", hint="use --engine spikes")
+        case _:
+            raise SnnccError(f"no engine is called {engine!r}", where="--engine")
+
+
+def phased_steps(graph: Graph) -> int:
+    """Time steps from the first step of an image until its outputs are known."""
+    return graph.latency * graph.window
+
+
+def _levels_runner(graph: Graph) -> Runner:
+    counter = Counter(graph) if isinstance(graph.timing, Phased) else None
+    outputs = [name for name in graph.outputs if not isinstance(graph.by_name[name], Readout)]
+    values = counter.values if counter else ()
+    engine = LevelEngine(graph, tuple(dict.fromkeys((*values, *outputs))))
+
+    def run(levels: Levels) -> Batch:
+        found = engine.run(levels)
+        counts = counter.count(found) if counter else NO_COUNTS
+        steps = phased_steps(graph) if counter else 0
+        return Batch({name: found[name] for name in graph.outputs}, counts, steps)
+
+    return run
+
+
+def _reference_runner(graph: Graph) -> Runner:
+    counter = Counter(graph)
+
+    def run(levels: Levels) -> Batch:
+        found = evaluate(graph, levels)
+        return Batch({name: found[name] for name in graph.outputs}, counter.count(found), phased_steps(graph))
+
+    return run
+
+
+def _spikes_runner(graph: Graph) -> Runner:
+    engine = SpikeEngine(graph)
+
+    def run(levels: Levels) -> Batch:
+        found = engine.run(levels)
+        values = {**found.levels, **found.outputs}
+        return Batch({name: values[name] for name in graph.outputs}, found.costs, phased_steps(graph))
+
+    return run
+
+
+def _streaming_runner(graph: Graph) -> Runner:
+    drives = DriveMaps()
+
+    def run(levels: Levels) -> Batch:
+        found = run_streaming(graph, levels, drives, keep_trains=False)
+        outputs = {
+            name: found.outputs[name][-1] if name in found.outputs else found.counts[name] for name in graph.outputs
+        }
+        return Batch(outputs, found.costs, int(found.settled.max()))
+
+    return run
+
+
+def engine_runner(graph: Graph, run: Callable[[Levels], EngineRun]) -> Runner:
+    """A runner for an engine outside this package, which gives back every spike."""
+    counter = Counter(graph)
+
+    def runner(levels: Levels) -> Batch:
+        found = run(levels)
+        sent = {
+            name: decode(graph.strands[name][0], np.moveaxis(train, 1, 0)) for name, train in found.trains.items()
+        }
+        values = {**spread(graph, sent), **found.outputs}
+        outputs = {name: np.asarray(values[name]) for name in graph.outputs}
+        return Batch(outputs, counter.count(values), phased_steps(graph))
+
+    return runner

@@ -1,0 +1,58 @@
+"""The targets that are installed: backends found by the entry point group `snncc.backends`."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import entry_points
+
+from snncc_ir.backend import Backend, Engine
+from snncc_ir.errors import TargetError
+from snncc_ir.machine import Machine
+
+GROUP = "snncc.backends"
+
+
+@cache
+def target_names() -> tuple[str, ...]:
+    """Names of all installed targets."""
+    return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
+
+
+@cache
+def load_target(name: str) -> Backend:
+    """The backend called `name`."""
+    found = [entry for entry in entry_points(group=GROUP) if entry.name == name]
+    if not found:
+        raise TargetError(
+            f"no target is called {name!r}", where="--target", hint=f"there are {', '.join(target_names())}"
+        )
+    if len({entry.value for entry in found}) > 1:
+        raise TargetError(
+            f"several packages bring a target called {name!r}", where="--target", hint="uninstall all but one"
+        )
+    backend: Backend = found[0].load()
+    return backend
+
+
+def find_machine(backend: Backend, name: str | None) -> Machine:
+    """The backend's machine called `name`, or its default."""
+    if name is None:
+        return next(iter(backend.machines.values()))
+    machine = backend.machines.get(name)
+    if machine is None:
+        raise TargetError(
+            f"target {backend.name} has no chip {name!r}",
+            where="--chip",
+            hint=f"it has {', '.join(backend.machines)}",
+        )
+    return machine
+
+
+def find_engine(name: str) -> tuple[Backend, Engine] | None:
+    """The engine called `name` of any installed target."""
+    for target in target_names():
+        backend = load_target(target)
+        for engine in backend.engines:
+            if engine.name == name:
+                return backend, engine
+    return None
