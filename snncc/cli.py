@@ -1,0 +1,317 @@
+"""The command `snncc`: options in, results and exit codes out. Heavy modules load where they are used."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from enum import Enum
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import click
+import typer
+
+from snncc import __version__
+from snncc.console import fail, print_json, print_table, say, stages, warn
+from snncc_ir.errors import SnnccError
+
+app = typer.Typer(
+    name="snncc",
+    help="Compile trained CNNs (ONNX) to spiking networks, and prove that every execution computes the same integers.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+INTERRUPTED = 130
+
+
+class CodeName(str, Enum):
+    """Codes as `--code` names them."""
+
+    RADIX = "radix"
+    GRADED = "graded"
+    COUNT = "count"
+    TTFS = "ttfs"
+    RATE = "rate"
+    STBIF = "stbif"
+
+
+class ResetName(str, Enum):
+    """Resets as `--reset` names them."""
+
+    SUBTRACT = "subtract"
+    ZERO = "zero"
+
+
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained network in ONNX form.")]
+ArtefactPath = Annotated[Path, typer.Argument(metavar="OUT", help="An artefact that `snncc compile` wrote.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"snncc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+@app.command()
+def check(model: ModelPath, as_json: Json = False) -> None:
+    """Say of every node what will happen to it."""
+    from snncc.frontend.check import check as check_model
+    from snncc.frontend.load import load
+
+    report = check_model(load(model))
+    rows = [
+        {"name": v.name, "op": v.op, "verdict": v.verdict.value, "reason": v.reason} for v in report.verdicts
+    ]
+    if as_json:
+        print_json({"nodes": rows, "supported": report.supported})
+    else:
+        print_table(("node", "operator", "verdict", "reason"), [tuple(row.values()) for row in rows])
+        rejected = sum(row["verdict"] == "rejected" for row in rows)
+        say("every node can be compiled" if report.supported else f"{rejected} of {len(rows)} nodes are rejected")
+    if not report.supported:
+        raise typer.Exit(1)
+
+
+@app.command(name="compile")
+def compile_command(  # noqa: PLR0913 (one parameter per option)
+    model: ModelPath,
+    target: Annotated[str, typer.Option(help="What to compile for; `snncc targets` lists them.")],
+    calibrate: Annotated[
+        Path | None, typer.Option(metavar="DATA", help="Real images: .npz, .npy or a folder of class folders.")
+    ] = None,
+    level_bits: Annotated[int, typer.Option(help="Bits of a level, 1 to 8.")] = 4,
+    weight_bits: Annotated[int, typer.Option(help="Bits of a weight: 2, 3, 4, 5, 6 or 8.")] = 8,
+    code: Annotated[CodeName, typer.Option(help="How levels travel as spikes.")] = CodeName.RADIX,
+    input_bits: Annotated[int | None, typer.Option(help="Requantise the input to this many bits, 1 to 8.")] = None,
+    steps: Annotated[int, typer.Option(help="Time steps per image, for --code rate.")] = 64,
+    reset: Annotated[ResetName, typer.Option(help="After a spike, for --code rate.")] = ResetName.SUBTRACT,
+    chip: Annotated[str | None, typer.Option(help="A chip of the target; default: its first.")] = None,
+    scale: Annotated[float, typer.Option(help="A pixel p means (p / SCALE - MEAN) / STD to the network.")] = 1.0,
+    mean: Annotated[str, typer.Option(metavar="A[,B,C]", help="Mean, one number or one per channel.")] = "0",
+    std: Annotated[str, typer.Option(metavar="A[,B,C]", help="Deviation, one number or one per channel.")] = "1",
+    passes: Annotated[str | None, typer.Option(metavar="TEXT", help="Another pipeline of passes.")] = None,
+    dump_ir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the graph's text after every pass.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier artefact.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The artefact; default: MODEL.snncc here.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compile a network to an artefact."""
+    from snncc.driver import CompileOptions, PixelScaling, compile_model
+
+    if input_bits is not None and not 1 <= input_bits <= 8:
+        raise SnnccError(f"must be 1 to 8, not {input_bits}", where="--input-bits")
+    with stages() as watch:
+        compiled = compile_model(
+            model,
+            CompileOptions(
+                output=output or Path(f"{model.stem}.snncc"),
+                target=target,
+                machine=chip,
+                calibrate=calibrate,
+                pixels=PixelScaling(scale=scale, mean=_numbers(mean, "--mean"), std=_numbers(std, "--std")),
+                input_bits=input_bits,
+                level_bits=level_bits,
+                weight_bits=weight_bits,
+                code=code.value,
+                steps=steps,
+                reset=reset.value,
+                passes=passes,
+                dump_ir=dump_ir,
+                force=force,
+                watch=watch,
+            ),
+        )
+    for text in compiled.warnings:
+        warn(text)
+    if as_json:
+        print_json(compiled.summary)
+        return
+    size = compiled.summary
+    say(
+        f"{size['artefact']}: {size['populations']} populations, {size['neurons']} neurons, "
+        f"{size['weights']} weights for {size['target']} ({size['chip']}) in {size['seconds']:.1f} s"
+    )
+
+
+def _numbers(text: str, option: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise SnnccError(f"{text!r} is no list of numbers", where=option, hint="write them as 0.5,0.4,0.3") from None
+
+
+@app.command()
+def simulate(
+    artefact: ArtefactPath,
+    data: Annotated[Path, typer.Option(metavar="DATA", help="Images: .npz, .npy or a folder of class folders.")],
+    engine: Annotated[
+        str | None, typer.Option(help="levels, spikes, reference or an engine of the target, such as lava.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first images.")] = None,
+    outputs: Annotated[
+        Path | None, typer.Option(metavar="FILE.npy", help="Save the outputs in real units.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run images through an artefact."""
+    from snncc.driver import simulate as run
+
+    if outputs is not None:
+        _check_writable(outputs)
+    with stages() as watch:
+        simulation = run(artefact, data, engine=engine, limit=limit, watch=watch)
+    evaluation = simulation.evaluation
+    for text in simulation.warnings:
+        warn(text)
+    if outputs is not None:
+        _save(outputs, next(iter(evaluation.outputs.values())))
+    images = evaluation.images
+    result = {
+        "engine": evaluation.engine,
+        "images": images,
+        "accuracy": simulation.accuracy,
+        "predictions": evaluation.predictions.tolist(),
+        "steps": evaluation.steps,
+        "spikes_per_image": sum(evaluation.counts.spikes.values()) / images,
+        "synops_per_image": sum(evaluation.counts.synops.values()) / images,
+        "seconds": round(evaluation.seconds, 4),
+    }
+    if as_json:
+        print_json(result)
+        return
+    accuracy = "no labels" if simulation.accuracy is None else f"accuracy {simulation.accuracy:.2%}"
+    say(f"{images} images, engine {evaluation.engine}: {accuracy}")
+    say(
+        f"{result['spikes_per_image']:.0f} spikes, {result['synops_per_image']:.0f} synaptic operations and "
+        f"{evaluation.steps} time steps per image; {evaluation.seconds:.2f} s"
+    )
+
+
+def _check_writable(path: Path) -> None:
+    if path.suffix != ".npy" or not path.parent.is_dir() or path.is_dir():
+        raise SnnccError("must name an .npy file in an existing folder", where=f"--outputs {path}")
+
+
+def _save(path: Path, values: object) -> None:
+    import numpy as np
+
+    try:
+        np.save(path, np.asarray(values))
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise SnnccError(f"cannot be written ({error.strerror})", where=str(path)) from error
+
+
+@app.command()
+def verify(artefact: ArtefactPath, as_json: Json = False) -> None:
+    """Run every engine and compare its integers with the reference, bit for bit."""
+    from snncc.verify import as_plain
+    from snncc.verify import verify as climb
+
+    with stages() as watch:
+        ladder = climb(artefact, watch=watch)
+    plain = as_plain(ladder)
+    if as_json:
+        print_json(plain)
+    else:
+        rows = [tuple(str(cell) for cell in row.values()) for row in plain["engines"]]
+        print_table(("engine", "status", "inputs", "detail"), rows)
+    if not ladder.equal:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(
+    artefact: ArtefactPath,
+    text: Annotated[bool, typer.Option("--text", help="Print the graph's text form instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what is in an artefact, node by node."""
+    from snncc.artefact import read
+    from snncc.show import describe, rows
+    from snncc_ir.text import print_graph
+
+    found = read(artefact)
+    if as_json:
+        print_json(describe(found))
+    elif text:
+        typer.echo(print_graph(found.graph), nl=False)
+    else:
+        print_table(("node", "operation", "value", "width", "code", "from"), rows(found))
+        for key, value in describe(found)["summary"].items():
+            say(f"{key}: {value}")
+
+
+@app.command()
+def targets(as_json: Json = False) -> None:
+    """List the targets, their chips and their engines."""
+    from snncc.targets import load_target, target_names
+
+    listing = []
+    for name in target_names():
+        backend = load_target(name)
+        for machine in backend.machines.values():
+            listing.append(
+                {
+                    "target": name,
+                    "chip": machine.name,
+                    "description": machine.description,
+                    "codes": sorted(code.value for code in machine.codes),
+                    "engines": {engine.name: engine.missing() for engine in backend.engines},
+                }
+            )
+    if as_json:
+        print_json({"targets": listing})
+        return
+    rows = [(i["target"], i["chip"], ", ".join(i["codes"]), _engines(i["engines"]), i["description"]) for i in listing]
+    print_table(("target", "chip", "codes", "engines", "description"), rows)
+
+
+def _engines(engines: dict[str, str | None]) -> str:
+    return ", ".join(f"{name} ({missing})" if missing else name for name, missing in engines.items()) or "-"
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command; exit 0 done, 1 the user's problem, 2 usage, 130 interrupted."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        status = app(standalone_mode=False)
+    except SnnccError as error:
+        fail(str(error))
+        status = 1
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        fail("interrupted; earlier results are as they were")
+        status = INTERRUPTED
+    except BrokenPipeError:
+        sys.stdout = None  # whoever read the output has gone; nothing more can be said
+        status = 0
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What the user sees: messages, tables, progress. Standard output carries results, nothing else."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from snncc_ir import progress
+
+PATIENCE = 1.0
+"""Seconds of work before a progress bar appears."""
+
+errors = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+results = Console(markup=False, highlight=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """`text` without control characters: names from a model must not steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+
+
+def say(text: str) -> None:
+    """A line of the result."""
+    results.print(printable(text))
+
+
+def warn(text: str) -> None:
+    """A line beside the result."""
+    errors.print(f"snncc: warning: {printable(text)}", style="yellow")
+
+
+def fail(text: str) -> None:
+    """The one message of a failed command."""
+    errors.print(f"snncc: error: {printable(text)}", style="red")
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One object on standard output."""
+    sys.stdout.write(json.dumps(value) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> None:
+    """A plain table; cells are shown as they are, long ones are folded."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    results.print(table, soft_wrap=False)
+
+
+class Stages:
+    """Progress bars by stage; a stage that is done within a second shows none."""
+
+    def __init__(self, bars: Progress) -> None:
+        """Show bars in `bars`."""
+        self._bars = bars
+
+    def __call__(self, stage: str) -> progress.Progress:
+        """The reporter of a new stage."""
+        start = time.monotonic()
+        task: TaskID | None = None
+
+        def report(done: int, total: int) -> None:
+            nonlocal task
+            if task is None and time.monotonic() - start > PATIENCE and done < total:
+                task = self._bars.add_task(stage, total=total)
+            if task is not None:
+                self._bars.update(task, completed=done, total=total, visible=done < total)
+
+        return report
+
+
+@contextmanager
+def stages() -> Iterator[Stages]:
+    """Progress bars on standard error while the block runs; nothing where that is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
+        yield Stages(bars)

@@ -1,0 +1,230 @@
+"""The ladder: every engine must compute the same integers as the reference semantics."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncc import artefact
+from snncc.artefact import Artefact
+from snncc.driver import Watch, machine_of, no_watch, reference_values
+from snncc.sim.drives import DriveMaps
+from snncc.sim.levels import LevelEngine
+from snncc.sim.spikes import SpikeEngine
+from snncc.targets import load_target
+from snncc_ir.backend import Engine
+from snncc_ir.errors import SnnccError
+from snncc_ir.graph import Graph
+from snncc_ir.nodes import Readout
+from snncc_ir.spiking import run_phased
+from snncc_ir.streaming import run_streaming
+from snncc_ir.timing import Phased, Rate
+
+Array = NDArray[Any]
+Values = Mapping[str, Array]
+
+RANDOM_INPUTS = 6
+PIPELINED = 3
+"""Images that are sent back to back where every single spike is compared."""
+
+REQUIRE_TOOLS = "SNNCC_REQUIRE_TOOLS"
+"""Environment variable: where it is 1, an engine whose tool is missing counts as a failure."""
+
+
+class Status(Enum):
+    """What the ladder says of an engine."""
+
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One engine's line: inputs tried, and the first difference or why it did not run."""
+
+    engine: str
+    status: Status
+    inputs: int
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The table that `snncc verify` prints."""
+
+    rungs: tuple[Rung, ...]
+
+    @property
+    def equal(self) -> bool:
+        """True where no engine differs, and none is missing that must be there."""
+        refused = {Status.DIFFERENT}
+        if os.environ.get(REQUIRE_TOOLS) == "1":
+            refused.add(Status.NOT_RUN)
+        return not any(rung.status in refused for rung in self.rungs)
+
+
+def verify(path: Path, *, watch: Watch = no_watch) -> Ladder:
+    """Climb the ladder of an artefact; raises ArtefactError where its emitted files were changed."""
+    found = artefact.read(path)
+    backend, machine = load_target(str(found.manifest["target"])), machine_of(found)
+    artefact.check_emitted(found, backend.emit(found.graph, machine))
+    climber = _Climber(found)
+    steps: list[Callable[[], Rung]] = [climber.golden, *climber.own_engines()]
+    steps += [_foreign(climber, engine, watch) for engine in backend.engines]
+    progress = watch("verify")
+    rungs = []
+    for done, step in enumerate(steps, start=1):
+        rungs.append(step())
+        progress(done, len(steps))
+    return Ladder(tuple(rungs))
+
+
+def _foreign(climber: _Climber, engine: Engine, watch: Watch) -> Callable[[], Rung]:
+    return lambda: climber.foreign(engine, watch)
+
+
+class _Climber:
+    """The inputs that are tried and what the reference makes of them."""
+
+    def __init__(self, found: Artefact) -> None:
+        self.found = found
+        self.graph = found.graph
+        self.input = self.graph.inputs[0].name
+        self.images = self._inputs()
+        self.expected = reference_values(self.graph, self.images)
+
+    def _inputs(self) -> Array:
+        """The golden inputs, extremes, and random levels: a sparse, an even and a dense draw."""
+        levels = self.graph.levels(self.input)
+        rng = np.random.default_rng(1)
+        shape = (RANDOM_INPUTS, *levels.shape)
+        draws = rng.integers(levels.lo, levels.hi + 1, shape)
+        keep = rng.random(shape) < np.linspace(0.1, 1.0, RANDOM_INPUTS).reshape(-1, *(1,) * len(levels.shape))
+        checker = np.where(np.indices(levels.shape).sum(axis=0) % 2, levels.hi, levels.lo)
+        extremes = [np.full(levels.shape, levels.lo), np.full(levels.shape, levels.hi), checker]
+        return np.concatenate([self.golden_input(), draws * keep, np.stack(extremes)])
+
+    def golden_input(self) -> Array:
+        """The artefact's golden inputs as levels."""
+        golden = self.found.golden.get(f"input.{self.input}")
+        if golden is None or golden.shape[1:] != self.graph.levels(self.input).shape:
+            raise artefact.ArtefactError("holds no golden input", where=str(self.found.path / artefact.GOLDEN))
+        return np.asarray(golden).astype(np.int64)
+
+    def golden(self) -> Rung:
+        """The reference against the integers that were stored at compile time."""
+        stored = {name: values for name, values in self.found.golden.items() if not name.startswith("input.")}
+        expected = reference_values(self.graph, self.golden_input())
+        missing = sorted(expected.keys() ^ stored.keys())
+        detail = f"golden.npz lacks or adds {missing[0]}" if missing else first_difference(stored, expected)
+        return _rung("reference", len(self.golden_input()), detail)
+
+    def own_engines(self) -> list[Callable[[], Rung]]:
+        """The engines of this package that run the graph's timing."""
+        if isinstance(self.graph.timing, Phased):
+            return [self.reference_spikes, self.levels, self.spikes]
+        return [self.streaming] if isinstance(self.graph.timing, Rate) else [self.levels, self.streaming]
+
+    def reference_spikes(self) -> Rung:
+        """The pipelined spike-by-spike reference: its levels are those of the reference on levels."""
+        images = self.images[:PIPELINED]
+        run = run_phased(self.graph, {self.input: images[None]})
+        got = {
+            **{f"levels.{node.name}": run.levels[node.name][0] for node in self.graph.populations},
+            **{f"output.{name}": values[0] for name, values in run.outputs.items()},
+        }
+        return _rung("reference spikes", len(images), first_difference(got, self.expected, len(images)))
+
+    def levels(self) -> Rung:
+        """The fast engine for levels."""
+        names = tuple(node.name for node in self.graph.populations)
+        found = LevelEngine(self.graph, names).run({self.input: self.images})
+        got = {(f"levels.{name}" if name in names else f"output.{name}"): found[name] for name in found}
+        return _rung("levels", len(self.images), first_difference(got, self.expected))
+
+    def spikes(self) -> Rung:
+        """The spike engine: its levels, and every single spike of the images sent back to back."""
+        run = SpikeEngine(self.graph).run({self.input: self.images})
+        got = {
+            **{f"levels.{node.name}": run.levels[node.name] for node in self.graph.populations},
+            **{f"output.{name}": values for name, values in run.outputs.items()},
+        }
+        detail = first_difference(got, self.expected) or self._trains_differ(run.trains)
+        return _rung("spikes", len(self.images), detail)
+
+    def streaming(self) -> Rung:
+        """The streaming loop on fast drives."""
+        run = run_streaming(self.graph, {self.input: self.images}, DriveMaps(), keep_trains=False)
+        got = {
+            **{f"levels.{node.name}": run.counts[node.name] for node in self.graph.populations},
+            **{f"output.{name}": values[-1] for name, values in run.outputs.items()},
+        }
+        return _rung("spikes", len(self.images), first_difference(got, self.expected))
+
+    def foreign(self, engine: Engine, watch: Watch) -> Rung:
+        """A backend's engine, image after image through its pipeline, spike for spike."""
+        missing = engine.missing()
+        if missing:
+            return Rung(engine.name, Status.NOT_RUN, 0, missing)
+        images = self.images[:PIPELINED]
+        try:
+            run = engine.run(self.graph, machine_of(self.found), {self.input: images}, watch(engine.name))
+        except SnnccError as error:
+            return Rung(engine.name, Status.DIFFERENT, len(images), str(error))
+        got = {f"output.{name}": values for name, values in run.outputs.items()}
+        detail = self._trains_differ(run.trains) or first_difference(got, self.expected, len(images))
+        return _rung(engine.name, len(images), detail)
+
+    def _trains_differ(self, trains: Values) -> str:
+        images = self.images[:PIPELINED]
+        reference = run_phased(self.graph, {self.input: images[None]}).trains
+        for name, expected in reference.items():
+            if name not in trains:
+                return f"gave no spikes of {name}"
+            place = _first(np.asarray(trains[name])[:PIPELINED], expected[0])
+            if place is not None:
+                image, step, *neuron = place
+                return f"{name} neuron {tuple(neuron)}, image {image}, step {step}: another spike than the reference"
+        return ""
+
+
+def first_difference(got: Values, expected: Values, images: int | None = None) -> str:
+    """Where two sets of integers differ first, in words; empty where they are equal."""
+    for name, values in expected.items():
+        if name not in got:
+            return f"gave nothing for {name}"
+        place = _first(np.asarray(got[name]), values[:images])
+        if place is not None:
+            image, *neuron = place
+            actual, wanted = np.asarray(got[name])[place], values[place]
+            return f"{name} neuron {tuple(neuron)}, image {image}: {actual} instead of {wanted}"
+    return ""
+
+
+def _first(got: Array, expected: Array) -> tuple[int, ...] | None:
+    if got.shape != expected.shape:
+        return (0,) * expected.ndim
+    places = np.argwhere(got != expected)
+    return tuple(map(int, places[0])) if len(places) else None
+
+
+def _rung(engine: str, inputs: int, detail: str) -> Rung:
+    return Rung(engine, Status.DIFFERENT if detail else Status.EQUAL, inputs, detail)
+
+
+def as_plain(ladder: Ladder) -> dict[str, Any]:
+    """What `--json` prints."""
+    rows = [
+        {"engine": rung.engine, "status": rung.status.value, "inputs": rung.inputs, "detail": rung.detail}
+        for rung in ladder.rungs
+    ]
+    return {"engines": rows, "equal": ladder.equal}
+
