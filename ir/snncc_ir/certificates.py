@@ -21,6 +21,10 @@ from snncc_ir.timing import Phased, Rate, Reset
 from snncc_ir.types import Levels
 
 
+FAR = 2**62
+"""Beyond every value: the limit of a case that cannot occur."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """Per channel the least and the greatest value, `low[C]` and `high[C]`."""
@@ -158,29 +162,40 @@ def _stbif_membrane(neuron: Staircase, drive: Interval) -> Interval:
 
 
 def _rate_membrane(neuron: Staircase, drive: Interval, rate: Rate) -> Interval:
-    """The extremes of v over T steps of extreme drive, step by step."""
+    """The extremes of v over T steps of extreme drive, partial sums in any order included."""
     theta = neuron.theta.data * max(neuron.hi, -neuron.lo)
-    step = drive + _bias_interval(neuron.bias)
-    low = high = theta // 2
+    bias = _bias_interval(neuron.bias)
+    partial = drive + bias.hull(_point(np.zeros_like(theta)))
     bound = Interval(np.zeros_like(theta), theta)
+    v = _point(theta // 2)
     for _ in range(rate.steps):
-        low, high = low + np.minimum(step.low, 0), high + np.maximum(step.high, 0)
-        bound = bound.hull(Interval(low, high))
-        spent = np.zeros_like(high) if rate.reset is Reset.ZERO else high - theta
-        high = np.maximum(np.minimum(high, theta - 1), spent)
-        if neuron.lo < 0:
-            low = np.minimum(np.maximum(low, 0), low + theta)
+        bound = bound.hull(v + partial)
+        v = _after_rate_step(v + drive + bias, theta, neuron.lo < 0, rate.reset)
     return bound
 
 
+def _after_rate_step(v: Interval, theta: Ints, signed: bool, reset: Reset) -> Interval:
+    """What v becomes once its neuron has fired or not: the hull of each case that can occur."""
+    zero = np.zeros_like(theta)
+    floor = np.maximum(v.low, 0) if signed else v.low
+    cases = [(floor, np.minimum(v.high, theta - 1))]
+    spent = (zero, zero) if reset is Reset.ZERO else (np.maximum(v.low - theta, 0), v.high - theta)
+    cases.append((np.where(v.high >= theta, spent[0], FAR), spent[1]))
+    if signed:
+        cases.append((np.where(v.low < 0, v.low + theta, FAR), np.minimum(v.high, -1) + theta))
+    lows = [np.where(low <= high, low, FAR) for low, high in cases]
+    highs = [np.where(low <= high, high, -FAR) for low, high in cases]
+    return Interval(np.minimum.reduce(lows), np.maximum.reduce(highs))
+
+
 def _readout_membrane(graph: Graph, node: Readout, drive: Interval) -> Interval:
-    total = drive + _bias_interval(node.bias)
-    if isinstance(graph.timing, Rate):
-        zero = np.zeros_like(total.low)
-        return Interval(
-            np.minimum(total.low, zero) * graph.timing.steps, np.maximum(total.high, zero) * graph.timing.steps
-        )
-    return total.hull(drive)
+    bias = _bias_interval(node.bias)
+    if not isinstance(graph.timing, Rate):
+        return (drive + bias).hull(drive)
+    zero = _point(np.zeros_like(bias.low))
+    last, before = drive + bias.hull(zero), (drive + bias).hull(zero)
+    earlier = graph.timing.steps - 1
+    return Interval(before.low * earlier + last.low, before.high * earlier + last.high)
 
 
 def _staircase(node: Population) -> Staircase:

@@ -141,13 +141,14 @@ class Counter:
         sent = trains_sent(graph)
         senders = (*graph.inputs, *graph.populations)
         self._strands = graph.strands
-        self._carriers = {name: carriers(graph, name) for name, strands in graph.strands.items() if len(strands) > 1}
         self._spikes = [_Probe(node.name, node.name, np.array(sent[node.name])) for node in senders]
         self._synops = [
             _Probe(node.source, node.name, fan_out(node, graph.types[node.source].shape))
             for node in graph.linears
         ]
         self.values = tuple(dict.fromkeys(probe.value for probe in (*self._spikes, *self._synops)))
+        mixed = [name for name in self.values if len(graph.strands[name]) > 1]
+        self._carriers = {name: carriers(graph, name) for name in mixed}
 
     def count(self, levels: Mapping[str, Array]) -> Counts:
         """Counts for levels `[N, *shape]` of every node in `values`."""

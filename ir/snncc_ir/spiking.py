@@ -153,29 +153,31 @@ class _Machine:
 
 
 class _Accumulators:
-    """The integrate phase of one population or readout: one sum per projection and strand."""
+    """The integrate phase of one population or readout: one sum per projection and strand.
+
+    A projection is known by its position, since a population may read the same one twice.
+    """
 
     def __init__(self, machine: _Machine, node: Population | Readout) -> None:
         graph = machine.graph
         self.machine, self.shape = machine, graph.types[node.name].shape
         self.projections = [p for name in node.drives if _is_linear(p := graph.by_name[name])]
         self.last_slot = max(strand.slot for name in node.drives for strand in graph.strands[name])
-        self.sums: dict[tuple[str, Strand], Array] = {}
-        self.latches: dict[tuple[str, Strand], Array] = {}
+        self.sums: dict[tuple[int, Strand], Array] = {}
+        self.latches: dict[tuple[int, Strand], Array] = {}
 
     def receive(self, window: int, step: int) -> None:
         """Add the spikes of this step, delayed by the windows that their strand skips."""
-        for projection in self.projections:
+        for position, projection in enumerate(self.projections):
             for strand in self.machine.graph.strands[projection.name]:
                 sent = window - (self.last_slot - strand.slot)
                 if sent >= 0 and step < strand.window:
                     spikes = self.machine.history[sent][step][projection.source]
-                    self._add(projection, strand, spikes[strand])
+                    self._add((position, strand), projection, spikes[strand])
 
-    def _add(self, projection: Linear, strand: Strand, spikes: Array) -> None:
-        key = (projection.name, strand)
+    def _add(self, key: tuple[int, Strand], projection: Linear, spikes: Array) -> None:
         before = self.sums.get(key, np.int64(0))
-        match strand.code:
+        match key[1].code:
             case Code.RADIX:
                 self.sums[key] = 2 * before + drive(projection, spikes)
             case Code.TTFS:

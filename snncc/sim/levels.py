@@ -36,6 +36,6 @@ class LevelEngine:
         feed = {}
         for node in self.graph.inputs:
             checked = check_input(node, inputs[node.name])
-            feed[f"levels_{node.name}"] = checked.astype(self._types[node.name])
+            feed[f"levels/{node.name}"] = checked.astype(self._types[node.name])
         values = dict(zip(self._outputs, self._session.run(None, feed), strict=True))
         return {name: v.astype(np.int64) if v.dtype == np.float64 else v for name, v in values.items()}

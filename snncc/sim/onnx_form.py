@@ -79,26 +79,26 @@ class _Builder:
 
     def _value_info(self, node: str, prefix: str, name: str) -> onnx.ValueInfoProto:
         levels = self.graph.levels(node)
-        return helper.make_tensor_value_info(f"{prefix}_{name}", level_type(levels), ["N", *levels.shape])
+        return helper.make_tensor_value_info(f"{prefix}/{name}", level_type(levels), ["N", *levels.shape])
 
     def _level_output(self, name: str) -> onnx.ValueInfoProto:
-        self._emit("Cast", [name], f"out_{name}", to=level_type(self.graph.levels(name)))
+        self._emit("Cast", [name], f"out/{name}", to=level_type(self.graph.levels(name)))
         return self._value_info(name, "out", name)
 
     def _drive_output(self, node: Readout) -> onnx.ValueInfoProto:
         shape = ["N", *self.graph.types[node.name].shape]
-        return helper.make_tensor_value_info(f"out_{node.name}", TensorProto.DOUBLE, shape)
+        return helper.make_tensor_value_info(f"out/{node.name}", TensorProto.DOUBLE, shape)
 
     # Plumbing.
 
     def _emit(self, operation: str, inputs: Sequence[str], output: str = "", **attributes: object) -> str:
         self.count += 1
-        output = output or f"t{self.count}"
-        self.nodes.append(helper.make_node(operation, list(inputs), [output], f"n{self.count}", **attributes))
+        output = output or f"t/{self.count}"  # no node of the graph has a slash in its name
+        self.nodes.append(helper.make_node(operation, list(inputs), [output], f"n/{self.count}", **attributes))
         return output
 
     def _constant(self, values: NDArray[np.generic]) -> str:
-        name = f"c{len(self.constants)}"
+        name = f"c/{len(self.constants)}"
         self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
         return name
 
@@ -110,7 +110,7 @@ class _Builder:
 
     @add.register
     def _(self, node: Input) -> None:
-        self._emit("Cast", [f"levels_{node.name}"], node.name, to=TensorProto.FLOAT)
+        self._emit("Cast", [f"levels/{node.name}"], node.name, to=TensorProto.FLOAT)
 
     @add.register
     def _(self, node: MaxPool) -> None:
@@ -149,7 +149,7 @@ class _Builder:
         total = self._drive(node, bias, exact)
         if exact:
             total = self._emit("Cast", [total], to=TensorProto.DOUBLE)
-        self._emit("Identity", [total], f"out_{node.name}")
+        self._emit("Identity", [total], f"out/{node.name}")
 
     @add.register
     def _(self, node: Population) -> None:
