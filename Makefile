@@ -1,0 +1,71 @@
+# `make` prints what there is. Each target sets up what it needs; tools/setup.py says how.
+#   PYTHON=...   the interpreter to build .venv with        JOBS=N   test processes (default 2)
+#   ARGS="..."   more arguments for pytest, the demo or the benchmark
+
+SHELL := /bin/sh
+PY := .venv/bin/python
+JOBS ?= 2
+ARGS ?=
+PACKAGES := snncc ir backends
+
+# tools/setup.py runs on any Python 3.7 or newer, and chooses the one for .venv itself.
+define SETUP
+for python in "$$PYTHON" .venv/bin/python python3 python3.13 python3.12 python3.11 python3.10 python \
+    "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[0-9]*/bin/python; do \
+  if [ -n "$$python" ] && "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 7))' 2>/dev/null; then \
+    exec "$$python" tools/setup.py $(1); \
+  fi; \
+done; \
+echo "setup: no Python that runs was found. Install Python 3.10 or newer, or name it: make setup PYTHON=..." >&2; \
+exit 1
+endef
+
+ifdef PYTHON
+export PYTHON
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-long check format bench clean distclean ready ready-with-lava
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Make the environments .venv and .venv-lava (done by the other targets too)
+	@$(call SETUP,)
+
+demo: ready-with-lava ## Compile a digit classifier, run it and prove it
+	@$(PY) examples/digits/demo.py $(ARGS)
+
+test: ready-with-lava ## Run the tests, without the slow ones
+	@$(PY) -m pytest -q -n $(JOBS) -m "not slow" $(ARGS)
+
+test-long: ready-with-lava ## Run the slow tests
+	@$(PY) -m pytest -q -n $(JOBS) -m slow $(ARGS) || { status=$$?; [ $$status -eq 5 ] || exit $$status; }
+
+check: ready ## Lint, format check, types, import layers, commands in the documentation
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m mypy tools
+	.venv/bin/lint-imports --no-logo
+	$(PY) tools/readme_commands.py
+
+format: ready ## Format the code and repair what ruff can repair
+	$(PY) -m ruff check --fix-only .
+	$(PY) -m ruff format .
+
+bench: ready ## Measure the engines
+	@$(PY) benchmarks/run.py $(ARGS)
+
+clean: ## Remove caches and build files
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find $(PACKAGES) tests tools examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean ## Remove the environments too
+	rm -rf .venv .venv-lava .setup.lock
+
+ready:
+	@$(call SETUP,--quiet --no-lava)
+
+ready-with-lava:
+	@$(call SETUP,--quiet)
