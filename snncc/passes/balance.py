@@ -16,11 +16,11 @@ from snncc_ir.nodes import Population
 from snncc_ir.statistics import Statistics
 from snncc_ir.tensors import Reals, Tensor
 
-CANDIDATES = np.linspace(0.25, 1.02, 31)
+CANDIDATES = np.linspace(0.1, 1.0, 91)
 """Tops that `mse` tries, as shares of the greatest activation."""
 
-SEARCH_ROWS = 4096
-"""Activations per channel that `mse` compares them on."""
+BINS = 1024
+"""Bins of the histogram, from 0 to the greatest activation, on which it compares them."""
 
 SMALLEST_TOP = 1e-6
 """Top of a channel that never fired during calibration."""
@@ -102,14 +102,21 @@ def nonzero_percentile(sample: NDArray[np.float32], greatest: Reals, share: floa
 
 def least_error_top(sample: NDArray[np.float32], greatest: Reals, lo: int, hi: int) -> Reals:
     """Per channel the candidate top whose staircase is nearest to the sample in the mean square."""
-    rows = sample[:: max(1, len(sample) // SEARCH_ROWS)]
-    best = np.full(greatest.shape, np.inf)
-    top = greatest.copy()
+    first = -BINS if lo < 0 else 0
+    counts = _histogram(sample, np.maximum(greatest, SMALLEST_TOP) / BINS, first)
+    values = np.arange(first, BINS + 1) / BINS  # in units of the channel's greatest activation
+    errors = []
     for share in CANDIDATES:
-        scale = np.maximum(greatest * share, SMALLEST_TOP).astype(np.float32) / np.float32(max(hi, -lo))
-        levels = np.clip(np.floor(rows / scale + np.float32(0.5)), lo, hi)
-        error = np.square(levels * scale - rows).mean(axis=0)
-        better = error < best
-        best = np.where(better, error, best)
-        top = np.where(better, greatest * share, top)
-    return top
+        scale = share / max(hi, -lo)
+        rounded = np.clip(np.floor(values / scale + 0.5), lo, hi) * scale
+        errors.append(counts @ np.square(rounded - values))
+    return greatest * CANDIDATES[np.argmin(errors, axis=0)]
+
+
+def _histogram(sample: NDArray[np.float32], width: Reals, first: int) -> Reals:
+    """How often each multiple `first`, ..., BINS of the channel's `width` is the nearest, `[C, bins]`."""
+    bins = BINS - first + 1
+    channels = sample.shape[1]
+    index = np.clip(np.rint(sample / width.astype(np.float32)), first, BINS).astype(np.int64) - first
+    index += np.arange(channels) * bins
+    return np.bincount(index.ravel(), minlength=channels * bins).reshape(channels, bins).astype(np.float64)
