@@ -19,7 +19,7 @@ from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
 from snncc.passes.base import Context, Pass
 from snncc.passes.pipeline import Pipeline, parse, print_pass
-from snncc.sim.drives import DriveMaps
+from snncc.sim.drives import Layers
 from snncc.sim.evaluate import Evaluation, engine_runner, evaluate_images
 from snncc.targets import find_engine, find_machine, load_target
 from snncc_ir.backend import Backend
@@ -188,7 +188,7 @@ def _run_passes(
         calibration=_calibrate(model, lowered, samples, options.watch),
         input_format=samples.form,
         samples=samples.form.to_levels(samples.images[:CORRECTION_IMAGES]),
-        drive_map=DriveMaps(),
+        layers=Layers(),
     )
     dump = _Dump(options.dump_ir)
     dump.write("lower", lowered.graph)

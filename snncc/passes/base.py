@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -11,12 +10,22 @@ from numpy.typing import NDArray
 
 from snncc_ir.encoding import InputFormat
 from snncc_ir.graph import Graph
+from snncc_ir.neurons import Staircase
 from snncc_ir.nodes import Linear
 from snncc_ir.statistics import Calibration
 
 Array = NDArray[Any]
-DriveMap = Callable[[Linear, Array], Array]
-"""Drive of a linear node for levels `[N, *shape]`: exact integers."""
+
+
+class Layers(Protocol):
+    """Runs single layers on calibration images, exactly; the driver brings an engine that does."""
+
+    def drive(self, node: Linear, x: Array) -> Array:
+        """Drive `[N, *drive shape]` of a linear node for levels `x[N, *shape]`: integers of any type."""
+
+    def fire(self, neuron: Staircase, drive: Array) -> Array:
+        """Levels, in a narrow integer type, of a population for a drive."""
+
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +39,7 @@ class Context:
     calibration: Calibration
     input_format: InputFormat
     samples: NDArray[np.int64]
-    drive_map: DriveMap
+    layers: Layers
 
 
 @dataclass(frozen=True)

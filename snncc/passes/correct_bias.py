@@ -12,7 +12,6 @@ from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
 from snncc_ir.neurons import Bias, Staircase
 from snncc_ir.nodes import AnyNode, Conv, Dense, Input, Population, Readout, Scale, SumPool
-from snncc_ir.semantics import fire
 from snncc_ir.tensors import Reals, Tensor
 
 BATCH = 64
@@ -51,7 +50,7 @@ class _Walk:
     def visit(self, node: AnyNode) -> None:
         match node:
             case Input():
-                self.values[node.name] = _narrow(self.context.samples)
+                self.values[node.name] = self.context.samples.astype(np.int16)
             case Population(neuron=Staircase()):
                 self._population(node)
             case Readout():
@@ -69,15 +68,13 @@ class _Walk:
         drive = self._drive(node)
         unit = node.scale.data / neuron.theta.data
         bias = self._correct(node, drive, neuron.bias, unit)
-        corrected = replace(neuron, bias=bias)
-        batches = [fire(corrected, drive[i : i + BATCH]) for i in range(0, len(drive), BATCH)]
-        self.values[node.name] = np.concatenate([_narrow(batch) for batch in batches])
+        self.values[node.name] = self.context.layers.fire(replace(neuron, bias=bias), drive)
 
     def _correct(self, node: Population | Readout, drive: Array, bias: Bias, unit: Reals) -> Bias:
         """Record `node` with the bias whose mean drive is the float network's, and return that bias."""
         channels = drive.shape[1]
         axes = (0, *range(2, drive.ndim))
-        mean = drive.mean(axis=axes) + np.broadcast_to(
+        mean = drive.mean(axis=axes, dtype=np.float64) + np.broadcast_to(
             bias.spread(drive.shape[1:]), drive.shape[1:]
         ).reshape(channels, -1).mean(axis=1)
         wanted = self.context.calibration.populations[node.name].drive_mean / unit
@@ -97,9 +94,8 @@ class _Walk:
             if not isinstance(projection, Conv | Dense | Scale | SumPool):
                 raise TypeError(f"{name} is no linear node")
             source = self.values[projection.source]
-            batches = [self.context.drive_map(projection, source[i : i + BATCH])
-                       for i in range(0, len(source), BATCH)]
-            part = np.concatenate(batches)
+            batches = (source[i : i + BATCH] for i in range(0, len(source), BATCH))
+            part = np.concatenate([self.context.layers.drive(projection, batch) for batch in batches])
             total = part if total is None else total + part
         if total is None:
             raise ValueError("a population without drives")
@@ -120,8 +116,3 @@ def _last_readers(graph: Graph) -> dict[str, str]:
             linear = isinstance(projection, Conv | Dense | Scale | SumPool)
             last[projection.sources[0] if linear else source] = node.name
     return last
-
-
-def _narrow(levels: Array) -> Array:
-    """Levels as int16, which holds every level range."""
-    return levels.astype(np.int16)

@@ -1,4 +1,4 @@
-"""Drives of single linear nodes by ONNX Runtime, exact, for engines that go layer by layer."""
+"""Single layers by ONNX Runtime, exact, for what goes through a network layer by layer."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ from onnx import TensorProto, helper, numpy_helper
 
 from snncc.sim.session import open_session
 from snncc_ir import linear
-from snncc_ir.nodes import Conv, Dense, Linear
+from snncc_ir.neurons import Staircase, per_channel
+from snncc_ir.nodes import Conv, Dense, Linear, Scale, SumPool
+from snncc_ir.semantics import fire
 
 Array = NDArray[Any]
 
 EXACT = 1 << 24
+"""Float32 holds every integer of smaller magnitude."""
+
+SUMMABLE = EXACT >> 2
+"""Drives below this stay exact in float32 when up to four of them are added."""
 
 
 class DriveMaps:
     """Applies linear nodes to batches of levels or spikes; sessions are made on first use.
 
-    Convolutions and matrix products whose sums stay below 2^24 run in float32; all else in numpy.
+    What stays well below 2^24 runs in float32; all else in numpy on int64.
     """
 
     def __init__(self) -> None:
@@ -30,11 +36,17 @@ class DriveMaps:
 
     def __call__(self, node: Linear, x: Array) -> Array:
         """Drive `[N, *drive shape]` as int64 for integers `x[N, *source shape]`."""
-        reach = int(np.abs(x).max(initial=0)) * _row_sum(node)
-        if not isinstance(node, Conv | Dense) or reach >= EXACT:
+        return self.floats(node, x).astype(np.int64)
+
+    def floats(self, node: Linear, x: Array) -> Array:
+        """The same integers as float32 where up to four such drives add up exactly, else as int64."""
+        reach = int(max(x.max(initial=0), -x.min(initial=0))) * _row_sum(node)
+        if isinstance(node, SumPool) or reach >= SUMMABLE:
             return linear.drive(node, x.astype(np.int64))
+        if isinstance(node, Scale):
+            return x.astype(np.float32) * per_channel(node.weight.data, x.ndim - 1).astype(np.float32)
         (drive,) = self._session(node).run(None, {"x": x.astype(np.float32)})
-        return np.asarray(drive).astype(np.int64)
+        return np.asarray(drive)
 
     def _session(self, node: Conv | Dense) -> onnxruntime.InferenceSession:
         known = self._sessions.get(node.name)
@@ -42,6 +54,33 @@ class DriveMaps:
             known = (node, _open(node))
             self._sessions[node.name] = known
         return known[1]
+
+
+class Layers:
+    """Single layers for passes that go through the network with calibration images."""
+
+    def __init__(self) -> None:
+        """Start without any session."""
+        self._maps = DriveMaps()
+
+    def drive(self, node: Linear, x: Array) -> Array:
+        """Drive `[N, *drive shape]` for levels `x[N, *source shape]`: exact integers, perhaps as float32."""
+        return self._maps.floats(node, x)
+
+    def fire(self, neuron: Staircase, drive: Array) -> Array:
+        """Levels `[N, *shape]` as int16."""
+        return _fire(neuron, drive)
+
+
+def _fire(neuron: Staircase, drive: Array) -> Array:
+    """Levels (int16) for a drive that `floats` gave; float32 division is exact below 2^24."""
+    offset = neuron.bias.spread(drive.shape[1:]) + per_channel(neuron.theta.data // 2, drive.ndim - 1)
+    reach = max(drive.max(initial=0), -drive.min(initial=0)) + np.abs(offset).max()
+    if drive.dtype != np.float32 or reach >= EXACT:
+        return fire(neuron, drive.astype(np.int64)).astype(np.int16)
+    levels = drive + offset.astype(np.float32)
+    levels /= per_channel(neuron.theta.data, drive.ndim - 1).astype(np.float32)
+    return np.clip(np.floor(levels, out=levels), neuron.lo, neuron.hi, out=levels).astype(np.int16)
 
 
 def _row_sum(node: Linear) -> int:

@@ -1,0 +1,164 @@
+"""What the original network does on sample images, seen in ONNX Runtime batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncc.frontend.load import Model
+from snncc.frontend.lower import Lowered
+from snncc.frontend.network import Network
+from snncc.frontend.tapped import KINDS, TappedModel, positions_of, tapped, with_outputs
+from snncc.frontend.taps import Tap
+from snncc_ir.errors import DataError
+from snncc_ir.progress import Progress, silent
+from snncc_ir.statistics import Calibration, Statistics
+
+Array = NDArray[Any]
+
+ROWS = 16384
+SEED = 0
+
+
+def calibrate(
+    model: Model,
+    lowered: Lowered,
+    batches: Iterable[Array],
+    *,
+    total: int,
+    progress: Progress = silent,
+    rows: int = ROWS,
+    synthetic: bool = False,
+) -> Calibration:
+    """Statistics of every population and readout over `batches` of images in the network's own units.
+
+    A batch is `[N, *input shape]`; `total` is the number of images in all of them. Samples hold at most
+    `rows` rows, drawn evenly over the images, so memory does not grow with their number.
+    """
+    if total < 1:
+        raise DataError("there are no images to calibrate on", hint="give one image or more")
+    probe = tapped(model, lowered.taps, max(rows // total, 1))
+    network = Network(model, probe.proto)
+    collector = _Collector(probe, min(rows, total))
+    done = 0
+    for batch in batches:
+        collector.take(network, batch, total)
+        done += len(batch)
+        progress(done, total)
+    if not done:
+        raise DataError("there are no images to calibrate on", hint="give one image or more")
+    populations = {name: running.statistics(name) for name, running in collector.found.items()}
+    return Calibration(populations=populations, images=done, synthetic=synthetic)
+
+
+class _Collector:
+    """Running statistics of every probed tensor."""
+
+    def __init__(self, probe: TappedModel, images: int) -> None:
+        self.probe = probe
+        self.images = images
+        self.random = np.random.default_rng(SEED)
+        self.found = {
+            name: _Running(tap, images * probe.picked(positions_of(tap))) for name, tap in probe.taps.items()
+        }
+        self.seen = 0
+
+    def take(self, network: Network, images: Array, total: int) -> None:
+        """Run some images and add what they give."""
+        outputs = network.run(images, self.probe.outputs, self.probe.choose(self.random))
+        chosen = self._chosen_images(len(images), total)
+        starts = range(0, len(outputs), KINDS)
+        for running, first in zip(self.found.values(), starts, strict=True):
+            low, high, mean, picked = outputs[first : first + KINDS]
+            running.add(low, high, mean, picked[chosen])
+
+    def _chosen_images(self, count: int, total: int) -> slice | NDArray[np.intp]:
+        """The images of this run that give samples: all, or an even share where there are too many."""
+        before = self.seen
+        self.seen += count
+        if self.images >= total:
+            return slice(None)
+        quota = self.seen * self.images // total - before * self.images // total
+        quota = min(max(quota, 0), count)
+        return np.sort(self.random.choice(count, quota, replace=False))
+
+
+class _Running:
+    """Extremes and sum of means of one drive, and samples `[C, room]` of its activation."""
+
+    def __init__(self, tap: Tap, room: int) -> None:
+        channels = tap.shape[0]
+        self.tap = tap
+        self.low = np.full(channels, np.inf)
+        self.high = np.full(channels, -np.inf)
+        self.total = np.zeros(channels)
+        self.images = 0
+        self.sample = np.empty((channels, room), dtype=np.float32)
+        self.filled = 0
+
+    def add(self, low: Array, high: Array, mean: Array, picked: Array) -> None:
+        """Add one run's extremes and means `[N, C]` and picked positions `[N, C, B, K]`."""
+        picked = picked.reshape(*picked.shape[:2], -1)
+        self.low = np.minimum(self.low, low.min(axis=0))
+        self.high = np.maximum(self.high, high.max(axis=0))
+        self.total += mean.sum(axis=0, dtype=np.float64)
+        self.images += len(low)
+        channels, positions = picked.shape[1:]
+        images = min(len(picked), (self.sample.shape[1] - self.filled) // positions)
+        until = self.filled + images * positions
+        room = self.sample[:, self.filled : until].reshape(channels, images, positions)
+        _activate(self.tap, picked[:images].transpose(1, 0, 2), room)
+        self.filled = until
+
+    def statistics(self, name: str) -> Statistics:
+        """Statistics of the tap's activations."""
+        tap = self.tap
+        ends = np.stack([self.low, self.high]) * tap.gain + tap.offset
+        if not np.isfinite(ends).all():
+            raise DataError(
+                "activations are NaN or infinite",
+                where=name,
+                hint="give the images in the network's own input units",
+            )
+        return Statistics(
+            low=np.clip(ends.min(axis=0), tap.low, tap.high),
+            high=np.clip(ends.max(axis=0), tap.low, tap.high),
+            drive_mean=self.total / self.images * tap.gain + tap.offset,
+            sample=self.sample[:, : self.filled].T,
+        )
+
+
+def _activate(tap: Tap, values: NDArray[np.float32], result: NDArray[np.float32]) -> None:
+    """Write the activations for the tensor's values `[C, N, K]` into `result`, in few passes."""
+    if not tap.is_plain:
+        gain, offset = (array.astype(np.float32)[:, None, None] for array in (tap.gain, tap.offset))
+        values = values * gain + offset
+    np.maximum(values, np.float32(tap.low), out=result)
+    if tap.high < np.inf:
+        np.minimum(result, np.float32(tap.high), out=result)
+
+
+def float_outputs(model: Model, batches: Iterable[Array]) -> tuple[Array, ...]:
+    """The original network's own outputs for all images, one array per output."""
+    network = Network(model, model.proto)
+    runs = [network.run(batch, model.outputs) for batch in batches]
+    if not runs:
+        raise DataError("there are no images to run", hint="give one image or more")
+    return tuple(np.concatenate(parts) for parts in zip(*runs, strict=True))
+
+
+def float_drives(
+    model: Model, lowered: Lowered, batches: Iterable[Array], names: Iterable[str]
+) -> dict[str, Array]:
+    """Drives of the named populations and readouts in the original network, `[N, *shape]`, as float64."""
+    taps = {name: lowered.taps[name] for name in names}
+    tensors = tuple(dict.fromkeys(tap.tensor for tap in taps.values()))
+    network = Network(model, with_outputs(model, tensors))
+    runs = [network.run(batch, tensors) for batch in batches]
+    if not runs:
+        raise DataError("there are no images to run", hint="give one image or more")
+    joined = dict(zip(tensors, map(np.concatenate, zip(*runs, strict=True)), strict=True))
+    return {name: tap.drive(joined[tap.tensor]) for name, tap in taps.items()}

@@ -1,0 +1,272 @@
+"""Linear maps of linear maps: scales, poolings and constants folded into the weights beside them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import singledispatch
+
+import numpy as np
+
+from snncc.frontend.builder import Builder, real, unpadded
+from snncc.frontend.values import DriveValue, Origin, Signal, Term
+from snncc.frontend.wiring import MAX_TRACED, is_layout, reshape_step, result_shape, trace
+from snncc_ir.linear import drive as apply_linear
+from snncc_ir.linear import pool_divisor, pool_factors
+from snncc_ir.neurons import per_channel
+from snncc_ir.nodes import Conv, Dense, Linear, MaxPool, Pair, Scale, SumPool
+from snncc_ir.tensors import Reals
+from snncc_ir.types import Shape
+
+MAX_COMPOSED = 2**22
+"""Most weights that a composed map may have."""
+
+MAX_GROWTH = 2
+"""How many times the work of the maps apart a composed convolution may take."""
+
+MAX_WINDOW = 2**16
+"""Largest pooling window; more is no image network."""
+
+
+def scaled(term: Term, factor: Reals) -> Term:
+    """The term with output channel c times factor[c]."""
+    weight = reals(term.linear)
+    scaled_weight = real(weight * per_channel(factor, weight.ndim))
+    return replace(term, linear=replace(term.linear, weight=scaled_weight))
+
+
+def reals(linear: Linear) -> Reals:
+    """The weights of a linear map as real numbers."""
+    return np.asarray(linear.weight.data, dtype=np.float64)
+
+
+def spread(bias: Reals, base: Shape) -> Reals:
+    """A bias per channel or position as one that broadcasts to `base`."""
+    return bias if bias.ndim == len(base) else np.asarray(per_channel(bias, len(base)))
+
+
+def summed(first: Reals, second: Reals, base: Shape) -> Reals:
+    """The sum of two biases, per channel where both are."""
+    if first.ndim == 1 and second.ndim == 1:
+        return first + second
+    return settled(np.broadcast_to(spread(first, base) + spread(second, base), base))
+
+
+def settled(full: Reals) -> Reals:
+    """A bias of the whole shape as one per channel, where it is one."""
+    flat = full.reshape(len(full), -1)
+    return flat[:, 0].copy() if bool((flat == flat[:, :1]).all()) else np.array(full)
+
+
+# Convolution of a scaled signal.
+
+
+def conv_of_scaled(
+    builder: Builder, drive: DriveValue, conv: Conv, origin: Origin
+) -> tuple[tuple[Term, ...], Reals] | None:
+    """Terms and bias of a convolution of a sum of scaled signals; None where they do not combine."""
+    if not all(isinstance(term.linear, Scale) for term in drive.terms) or math.prod(drive.base) > MAX_TRACED:
+        return None
+    if any(isinstance(step.wiring, MaxPool) for step in drive.steps):
+        return None
+    terms = []
+    for term in drive.terms:
+        gain = _channel_gain(drive, term)
+        if gain is None:
+            return None
+        signal = term.source
+        for step in drive.steps:
+            signal = builder.wire(signal, step)
+        weight = real(conv.weight.data * _by_input(gain, conv))
+        terms.append(conv_term(replace(conv, weight=weight), signal, origin))
+    bias = trace(np.broadcast_to(spread(drive.bias, drive.base), drive.base), drive.steps)
+    return tuple(terms), settled(apply_linear(conv, bias[None])[0])
+
+
+def conv_term(conv: Conv, signal: Signal, origin: Origin) -> Term:
+    """The convolution of a signal, whose pending padding it takes over."""
+    if signal.pad and not any(signal.pad[0]):
+        rows, columns = zip(conv.padding, signal.pad[1:], strict=True)
+        padding = (_added(*rows), _added(*columns))
+        return Term(replace(conv, padding=padding), unpadded(signal), origin)
+    return Term(conv, signal, origin)
+
+
+def _added(first: Pair, second: Pair) -> Pair:
+    return (first[0] + second[0], first[1] + second[1])
+
+
+def _channel_gain(drive: DriveValue, term: Term) -> Reals | None:
+    """Factor per channel of the visible shape."""
+    weight = term.linear.weight.data
+    if not drive.steps:
+        return np.asarray(weight)
+    full = trace(np.broadcast_to(per_channel(weight, len(drive.base)), drive.base), drive.steps)
+    inside = trace(np.ones(drive.base), drive.steps) > 0
+    gains = np.where(inside, full, np.nan).reshape(len(full), -1)
+    low, high = np.nanmin(gains, axis=1), np.nanmax(gains, axis=1)
+    return low if bool((low == high).all()) else None
+
+
+def _by_input(gain: Reals, conv: Conv) -> Reals:
+    """Factors of the input channels, for weights [O, I/groups, KH, KW]."""
+    groups = gain.reshape(conv.groups, -1)
+    outputs = conv.weight.shape[0] // conv.groups
+    return np.repeat(groups, outputs, axis=0)[:, :, None, None]
+
+
+# Pooling of a drive, and convolution of a pooling.
+
+
+def pooled(term: Term, base: Shape, pool: SumPool) -> Term | None:
+    """Average pooling (`averaging`) of a term's drive as one term; None where it stays apart."""
+    linear = _pooled(term.linear, pool, term.source.shape, base)
+    return None if linear is None else replace(term, linear=linear)
+
+
+@singledispatch
+def _pooled(linear: Linear, pool: SumPool, source: Shape, base: Shape) -> Linear | None:
+    return None
+
+
+@_pooled.register
+def _(linear: Scale, pool: SumPool, source: Shape, base: Shape) -> Linear | None:
+    return replace(pool, weight=real(reals(pool) * reals(linear)))
+
+
+@_pooled.register
+def _(linear: Conv, pool: SumPool, source: Shape, base: Shape) -> Linear | None:
+    if any(map(any, pool.padding)):
+        return None
+    spans = [_span(size, gap) for size, gap in zip(linear.weight.shape[2:], linear.dilation, strict=True)]
+    size = [(k - 1) * s + span for k, s, span in zip(pool.kernel, linear.stride, spans, strict=True)]
+    stride = (linear.stride[0] * pool.stride[0], linear.stride[1] * pool.stride[1])
+    shape = (*linear.weight.shape[:2], *size)
+    before = math.prod(base[1:]) * math.prod(linear.weight.shape[2:])
+    after = math.prod(result_shape(pool, base)[1:]) * math.prod(size)
+    if math.prod(shape) > MAX_COMPOSED or after > MAX_GROWTH * before:
+        return None
+    weight = _composed(linear, pool.kernel, linear.stride, size) * per_channel(_tap(pool), 4)
+    return replace(linear, weight=real(weight), stride=stride, dilation=(1, 1))
+
+
+def _span(kernel: int, dilation: int) -> int:
+    return (kernel - 1) * dilation + 1
+
+
+def _tap(pool: SumPool) -> Reals:
+    """Weight of each tap of a pooling without padding, per channel."""
+    return np.asarray(pool.weight.data)
+
+
+def _composed(conv: Conv, window: Pair, stride: Pair, size: list[int]) -> Reals:
+    """Sum over the window of the (dilated) kernel, moved by `stride` for each position."""
+    kernel = conv.weight.data
+    total = np.zeros((*kernel.shape[:2], *size))
+    rows, columns = (_span(k, gap) for k, gap in zip(kernel.shape[2:], conv.dilation, strict=True))
+    for row in range(window[0]):
+        for column in range(window[1]):
+            top, left = row * stride[0], column * stride[1]
+            view = total[:, :, top : top + rows, left : left + columns]
+            view[:, :, :: conv.dilation[0], :: conv.dilation[1]] += kernel
+    return total
+
+
+def conv_of_pool(drive: DriveValue, conv: Conv, origin: Origin) -> tuple[tuple[Term, ...], Reals] | None:
+    """Terms and bias of a convolution of average poolings; None where the pooling stays apart."""
+    if drive.steps or drive.bias.ndim > 1 or any(map(any, conv.padding)):
+        return None
+    terms = [_conv_of_pool(term, conv, drive.base, origin) for term in drive.terms]
+    kept = tuple(term for term in terms if term is not None)
+    if len(kept) < len(terms):
+        return None
+    full = np.broadcast_to(per_channel(drive.bias, 3), drive.base)
+    return kept, settled(apply_linear(conv, full[None])[0])
+
+
+def _conv_of_pool(term: Term, conv: Conv, base: Shape, origin: Origin) -> Term | None:
+    pool = term.linear
+    if not isinstance(pool, SumPool) or any(map(any, pool.padding)) or term.source.pad:
+        return None
+    kernel = conv.weight.shape[2:]
+    spans = [_span(k, gap) for k, gap in zip(kernel, conv.dilation, strict=True)]
+    size = [(span - 1) * s + k for span, s, k in zip(spans, pool.stride, pool.kernel, strict=True)]
+    positions = math.prod(result_shape(conv, base)[1:])
+    grows = math.prod(size) > MAX_GROWTH * math.prod(kernel) and positions > 1
+    if grows or math.prod((*conv.weight.shape[:2], *size)) > MAX_COMPOSED:
+        return None
+    weight = _pool_taps(conv, pool, size) * _by_input(_tap(pool), conv)
+    stride = (conv.stride[0] * pool.stride[0], conv.stride[1] * pool.stride[1])
+    linear = replace(conv, weight=real(weight), stride=stride, dilation=(1, 1))
+    return Term(linear, term.source, Origin(origin.hint, (*term.origin.nodes, *origin.nodes)))
+
+
+def _pool_taps(conv: Conv, pool: SumPool, size: list[int]) -> Reals:
+    """Each tap of the convolution spread over the window that it reads."""
+    kernel = conv.weight.data
+    total = np.zeros((*kernel.shape[:2], *size))
+    for row in range(kernel.shape[2]):
+        for column in range(kernel.shape[3]):
+            top = row * conv.dilation[0] * pool.stride[0]
+            left = column * conv.dilation[1] * pool.stride[1]
+            total[:, :, top : top + pool.kernel[0], left : left + pool.kernel[1]] += kernel[
+                :, :, row, column, None, None
+            ]
+    return total
+
+
+# Matrix product of a scaled or pooled signal.
+
+
+def dense_of(
+    builder: Builder, drive: DriveValue, weight: Reals, origin: Origin
+) -> tuple[tuple[Term, ...], Reals] | None:
+    """Terms and bias of a matrix product of scaled and pooled signals; None where they do not combine."""
+    if not is_layout(drive.steps) or not all(isinstance(t.linear, Scale | SumPool) for t in drive.terms):
+        return None
+    if not all(_fits(term, len(weight)) for term in drive.terms) or math.prod(drive.base) > MAX_TRACED:
+        return None
+    order = trace(np.arange(math.prod(drive.base)).reshape(drive.base), drive.steps).reshape(-1)
+    by_base = np.empty_like(weight)
+    by_base[:, order] = weight
+    by_base = by_base.reshape(len(weight), *drive.base)
+    terms = tuple(_dense_term(builder, term, by_base, origin) for term in drive.terms)
+    full = np.broadcast_to(spread(drive.bias, drive.base), drive.base)
+    return terms, by_base.reshape(len(weight), -1) @ full.reshape(-1)
+
+
+def _fits(term: Term, outputs: int) -> bool:
+    return isinstance(term.linear, Scale) or outputs * math.prod(term.source.shape) <= MAX_COMPOSED
+
+
+def _dense_term(builder: Builder, term: Term, weight: Reals, origin: Origin) -> Term:
+    """The product with `weight[O, *base]` of one term's drive."""
+    linear, shape = term.linear, term.source.shape
+    by_channel = weight * per_channel(linear.weight.data, weight.ndim - 1)
+    if isinstance(linear, SumPool):
+        by_channel = _scattered(linear, by_channel, shape)
+    flat = builder.wire(
+        term.source, reshape_step((math.prod(shape),), Origin(f"{term.source.name}_flat", ()))
+    )
+    dense = Dense(name="", source="", weight=real(by_channel.reshape(len(weight), -1)))
+    return Term(dense, flat, Origin(origin.hint, (*term.origin.nodes, *origin.nodes)))
+
+
+def _scattered(pool: SumPool, weight: Reals, shape: Shape) -> Reals:
+    """Weights of the pooled positions handed to the positions that each window covers."""
+    weight = weight * pool_factors(pool, shape)
+    (top, bottom), (left, right) = pool.padding
+    channels, height, width = shape
+    total = np.zeros((len(weight), channels, top + height + bottom, left + width + right))
+    rows, columns = weight.shape[2:]
+    for row in range(pool.kernel[0]):
+        for column in range(pool.kernel[1]):
+            below, right_of = row + pool.stride[0] * rows, column + pool.stride[1] * columns
+            total[:, :, row : below : pool.stride[0], column : right_of : pool.stride[1]] += weight
+    return total[:, :, top : top + height, left : left + width]
+
+
+def averaging(pool: SumPool, shape: Shape) -> SumPool:
+    """The pooling with 1/divisor as its weights, so that its drive is the average."""
+    divisor = pool_divisor(pool, shape)
+    return replace(pool, weight=real(np.full(shape[0], 1.0 / divisor)))

@@ -1,0 +1,47 @@
+"""The lowering function of every supported operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from snncc.frontend import ops_activation, ops_arithmetic, ops_linear, ops_pool, ops_shape
+from snncc.frontend.calls import Call, Result
+
+Lowering = Callable[[Call], Result]
+
+LOWERINGS: Mapping[str, Lowering] = {
+    "Add": ops_arithmetic.add,
+    "ArgMax": ops_activation.arg_max,
+    "AveragePool": ops_pool.average_pool,
+    "BatchNormalization": ops_arithmetic.batch_normalization,
+    "Cast": ops_shape.cast,
+    "Clip": ops_activation.clip,
+    "Concat": ops_shape.concat,
+    "Conv": ops_linear.conv,
+    "Div": ops_arithmetic.div,
+    "Dropout": ops_shape.dropout,
+    "Flatten": ops_shape.flatten,
+    "Gemm": ops_linear.gemm,
+    "GlobalAveragePool": ops_pool.global_average_pool,
+    "GlobalMaxPool": ops_pool.global_max_pool,
+    "Identity": ops_shape.identity,
+    "LogSoftmax": ops_activation.softmax,
+    "MatMul": ops_linear.matmul,
+    "Max": ops_activation.maximum,
+    "MaxPool": ops_pool.max_pool,
+    "Min": ops_activation.minimum,
+    "Mul": ops_arithmetic.mul,
+    "Neg": ops_arithmetic.negate,
+    "Pad": ops_shape.pad,
+    "ReduceMean": ops_pool.reduce_mean,
+    "Relu": ops_activation.relu,
+    "Reshape": ops_shape.reshape,
+    "Sigmoid": ops_activation.sigmoid,
+    "Slice": ops_shape.slice_,
+    "Softmax": ops_activation.softmax,
+    "Squeeze": ops_shape.squeeze,
+    "Sub": ops_arithmetic.sub,
+    "Sum": ops_arithmetic.add,
+    "Transpose": ops_shape.transpose,
+    "Unsqueeze": ops_shape.unsqueeze,
+}

@@ -1,0 +1,144 @@
+"""The original network with statistics of its drives as outputs, so that ONNX Runtime computes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from snncc.frontend.load import Model
+from snncc.frontend.taps import Tap
+from snncc_ir.nodes import Reshape
+from snncc_ir.types import Shape
+
+KINDS = 4
+"""Outputs per drive: least, greatest and mean per channel `[N, C]`, and picked positions `[N, C, B, K]`."""
+
+_BLOCKS = (4, 2, 1)
+"""Neighbouring positions that are picked together: one at a time would cost as much as all of the rest."""
+
+_AXES_AS_INPUT = 18
+"""Since this opset reductions take their axes as an input."""
+
+
+@dataclass(frozen=True, eq=False)
+class TappedModel:
+    """The extended model; the outputs KINDS * i and on belong to tap i.
+
+    Of every image `per_image` positions per channel are picked, or all where there are fewer.
+    """
+
+    proto: onnx.ModelProto
+    outputs: tuple[str, ...]
+    taps: Mapping[str, Tap]
+    per_image: int
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers of positions that occur."""
+        return tuple(sorted({positions_of(tap) for tap in self.taps.values()}))
+
+    def picked(self, size: int) -> int:
+        """How many of `size` positions are picked."""
+        return min(self.per_image, size)
+
+    def choose(self, random: np.random.Generator) -> dict[str, NDArray[np.intp]]:
+        """Inputs that pick random positions."""
+        return {_chooser(size): self._choice(random, size) for size in self.sizes}
+
+    def _choice(self, random: np.random.Generator, size: int) -> NDArray[np.intp]:
+        block = _block(size, self.per_image)
+        blocks, count = size // block, self.picked(size) // block
+        return np.arange(size // block) if count >= blocks else random.choice(blocks, count, replace=False)
+
+
+def _chooser(size: int) -> str:
+    """The input that picks positions of drives with `size` of them."""
+    return f"snncc/positions_{size}"
+
+
+def _block(size: int, per_image: int) -> int:
+    """Largest block that divides all positions and those picked."""
+    picked = min(size, per_image)
+    return next(block for block in _BLOCKS if size % block == 0 and picked % block == 0)
+
+
+def positions_of(tap: Tap) -> int:
+    """Number of positions of each of the tap's channels."""
+    return math.prod(tap.shape[1:])
+
+
+def tapped(model: Model, taps: Mapping[str, Tap], per_image: int) -> TappedModel:
+    """The model with statistics of all taps as its outputs."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    del proto.graph.output[:]
+    writer = _Writer(proto.graph, model.opset, per_image)
+    outputs = [name for i, tap in enumerate(taps.values()) for name in writer.add(f"snncc/tap_{i}", tap)]
+    result = TappedModel(proto, tuple(outputs), dict(taps), per_image)
+    for size in result.sizes:
+        value = helper.make_tensor_value_info(_chooser(size), TensorProto.INT64, [None])
+        proto.graph.input.append(value)
+    return result
+
+
+def with_outputs(model: Model, tensors: Sequence[str]) -> onnx.ModelProto:
+    """The model with other tensors as its outputs."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    del proto.graph.output[:]
+    proto.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(tensors))
+    return proto
+
+
+class _Writer:
+    """Appends nodes to a graph."""
+
+    def __init__(self, graph: onnx.GraphProto, opset: int, per_image: int) -> None:
+        self.per_image = per_image
+        self.graph = graph
+        self.opset = opset
+
+    def add(self, prefix: str, tap: Tap) -> list[str]:
+        """Statistics of one tap; gives their names."""
+        source = self._node("Cast", [tap.tensor], f"{prefix}/real", to=TensorProto.FLOAT)
+        for index, step in enumerate(tap.undoing):
+            name = f"{prefix}/undo_{index}"
+            if isinstance(step, Reshape):
+                source = self._reshape(source, name, step.shape)
+            else:
+                perm = [0, *(axis + 1 for axis in step.axes)]
+                source = self._node("Transpose", [source], name, perm=perm)
+        size = positions_of(tap)
+        flat = self._reshape(source, f"{prefix}/flat", (tap.shape[0], size))
+        names = [self._reduced(kind, flat, f"{prefix}/{kind}") for kind in ("Min", "Max", "Mean")]
+        block = _block(size, self.per_image)
+        blocks = self._reshape(source, f"{prefix}/blocks", (tap.shape[0], size // block, block))
+        names.append(self._node("Gather", [blocks, _chooser(size)], f"{prefix}/picked", axis=2))
+        self.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
+        return names
+
+    def _reduced(self, kind: str, source: str, result: str) -> str:
+        if self.opset < _AXES_AS_INPUT:
+            return self._node(f"Reduce{kind}", [source], result, axes=[2], keepdims=0)
+        axes = self._constant(f"{result}/axes", (2,))
+        return self._node(f"Reduce{kind}", [source, axes], result, keepdims=0)
+
+    def _reshape(self, source: str, result: str, shape: Shape) -> str:
+        """Reshape that leaves the batch axis first."""
+        return self._node("Reshape", [source, self._constant(f"{result}/shape", (-1, *shape))], result)
+
+    def _constant(self, name: str, values: Shape) -> str:
+        self.graph.initializer.append(numpy_helper.from_array(np.array(values, dtype=np.int64), name))
+        return name
+
+    def _node(self, op: str, inputs: list[str], result: str, **attributes: int | list[int]) -> str:
+        node = helper.make_node(op, inputs, [result], name=result)
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+        self.graph.node.append(node)
+        return result

@@ -1,0 +1,78 @@
+"""Who reads what in an ONNX graph: live nodes, the tail behind the class scores, numbers of readers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from snncc.frontend.load import Model
+from snncc.frontend.onnx_nodes import OnnxNode, words
+
+_TAIL: frozenset[str] = words(
+    """
+    ArgMax Cast Dropout Flatten Identity LogSoftmax Reshape Sigmoid Softmax Squeeze Transpose Unsqueeze
+    """
+)
+"""Operators that change no choice of a class when nothing else follows."""
+
+SHAPE_OPERATORS = ("Shape", "Size")
+"""Operators that read the shape of a value and not the value."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Indices of nodes, and numbers of reads per tensor."""
+
+    live: frozenset[int]
+    """Nodes that the outputs need."""
+    tail: frozenset[int]
+    """Nodes that only tail nodes and the network's outputs read."""
+    computed: Mapping[str, int]
+    """Reads by nodes that compute with the value: neither the tail nor Shape."""
+    all_reads: Mapping[str, int]
+    """Reads by nodes other than Shape, and as an output of the network."""
+    read: frozenset[str]
+    """Every tensor that is read."""
+
+
+def usage_of(model: Model) -> Usage:
+    """Count the readers of every tensor."""
+    live, tail = _live(model), _tail(model)
+    nodes = [node for node in model.nodes if node.index in live]
+    counted = [node for node in nodes if node.op not in SHAPE_OPERATORS]
+    reads = Counter(name for node in counted for name in node.inputs)
+    return Usage(
+        live=live,
+        tail=tail,
+        computed=Counter(name for node in counted if node.index not in tail for name in node.inputs),
+        all_reads=reads + Counter(model.outputs),
+        read=frozenset(name for node in nodes for name in node.inputs).union(model.outputs) - {""},
+    )
+
+
+def _live(model: Model) -> frozenset[int]:
+    needed = set(model.outputs)
+    live = set()
+    for node in reversed(model.nodes):
+        if needed.intersection(node.outputs) or node.attributes.has_graph:
+            live.add(node.index)
+            needed.update(node.inputs)
+    return frozenset(live)
+
+
+def _tail(model: Model) -> frozenset[int]:
+    """Tail operators whose values nobody but the tail reads."""
+    blocked: set[str] = set()
+    tail = set()
+    for node in reversed(model.nodes):
+        if _is_tail(node) and not blocked.intersection(node.outputs):
+            tail.add(node.index)
+            blocked.update(node.inputs[1:])
+        else:
+            blocked.update(node.inputs)
+    return frozenset(tail)
+
+
+def _is_tail(node: OnnxNode) -> bool:
+    return node.is_standard and node.op in _TAIL

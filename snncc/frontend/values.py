@@ -1,0 +1,120 @@
+"""What an ONNX tensor stands for while the graph is lowered: a constant, a signal or a drive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncc.frontend.onnx_nodes import OnnxNode
+from snncc_ir.nodes import Linear, MaxPool, Pad, Pair, Reshape, Slice, Transpose
+from snncc_ir.tensors import Reals
+from snncc_ir.types import Shape
+
+Array = NDArray[Any]
+UnaryWiring = MaxPool | Reshape | Transpose | Slice | Pad
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What an IR node is to be called after, and the ONNX nodes that it comes from."""
+
+    hint: str
+    nodes: tuple[str, ...]
+
+    @staticmethod
+    def of(node: OnnxNode) -> Origin:
+        """The origin of what one ONNX node gives."""
+        return Origin(node.hint, (node.name,))
+
+    def also(self, node: OnnxNode) -> Origin:
+        """The same, with a node that was folded in."""
+        return self if node.name in self.nodes else Origin(self.hint, (*self.nodes, node.name))
+
+
+@dataclass(frozen=True, eq=False)
+class Const:
+    """A value known now; with its batch axis, if it has one."""
+
+    array: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signal:
+    """Real activations in [low, high], given by the IR node `name`, without the batch axis.
+
+    `pad` is zero padding not yet wired; `shape` includes it. `raw` signals come straight from the
+    network's input, whose real zero need not be a level; `shared` ones have several readers.
+    """
+
+    name: str
+    shape: Shape
+    low: float
+    high: float
+    raw: bool = False
+    shared: bool = False
+    pad: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """Wiring that still has to be placed; its name and source are blank."""
+
+    wiring: UnaryWiring
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A linear map of a signal that still has to be placed; its name and source are blank."""
+
+    linear: Linear
+    source: Signal
+    origin: Origin
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Where the original network shows a drive: gain * (the tensor, with `layout` undone) + offset.
+
+    `layout` holds Reshape and Transpose steps from the drive's own axes to the tensor's; gain and
+    offset are per channel and come from nodes that follow pending wiring.
+    """
+
+    tensor: str
+    layout: tuple[Step, ...]
+    gain: Reals
+    offset: Reals
+
+    @staticmethod
+    def plain(tensor: str, channels: int, layout: tuple[Step, ...] = ()) -> Probe:
+        """The tensor itself."""
+        return Probe(tensor, layout, np.ones(channels), np.zeros(channels))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DriveValue:
+    """A weighted sum that no population has taken yet, and the wiring to place after that population.
+
+    The drive is the sum of the terms plus `bias`, [C] or the whole shape `base`; `steps` lead from
+    `base` to the visible `shape`. Neurons are monotone, so they commute with max-pooling and wiring.
+    """
+
+    terms: tuple[Term, ...]
+    bias: Reals
+    base: Shape
+    shape: Shape
+    steps: tuple[Step, ...] = ()
+    probe: Probe
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """The value of a node that was rejected."""
+
+
+Value = Const | Signal | DriveValue | Unknown
+Operand = Signal | DriveValue

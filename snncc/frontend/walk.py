@@ -1,0 +1,156 @@
+"""The walk over an ONNX graph: every node gets values and a verdict, and nothing stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import onnx
+
+from snncc.frontend.builder import Builder
+from snncc.frontend.calls import Call, Result, is_scaling, signed
+from snncc.frontend.constants import fold, is_foldable, shape_of
+from snncc.frontend.load import Model
+from snncc.frontend.onnx_nodes import OnnxNode
+from snncc.frontend.refusals import SAME_SHAPE, refusal
+from snncc.frontend.registry import LOWERINGS
+from snncc.frontend.usage import SHAPE_OPERATORS, Usage, usage_of
+from snncc.frontend.values import Const, DriveValue, Signal, Unknown, Value
+from snncc.frontend.verdicts import Kind, Reject, Verdict
+from snncc_ir.types import Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """What the walk found: the value of every tensor, the nodes placed, one verdict per ONNX node."""
+
+    values: Mapping[str, Value]
+    builder: Builder
+    verdicts: tuple[Verdict, ...]
+
+
+def walk(model: Model) -> Walk:
+    """Lower every node that can be lowered, in order."""
+    walker = _Walker(model)
+    verdicts = tuple(walker.visit(node) for node in model.nodes)
+    return Walk(walker.values, walker.builder, verdicts)
+
+
+class _Walker:
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.usage: Usage = usage_of(model)
+        self.batch = model.input.batch or 1
+        self.builder = Builder()
+        self.values: dict[str, Value] = {name: Const(array) for name, array in model.constants.items()}
+        self.values[model.input.name] = self.builder.input(model.input.name, model.input.shape)
+        self.chosen: set[str] = set()
+        self._inferred: Mapping[str, Shape] | None = None
+
+    def visit(self, node: OnnxNode) -> Verdict:
+        """Give the node's outputs their values."""
+        if node.index not in self.usage.live:
+            return Verdict(node.name, node.op, Kind.FOLDED, "its value is never used")
+        try:
+            result = self._result(node)
+        except Reject as reject:
+            result = Result(self._stand_ins(node), Kind.REJECTED, reject.reason)
+        for name, value in zip(node.outputs, result.values, strict=False):
+            self.values[name] = value
+        return Verdict(node.name, node.op, result.kind, result.reason)
+
+    def _result(self, node: OnnxNode) -> Result:
+        inputs = tuple(self._input(node, name) if name else None for name in node.inputs)
+        constant = self._constant(node, inputs)
+        if constant is not None:
+            return constant
+        lowering = LOWERINGS.get(node.op) if node.is_standard else None
+        if lowering is None:
+            raise Reject(refusal(node, self.model.functions))
+        if any(isinstance(value, Unknown) for value in inputs):
+            unknown = tuple(Unknown() for _ in node.outputs)
+            return Result(unknown, Kind.LOWERED, "not looked at closely: a rejected node comes before it")
+        if self.chosen.intersection(node.inputs):
+            return self._after_choice(node, inputs)
+        call = Call(
+            node=node,
+            values=inputs,
+            builder=self.builder,
+            batch=self.batch,
+            opset=self.model.opset,
+            is_tail=node.index in self.usage.tail,
+            read=self.usage.read,
+        )
+        if node.op == "ArgMax":
+            self.chosen.add(node.outputs[0])
+        return lowering(call)
+
+    def _constant(self, node: OnnxNode, inputs: tuple[Value | None, ...]) -> Result | None:
+        if not node.is_standard:
+            return None
+        arrays = [value.array if isinstance(value, Const) else None for value in inputs]
+        given = [value for value in inputs if value is not None]
+        if all(isinstance(value, Const) for value in given) and is_foldable(node):
+            values = fold(node, arrays, self.model.opset)
+            return Result(tuple(map(Const, values)), Kind.FOLDED, "constant")
+        shape = getattr(inputs[0], "shape", None) if node.op in SHAPE_OPERATORS and inputs else None
+        if shape is None:
+            return None
+        return Result((Const(shape_of(node, (self.batch, *shape))),), Kind.FOLDED, "constant")
+
+    def _after_choice(self, node: OnnxNode, inputs: tuple[Value | None, ...]) -> Result:
+        """What follows the last ArgMax only dresses up the class number."""
+        if node.index not in self.usage.tail or inputs[0] is None:
+            raise Reject("computes with the chosen class; only the choice itself is supported")
+        self.chosen.update(node.outputs)
+        return Result((inputs[0],), Kind.FOLDED, "the class order is that of the drives")
+
+    def _input(self, node: OnnxNode, name: str) -> Value:
+        """The value of a tensor; a drive that several nodes compute with becomes a population."""
+        value = self.values.get(name, Unknown())
+        if isinstance(value, DriveValue) and self._is_split(node, name) and not is_scaling(value):
+            value = signed(self.builder, value)
+            self.values[name] = value
+        if isinstance(value, Signal) and self.usage.all_reads[name] > 1:
+            return replace(value, shared=True)
+        return value
+
+    def _is_split(self, node: OnnxNode, name: str) -> bool:
+        """True where several nodes compute with the tensor, this one among them."""
+        return self.usage.computed[name] > 1 and node.op not in SHAPE_OPERATORS
+
+    def _stand_ins(self, node: OnnxNode) -> tuple[Value, ...]:
+        """Signals in the place of a rejected node's values, where their shapes are known."""
+        return tuple(self._stand_in(node, name) for name in node.outputs)
+
+    def _stand_in(self, node: OnnxNode, name: str) -> Value:
+        shape: Shape | None = None
+        if node.op in SAME_SHAPE and node.inputs:
+            shape = getattr(self.values.get(node.inputs[0]), "shape", None)
+        if shape is None:
+            shape = self._shapes().get(name)
+        try:
+            return Unknown() if shape is None else self.builder.stand_in(node.hint, shape)
+        except Reject:
+            return Unknown()
+
+    def _shapes(self) -> Mapping[str, Shape]:
+        if self._inferred is None:
+            self._inferred = _inferred_shapes(self.model)
+        return self._inferred
+
+
+def _inferred_shapes(model: Model) -> Mapping[str, Shape]:
+    """Static shapes without the batch axis that ONNX's own inference finds."""
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model.proto, data_prop=True)
+    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
+        return {}
+    graph = inferred.graph
+    shapes: dict[str, Shape] = {}
+    for value in (*graph.value_info, *graph.output):
+        if value.type.tensor_type.HasField("shape"):
+            sizes = tuple(dimension.dim_value for dimension in value.type.tensor_type.shape.dim[1:])
+            if sizes and min(sizes) > 0:
+                shapes[value.name] = sizes
+    return shapes
