@@ -9,8 +9,10 @@ Exits 1 unless every code gives the same levels of every population, and the sam
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +21,15 @@ from snncc import artefact, dataset
 from snncc.driver import CompileOptions, PixelScaling, compile_model
 from snncc.frontend.calibrate import float_outputs
 from snncc.frontend.load import load
-from snncc.sim.spikes import PhasedRun, SpikeEngine
+from snncc.sim.spikes import SpikeEngine
 from snncc_ir.codes import PHASED_CODES
-from snncc_ir.costs import NO_COUNTS
+from snncc_ir.costs import NO_COUNTS, Counts
 from snncc_ir.encoding import format_of
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import Readout
 
 DIGITS = Path(__file__).resolve().parents[1] / "examples" / "digits"
-BATCH = 50
+BATCH = 20
 
 
 def compiled(model: Path, data: Path, bits: int, code: str, folder: Path) -> Graph:
@@ -40,18 +42,28 @@ def compiled(model: Path, data: Path, bits: int, code: str, folder: Path) -> Gra
     return artefact.read(out).graph
 
 
-def run_all(graph: Graph, images: np.ndarray) -> tuple[list[PhasedRun], np.ndarray]:
-    """Every spike of every image, batch by batch, and the class scores."""
+@dataclass(frozen=True)
+class Run:
+    """What one code made of all images: a digest of every population's levels, class scores, costs."""
+
+    digest: str
+    scores: np.ndarray
+    costs: Counts
+
+
+def run_all(graph: Graph, images: np.ndarray) -> Run:
+    """Run every spike of every image, batch by batch."""
     engine, (node,) = SpikeEngine(graph), graph.inputs
     form = format_of(node)
-    runs = [engine.run({node.name: form.to_levels(images[i : i + BATCH])}) for i in range(0, len(images), BATCH)]
     (readout,) = (node.name for node in graph.of_type(Readout))
-    return runs, np.concatenate([run.outputs[readout] for run in runs])
-
-
-def digest(runs: list[PhasedRun]) -> list[bytes]:
-    """The levels of every population, batch by batch."""
-    return [b"".join(run.levels[name].astype(np.int16).tobytes() for name in sorted(run.levels)) for run in runs]
+    state, scores, costs = hashlib.sha256(), [], NO_COUNTS
+    for first in range(0, len(images), BATCH):
+        run = engine.run({node.name: form.to_levels(images[first : first + BATCH])})
+        for name in sorted(run.levels):
+            state.update(run.levels[name].astype(np.int16).tobytes())
+        scores.append(run.outputs[readout])
+        costs = costs + run.costs
+    return Run(state.hexdigest(), np.concatenate(scores), costs)
 
 
 def main() -> int:
@@ -64,9 +76,9 @@ def main() -> int:
     chosen = options.parse_args()
     data = dataset.load(chosen.data)
     model = load(chosen.model)
-    images = dataset.fit(data.images[: chosen.limit], model.shape, data.path)
+    images = dataset.fit(data.images[: chosen.limit], model.input.shape, data.path)
     labels = data.labels[: chosen.limit]
-    real = float_outputs(model, [(images / np.float32(255)).astype(np.float32)])
+    (real,) = float_outputs(model, [(images / np.float32(255)).astype(np.float32)])
     float_accuracy = float((real.reshape(len(images), -1).argmax(axis=1) == labels).mean())
     print(f"{len(images)} images, float network: accuracy {float_accuracy:.2%}")
     print("levels  code    accuracy   loss  spikes/image  synops/image  steps/image  same levels and outputs")
@@ -76,16 +88,15 @@ def main() -> int:
             first = None
             for code in PHASED_CODES:
                 graph = compiled(chosen.model, chosen.data, bits, code.value, Path(folder))
-                runs, scores = run_all(graph, images)
-                found = (digest(runs), scores.tobytes())
+                run = run_all(graph, images)
+                found = (run.digest, run.scores.tobytes())
                 first = first or found
                 same &= found == first
-                accuracy = float((scores.argmax(axis=1) == labels).mean())
-                costs = sum((run.costs for run in runs), NO_COUNTS)
+                accuracy = float((run.scores.argmax(axis=1) == labels).mean())
                 print(
                     f"{bits} bits  {code.value:7} {accuracy:8.2%} {100 * (float_accuracy - accuracy):5.2f} "
-                    f"{sum(costs.spikes.values()) / len(images):14.0f} "
-                    f"{sum(costs.synops.values()) / len(images):13.0f} {graph.latency * graph.window:12} "
+                    f"{sum(run.costs.spikes.values()) / len(images):14.0f} "
+                    f"{sum(run.costs.synops.values()) / len(images):13.0f} {graph.latency * graph.window:12} "
                     f" {'yes' if found == first else 'NO'}"
                 )
     return 0 if same else 1

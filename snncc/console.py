@@ -19,8 +19,11 @@ from snncc_ir import progress
 PATIENCE = 1.0
 """Seconds of work before a progress bar appears."""
 
+WIDE = 200
+"""Columns of a table that goes to a file or a pipe."""
+
 errors = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
-results = Console(markup=False, highlight=False, soft_wrap=True)
+results = Console(markup=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
 
 
 def printable(text: str) -> str:

@@ -35,11 +35,11 @@ class Builder:
     def input(self, hint: str, shape: Shape) -> Signal:
         """Place the network's input."""
         name = self._place(Input(name=self._unique(hint), type=_real(shape), origin=(hint,)), shape)
-        return Signal(name=name, shape=shape, low=-math.inf, high=math.inf, raw=True)
+        return Signal(name=name, shape=shape, low=-math.inf, high=math.inf)
 
     def stand_in(self, hint: str, shape: Shape) -> Signal:
         """A signal in the place of a rejected node's value, so that its readers can be judged."""
-        return replace(self.input(hint, shape), raw=False)
+        return self.input(hint, shape)
 
     def wire(self, signal: Signal, step: Step) -> Signal:
         """The signal behind one more step of wiring; zero padding waits for a convolution to take it."""
@@ -73,11 +73,6 @@ class Builder:
         """The signal with its padding placed as a node."""
         if not signal.pad:
             return signal
-        if signal.raw:
-            raise Reject(
-                "its padded source comes straight from the network's input, whose zero need not be a level; "
-                "only convolutions can read that, so pad in the convolution"
-            )
         bare = unpadded(signal)
         step = Step(Pad(name="", source="", padding=signal.pad), Origin(f"{bare.name}_pad", ()))
         return self._wired(bare, step)
@@ -89,7 +84,7 @@ class Builder:
         shape = result_shape(node, *(part.shape for part in solid))
         name = self._place(replace(node, name=self._unique(origin.hint)), shape)
         low, high = min(part.low for part in solid), max(part.high for part in solid)
-        return Signal(name=name, shape=shape, low=low, high=high, raw=any(part.raw for part in solid))
+        return Signal(name=name, shape=shape, low=low, high=high)
 
     def fire(self, drive: DriveValue, low: float, high: float, origin: Origin) -> Signal:
         """A population of the drive, a = min(max(drive, low), high), and the drive's wiring after it."""

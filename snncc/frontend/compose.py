@@ -103,9 +103,10 @@ def _channel_gain(drive: DriveValue, term: Term) -> Reals | None:
         return np.asarray(weight)
     full = trace(np.broadcast_to(per_channel(weight, len(drive.base)), drive.base), drive.steps)
     inside = trace(np.ones(drive.base), drive.steps) > 0
-    gains = np.where(inside, full, np.nan).reshape(len(full), -1)
-    low, high = np.nanmin(gains, axis=1), np.nanmax(gains, axis=1)
-    return low if bool((low == high).all()) else None
+    low = np.where(inside, full, np.inf).reshape(len(full), -1).min(axis=1)
+    high = np.where(inside, full, -np.inf).reshape(len(full), -1).max(axis=1)
+    padding = low > high  # a channel of nothing but padding: any factor will do
+    return np.where(padding, 1.0, low) if bool(((low == high) | padding).all()) else None
 
 
 def _by_input(gain: Reals, conv: Conv) -> Reals:

@@ -8,7 +8,7 @@ import numpy as np
 
 from snncc.frontend.calls import Call, Result, as_drive, folded, lowered
 from snncc.frontend.ops_shape import normal_axes
-from snncc.frontend.values import Array, Const, DriveValue, Operand
+from snncc.frontend.values import Array, Const, DriveValue
 from snncc.frontend.verdicts import Reject
 
 _UNBOUNDED = 3.4e38
@@ -17,7 +17,7 @@ _UNBOUNDED = 3.4e38
 
 def relu(call: Call) -> Result:
     """Relu: a population of unsigned units."""
-    return _clamped(call, call.operand(), 0.0, math.inf)
+    return _clamped(call, 0, 0.0, math.inf)
 
 
 def clip(call: Call) -> Result:
@@ -28,19 +28,19 @@ def clip(call: Call) -> Result:
     else:
         low = call.attributes.real("min", -math.inf)
         high = call.attributes.real("max", math.inf)
-    return _clamped(call, call.operand(), low, high)
+    return _clamped(call, 0, low, high)
 
 
 def maximum(call: Call) -> Result:
     """Max with a constant number: a lower bound."""
     index = _number_index(call)
-    return _clamped(call, call.operand(1 - index), _bound(call.constant(index, "a bound is"), 0.0), math.inf)
+    return _clamped(call, 1 - index, _bound(call.constant(index, "a bound is"), 0.0), math.inf)
 
 
 def minimum(call: Call) -> Result:
     """Min with a constant number: an upper bound."""
     index = _number_index(call)
-    return _clamped(call, call.operand(1 - index), -math.inf, _bound(call.constant(index, "a bound is"), 0.0))
+    return _clamped(call, 1 - index, -math.inf, _bound(call.constant(index, "a bound is"), 0.0))
 
 
 def _number_index(call: Call) -> int:
@@ -58,8 +58,9 @@ def _bound(array: Array | None, default: float) -> float:
     return float(np.asarray(array, dtype=np.float64).reshape(-1)[0])
 
 
-def _clamped(call: Call, value: Operand, low: float, high: float) -> Result:
-    """The value kept in [low, high]."""
+def _clamped(call: Call, index: int, low: float, high: float) -> Result:
+    """An input kept in [low, high]."""
+    value = call.operand(index)
     low = -math.inf if low <= -_UNBOUNDED else low
     high = math.inf if high >= _UNBOUNDED else high
     if not low <= 0 <= high or low == high:
@@ -75,7 +76,7 @@ def _clamped(call: Call, value: Operand, low: float, high: float) -> Result:
     merged = call.builder.narrow(value, low, high)
     if merged is not None:
         return folded(merged, "becomes bounds of the population before it")
-    drive = as_drive(call.builder, call.builder.solid(value), call.node.inputs[0], call.origin)
+    drive = as_drive(call.builder, call.builder.solid(value), call.node.inputs[index], call.origin)
     return lowered(call.builder.fire(drive, max(low, value.low), min(high, value.high), call.origin))
 
 

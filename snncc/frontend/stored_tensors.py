@@ -16,7 +16,7 @@ from snncc_ir.types import MAX_ELEMENTS, shape_text
 
 Array = NDArray[Any]
 
-_PACKED = {
+_PACKED: dict[int, int] = {
     getattr(TensorProto, name): bits
     for name, bits in (("INT4", 4), ("UINT4", 4), ("FLOAT4E2M1", 4), ("INT2", 2), ("UINT2", 2))
     if hasattr(TensorProto, name)
@@ -55,7 +55,7 @@ def element_count(name: str, tensor: TensorProto) -> int:
         raise ModelError(
             "tensor has a negative size", where=name, hint="the file is damaged; export it again"
         )
-    count = math.prod(tensor.dims)
+    count = int(math.prod(tensor.dims))
     if count > MAX_ELEMENTS:
         raise ModelError(
             f"tensor of shape {shape_text(tuple(tensor.dims))} has more than {MAX_ELEMENTS} elements",
@@ -99,7 +99,7 @@ def check_stored(name: str, tensor: TensorProto) -> None:
 def _typed_counts(tensor: TensorProto) -> tuple[int, int, str]:
     """Values found and expected in the field of the tensor's type."""
     field = helper.tensor_dtype_to_field(tensor.data_type)
-    count = math.prod(tensor.dims)
+    count = int(math.prod(tensor.dims))
     if tensor.data_type in _COMPLEX:
         count *= 2
     elif tensor.data_type in _PACKED:

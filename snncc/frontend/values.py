@@ -45,15 +45,14 @@ class Const:
 class Signal:
     """Real activations in [low, high], given by the IR node `name`, without the batch axis.
 
-    `pad` is zero padding not yet wired; `shape` includes it. `raw` signals come straight from the
-    network's input, whose real zero need not be a level; `shared` ones have several readers.
+    `pad` is zero padding not yet wired, for a convolution to take over: the input's real zero need not
+    be one of its levels. `shape` includes it. `shared` signals have several readers.
     """
 
     name: str
     shape: Shape
     low: float
     high: float
-    raw: bool = False
     shared: bool = False
     pad: tuple[Pair, ...] = ()
 

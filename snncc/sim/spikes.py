@@ -26,6 +26,9 @@ from snncc_ir.senders import Sender, decode, make_input_sender, make_sender
 from snncc_ir.timing import Phased
 
 Array = NDArray[Any]
+SPIKE = np.int16
+"""Type of a stored spike: -1, 0, +1, or the payload of a graded one."""
+
 Trains = dict[Strand, Array]
 """Spikes `[window, N, *shape]` of a value, by strand."""
 
@@ -126,7 +129,7 @@ class _Batch:
 
     def _integrate(self, projection: Linear, strand: Strand, train: Array) -> Array:
         """The integrate phase: what the steps of one train add up to under the receiver's rule."""
-        sent = np.cumsum(train, axis=0) if strand.code is Code.TTFS else train
+        sent = np.cumsum(train, axis=0, dtype=SPIKE) if strand.code is Code.TTFS else train
         total: Array | None = None
         for spikes in sent:
             part = self.drives(projection, spikes)
@@ -152,7 +155,7 @@ class _Batch:
         if known is not None:
             return known
         images = next(iter(self.values[name].values())).shape[1]
-        return np.zeros((strand.window, images, *self.graph.types[name].shape), dtype=np.int64)
+        return np.zeros((strand.window, images, *self.graph.types[name].shape), dtype=SPIKE)
 
     def sent(self) -> tuple[dict[str, Array], dict[str, Array]]:
         """Trains and levels of inputs and populations."""
@@ -166,7 +169,7 @@ class _Batch:
 
 def _fire(sender: Sender, strand: Strand, drive: Array) -> Trains:
     sender.load(drive)
-    return {strand: np.stack([sender.step(step) for step in range(strand.window)])}
+    return {strand: np.stack([sender.step(step).astype(SPIKE) for step in range(strand.window)])}
 
 
 def _pool(node: MaxPool, strand: Strand, train: Array) -> Array:
