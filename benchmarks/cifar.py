@@ -49,7 +49,9 @@ NETWORKS = (
         PixelScaling(scale=255.0, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
         {6: 91.55, 4: 90.60, 3: 88.05, 2: 72.65},
     ),
-    Network("mobilenet_like_cifar10.onnx", PixelScaling(scale=255.0), {6: 87.75, 4: 85.90, 3: 82.90, 2: 71.40}),
+    Network(
+        "mobilenet_like_cifar10.onnx", PixelScaling(scale=255.0), {6: 87.75, 4: 85.90, 3: 82.90, 2: 71.40}
+    ),
 )
 """`plain`: per-channel mean-squared-error thresholds, 8-bit weights, no correction, same 2,000 images."""
 
@@ -57,13 +59,20 @@ NETWORKS = (
 def options_for(data: Path, network: Network, out: Path, bits: int = 4) -> CompileOptions:
     """The default compilation of a network."""
     return CompileOptions(
-        output=out, target="sim", calibrate=data / "cifar10.npz", pixels=network.pixels, level_bits=bits, force=True
+        output=out,
+        target="sim",
+        calibrate=data / "cifar10.npz",
+        pixels=network.pixels,
+        level_bits=bits,
+        force=True,
     )
 
 
 def float_session(data: Path, network: Network) -> tuple[onnxruntime.InferenceSession, str]:
     """ONNX Runtime on the float network."""
-    session = onnxruntime.InferenceSession(str(data / "models" / network.file), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(data / "models" / network.file), providers=["CPUExecutionProvider"]
+    )
     return session, session.get_inputs()[0].name
 
 
@@ -97,7 +106,10 @@ def accuracy(data: Path) -> None:
             images = dataset.fit(found.images, form.levels.shape, found.path)
             got = 100 * evaluate_images(graph, form, images, "levels", silent).accuracy(found.labels)
             plain = network.plain.get(bits)
-            print(f"{network.file:32} {bits:4} {real:6.2f} {got:6.2f} {real - got:6.2f}  {plain or '-'}", flush=True)
+            print(
+                f"{network.file:32} {bits:4} {real:6.2f} {got:6.2f} {real - got:6.2f}  {plain or '-'}",
+                flush=True,
+            )
 
 
 def interleaved(ours: Callable[[], object], theirs: Callable[[], object]) -> tuple[float, float]:

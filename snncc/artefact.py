@@ -42,8 +42,15 @@ class Artefact:
     files: Mapping[str, bytes]
 
 
-def write(path: Path, graph: Graph, golden: Mapping[str, Any], files: Mapping[str, bytes], notes: Manifest, *,
-          force: bool) -> None:
+def write(
+    path: Path,
+    graph: Graph,
+    golden: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    notes: Manifest,
+    *,
+    force: bool,
+) -> None:
     """Write the artefact, replacing an earlier one only if `force`; nothing half-written stays behind.
 
     `notes` are the manifest's entries beside the format and the files.
@@ -61,7 +68,9 @@ def check_free(path: Path, *, force: bool) -> None:
     if not path.exists() and not path.is_symlink():
         return
     if not force:
-        raise ArtefactError("exists already", where=str(path), hint="give --force to replace it, or another -o")
+        raise ArtefactError(
+            "exists already", where=str(path), hint="give --force to replace it, or another -o"
+        )
     if not path.is_dir() or path.is_symlink() or not _is_artefact(path):
         raise ArtefactError(
             "is no snncc artefact, so --force does not replace it", where=str(path), hint="give another -o"

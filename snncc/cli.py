@@ -81,7 +81,11 @@ def check(model: ModelPath, as_json: Json = False) -> None:
     else:
         print_table(("node", "operator", "verdict", "reason"), [tuple(row.values()) for row in rows])
         rejected = sum(row["verdict"] == "rejected" for row in rows)
-        say("every node can be compiled" if report.supported else f"{rejected} of {len(rows)} nodes are rejected")
+        say(
+            "every node can be compiled"
+            if report.supported
+            else f"{rejected} of {len(rows)} nodes are rejected"
+        )
     if not report.supported:
         raise typer.Exit(1)
 
@@ -91,25 +95,33 @@ def compile_command(  # noqa: PLR0913 (one parameter per option)
     model: ModelPath,
     target: Annotated[str, typer.Option(help="What to compile for; `snncc targets` lists them.")],
     calibrate: Annotated[
-        Path | None, typer.Option(metavar="DATA", help="Real images: .npz, .npy or a folder of class folders.")
+        Path | None,
+        typer.Option(metavar="DATA", help="Real images: .npz, .npy or a folder of class folders."),
     ] = None,
     level_bits: Annotated[int, typer.Option(help="Bits of a level, 1 to 8.")] = 4,
     weight_bits: Annotated[int, typer.Option(help="Bits of a weight: 2, 3, 4, 5, 6 or 8.")] = 8,
     code: Annotated[CodeName, typer.Option(help="How levels travel as spikes.")] = CodeName.RADIX,
-    input_bits: Annotated[int | None, typer.Option(help="Requantise the input to this many bits, 1 to 8.")] = None,
+    input_bits: Annotated[
+        int | None, typer.Option(help="Requantise the input to this many bits, 1 to 8.")
+    ] = None,
     steps: Annotated[int, typer.Option(help="Time steps per image, for --code rate.")] = 64,
     reset: Annotated[ResetName, typer.Option(help="After a spike, for --code rate.")] = ResetName.SUBTRACT,
     chip: Annotated[str | None, typer.Option(help="A chip of the target; default: its first.")] = None,
-    scale: Annotated[float, typer.Option(help="A pixel p means (p / SCALE - MEAN) / STD to the network.")] = 1.0,
+    scale: Annotated[
+        float, typer.Option(help="A pixel p means (p / SCALE - MEAN) / STD to the network.")
+    ] = 1.0,
     mean: Annotated[str, typer.Option(metavar="A[,B,C]", help="Mean, one number or one per channel.")] = "0",
-    std: Annotated[str, typer.Option(metavar="A[,B,C]", help="Deviation, one number or one per channel.")] = "1",
+    std: Annotated[
+        str, typer.Option(metavar="A[,B,C]", help="Deviation, one number or one per channel.")
+    ] = "1",
     passes: Annotated[str | None, typer.Option(metavar="TEXT", help="Another pipeline of passes.")] = None,
     dump_ir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the graph's text after every pass.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier artefact.")] = False,
     output: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The artefact; default: MODEL.snncc here.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="OUT", help="The artefact; default: MODEL.snncc here."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -155,13 +167,17 @@ def _numbers(text: str, option: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise SnnccError(f"{text!r} is no list of numbers", where=option, hint="write them as 0.5,0.4,0.3") from None
+        raise SnnccError(
+            f"{text!r} is no list of numbers", where=option, hint="write them as 0.5,0.4,0.3"
+        ) from None
 
 
 @app.command()
 def simulate(
     artefact: ArtefactPath,
-    data: Annotated[Path, typer.Option(metavar="DATA", help="Images: .npz, .npy or a folder of class folders.")],
+    data: Annotated[
+        Path, typer.Option(metavar="DATA", help="Images: .npz, .npy or a folder of class folders.")
+    ],
     engine: Annotated[
         str | None, typer.Option(help="levels, spikes, reference or an engine of the target, such as lava.")
     ] = None,
@@ -281,7 +297,10 @@ def targets(as_json: Json = False) -> None:
     if as_json:
         print_json({"targets": listing})
         return
-    rows = [(i["target"], i["chip"], ", ".join(i["codes"]), _engines(i["engines"]), i["description"]) for i in listing]
+    rows = [
+        (i["target"], i["chip"], ", ".join(i["codes"]), _engines(i["engines"]), i["description"])
+        for i in listing
+    ]
     print_table(("target", "chip", "codes", "engines", "description"), rows)
 
 

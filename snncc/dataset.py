@@ -74,7 +74,9 @@ def _load_npz(path: Path) -> Data:
 
 def _checked(images: Array, path: Path) -> Array:
     if images.ndim < 2 or images.dtype.kind not in "fiu":
-        raise DataError(f"images of shape {images.shape} and type {images.dtype} are no images", where=str(path))
+        raise DataError(
+            f"images of shape {images.shape} and type {images.dtype} are no images", where=str(path)
+        )
     if not len(images):
         raise DataError("holds no images", where=str(path))
     return images
@@ -92,7 +94,9 @@ def _check_labels(labels: Array, count: int, path: Path) -> None:
 def _load_folder(path: Path) -> Data:
     classes = sorted(entry for entry in path.iterdir() if entry.is_dir())
     if not classes:
-        raise DataError("holds no class folders", where=str(path), hint="put the images into one folder per class")
+        raise DataError(
+            "holds no class folders", where=str(path), hint="put the images into one folder per class"
+        )
     pictures: list[Array] = []
     labels: list[int] = []
     for label, folder in enumerate(classes):
@@ -103,7 +107,9 @@ def _load_folder(path: Path) -> Data:
         raise DataError(f"its class folders hold no images ({', '.join(PICTURES)})", where=str(path))
     shapes = {picture.shape for picture in pictures}
     if len(shapes) > 1:
-        raise DataError(f"images differ in size: {sorted(shapes)[:3]}", where=str(path), hint="resize them first")
+        raise DataError(
+            f"images differ in size: {sorted(shapes)[:3]}", where=str(path), hint="resize them first"
+        )
     return Data(path, np.stack(pictures), np.array(labels))
 
 
@@ -193,7 +199,11 @@ def _signed_format(images: Array, shape: Shape, bits: int) -> InputFormat:
 def _exact_grid(images: Array, shape: Shape) -> InputFormat | None:
     """The affine grid of at most 512 values that all images of each channel lie on, if there is one."""
     axis = _channel_axis(shape)
-    channels = np.moveaxis(images, axis + 1, 0).reshape(shape[axis], -1) if axis is not None else images.reshape(1, -1)
+    channels = (
+        np.moveaxis(images, axis + 1, 0).reshape(shape[axis], -1)
+        if axis is not None
+        else images.reshape(1, -1)
+    )
     grids = [_line(np.unique(channel)) for channel in channels]
     if any(grid is None for grid in grids):
         return None

@@ -65,7 +65,9 @@ class PixelScaling:
     def __post_init__(self) -> None:
         numbers = (self.scale, *self.mean, *self.std)
         if not np.isfinite(numbers).all() or self.scale <= 0 or min(self.std) <= 0:
-            raise DataError("scale and std must be positive numbers, mean a number", where="--scale, --mean, --std")
+            raise DataError(
+                "scale and std must be positive numbers, mean a number", where="--scale, --mean, --std"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +124,12 @@ def compile_model(path: Path, options: CompileOptions) -> Compiled:
     _check_target(graph, backend, machine)
     notes = _notes(model, samples, pipeline, backend, machine)
     artefact.write(
-        options.output, graph, golden_vectors(graph, samples), backend.emit(graph, machine), notes, force=options.force
+        options.output,
+        graph,
+        golden_vectors(graph, samples),
+        backend.emit(graph, machine),
+        notes,
+        force=options.force,
     )
     summary = {
         "artefact": str(options.output),
@@ -203,7 +210,9 @@ def _run_passes(
 
     graph = pipeline.run(lowered.graph, context, after)
     if not graph.is_integer:
-        raise SnnccError("leaves real values in the network", where=str(pipeline), hint="end it with quantize")
+        raise SnnccError(
+            "leaves real values in the network", where=str(pipeline), hint="end it with quantize"
+        )
     return graph
 
 
@@ -249,7 +258,9 @@ class _Dump:
             self.folder.mkdir(parents=True, exist_ok=True)
             file.write_text(print_graph(graph), encoding="utf-8")
         except OSError as error:
-            raise SnnccError(f"cannot be written ({error.strerror})", where=str(file), hint="see --dump-ir") from error
+            raise SnnccError(
+                f"cannot be written ({error.strerror})", where=str(file), hint="see --dump-ir"
+            ) from error
 
 
 def _check_target(graph: Graph, backend: Backend, machine: Machine) -> None:
@@ -258,7 +269,9 @@ def _check_target(graph: Graph, backend: Backend, machine: Machine) -> None:
         raise TargetError(f"cannot express this network: {'; '.join(refusals)}", where=machine.name)
 
 
-def _notes(model: Model, samples: _Samples, pipeline: Pipeline, backend: Backend, machine: Machine) -> dict[str, Any]:
+def _notes(
+    model: Model, samples: _Samples, pipeline: Pipeline, backend: Backend, machine: Machine
+) -> dict[str, Any]:
     return {
         "snncc": __version__,
         "source": {"file": model.path.name, "sha256": model.sha256},
@@ -300,11 +313,13 @@ def golden_vectors(graph: Graph, samples: _Samples) -> dict[str, Array]:
     (node,) = graph.inputs
     levels = graph.levels(node.name)
     rng = np.random.default_rng(0)
-    inputs = np.concatenate([
-        samples.form.to_levels(np.asarray(samples.images[:GOLDEN_SAMPLES])),
-        rng.integers(levels.lo, levels.hi + 1, (1, *levels.shape)),
-        np.full((1, *levels.shape), levels.hi),
-    ])
+    inputs = np.concatenate(
+        [
+            samples.form.to_levels(np.asarray(samples.images[:GOLDEN_SAMPLES])),
+            rng.integers(levels.lo, levels.hi + 1, (1, *levels.shape)),
+            np.full((1, *levels.shape), levels.hi),
+        ]
+    )
     return {f"input.{node.name}": inputs.astype(np.int16), **reference_values(graph, inputs)}
 
 
@@ -339,7 +354,12 @@ class Simulation:
 
 
 def simulate(
-    path: Path, data_path: Path, *, engine: str | None = None, limit: int | None = None, watch: Watch = no_watch
+    path: Path,
+    data_path: Path,
+    *,
+    engine: str | None = None,
+    limit: int | None = None,
+    watch: Watch = no_watch,
 ) -> Simulation:
     """Run the images of `data_path` through the artefact `path`."""
     found = artefact.read(path)

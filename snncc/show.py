@@ -46,6 +46,4 @@ def _width(node: AnyNode, widths: dict[str, Width]) -> str:
 def rows(found: Artefact) -> list[tuple[str, ...]]:
     """One row per node."""
     nodes = describe(found)["nodes"]
-    return [
-        (n["name"], n["op"], n["value"], n["width"], n["code"], ", ".join(n["origin"])) for n in nodes
-    ]
+    return [(n["name"], n["op"], n["value"], n["width"], n["code"], ", ".join(n["origin"])) for n in nodes]

@@ -116,7 +116,9 @@ class _Climber:
         """The artefact's golden inputs as levels."""
         golden = self.found.golden.get(f"input.{self.input}")
         if golden is None or golden.shape[1:] != self.graph.levels(self.input).shape:
-            raise artefact.ArtefactError("holds no golden input", where=str(self.found.path / artefact.GOLDEN))
+            raise artefact.ArtefactError(
+                "holds no golden input", where=str(self.found.path / artefact.GOLDEN)
+            )
         return np.asarray(golden).astype(np.int64)
 
     def golden(self) -> Rung:
@@ -228,4 +230,3 @@ def as_plain(ladder: Ladder) -> dict[str, Any]:
         for rung in ladder.rungs
     ]
     return {"engines": rows, "equal": ladder.equal}
-

@@ -20,7 +20,6 @@ from snncc_ir.tensors import Ints, interval_bits
 from snncc_ir.timing import Phased, Rate, Reset
 from snncc_ir.types import Levels
 
-
 FAR = 2**62
 """Beyond every value: the limit of a case that cannot occur."""
 

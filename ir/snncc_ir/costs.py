@@ -67,7 +67,9 @@ def _(node: Conv, shape: Shape) -> Array:
     kernel = node.weight.shape[2:]
     taps = np.ones((1, 1, 1), dtype=np.int64)
     for axis in (0, 1):
-        line = _uses(shape[axis + 1], kernel[axis], node.stride[axis], node.padding[axis], node.dilation[axis])
+        line = _uses(
+            shape[axis + 1], kernel[axis], node.stride[axis], node.padding[axis], node.dilation[axis]
+        )
         taps = taps * (line[:, None] if axis == 0 else line)
     return taps * (node.weight.shape[0] // node.groups)
 

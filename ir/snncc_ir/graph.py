@@ -72,7 +72,9 @@ class Graph:
     @property
     def sent_strands(self) -> tuple[Strand, ...]:
         """The strand of every input and population."""
-        return tuple(self.strands[node.name][0] for node in self.nodes if isinstance(node, Input | Population))
+        return tuple(
+            self.strands[node.name][0] for node in self.nodes if isinstance(node, Input | Population)
+        )
 
     @property
     def window(self) -> int:

@@ -6,6 +6,7 @@ import math
 from functools import singledispatch
 
 from snncc_ir.errors import GraphError
+from snncc_ir.linear import pool_divisor
 from snncc_ir.neurons import Analog, Neuron, Staircase, Table
 from snncc_ir.nodes import (
     AnyNode,
@@ -24,7 +25,7 @@ from snncc_ir.nodes import (
     SumPool,
     Transpose,
 )
-from snncc_ir.tensors import MULTIPLIER_BITS, WEIGHT_BITS, Tensor
+from snncc_ir.tensors import MULTIPLIER_BITS, NEURON_BITS, WEIGHT_BITS, Tensor
 from snncc_ir.types import Drive, Levels, Real, Shape, ValueType, shape_text
 
 Sources = tuple[ValueType, ...]
@@ -89,7 +90,10 @@ def _(node: Scale, sources: Sources) -> ValueType:
 def _(node: SumPool, sources: Sources) -> ValueType:
     source = _signal(sources[0])
     _check_multiplier(node.weight, source)
-    return Drive(_pooled(source.shape, node.kernel, node.stride, node.padding))
+    shape = _pooled(source.shape, node.kernel, node.stride, node.padding)
+    if isinstance(source, Levels):
+        _check_divisor(node, source)
+    return Drive(shape)
 
 
 @_result.register
@@ -100,6 +104,8 @@ def _(node: MaxPool, sources: Sources) -> ValueType:
 
 @_result.register
 def _(node: Concat, sources: Sources) -> ValueType:
+    if not sources:
+        raise GraphError("joins no parts")
     signals = [_signal(source) for source in sources]
     first = signals[0].shape
     if not 0 <= node.axis < len(first):
@@ -158,7 +164,7 @@ def _(node: Population, sources: Sources) -> ValueType:
     shape = _summed(sources)
     _check_neuron(node.neuron, shape)
     if node.scale is not None and node.scale.shape != shape[:1]:
-        raise GraphError(f"scale of {node.scale.shape[0]} channels does not fit {shape[0]} channels")
+        raise GraphError(f"scale of shape {shape_text(node.scale.shape)} does not fit {shape[0]} channels")
     if isinstance(node.neuron, Analog):
         return Real(shape)
     return Levels(shape, node.neuron.lo, node.neuron.hi)
@@ -168,7 +174,17 @@ def _(node: Population, sources: Sources) -> ValueType:
 def _(node: Readout, sources: Sources) -> ValueType:
     shape = _summed(sources)
     node.bias.check(shape)
+    if not 0 < node.scale < math.inf:
+        raise GraphError(f"scale {node.scale} of a readout must be positive and finite")
     return Drive(shape)
+
+
+def _check_divisor(node: SumPool, source: Levels) -> None:
+    """Refuse a pool whose windows have so many different sizes that its sums leave 64 bits."""
+    divisor = pool_divisor(node, source.shape)
+    reach = divisor * max(map(abs, node.weight.range)) * max(source.hi, -source.lo)
+    if reach >= 1 << (NEURON_BITS - 1):
+        raise GraphError(f"windows of {divisor} as common divisor give drives beyond {NEURON_BITS} bits")
 
 
 def _check_neuron(neuron: Neuron, shape: Shape) -> None:
@@ -246,5 +262,5 @@ def _check_weight(weight: Tensor, source: Real | Levels, widths: tuple[int, ...]
 
 def _check_multiplier(weight: Tensor, source: Real | Levels) -> None:
     if weight.shape != source.shape[:1]:
-        raise GraphError(f"{weight.shape[0]} multipliers do not fit {source.shape[0]} channels")
+        raise GraphError(f"multipliers {shape_text(weight.shape)} do not fit {source.shape[0]} channels")
     _check_weight(weight, source, tuple(range(2, MULTIPLIER_BITS + 1)))

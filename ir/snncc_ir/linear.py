@@ -5,6 +5,7 @@ All functions take and give arrays with one leading batch axis, of integers or o
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from functools import singledispatch
@@ -77,17 +78,26 @@ def _(node: SumPool, x: Array) -> Array:
 
 def pool_counts(node: SumPool, shape: Shape) -> NDArray[np.int64]:
     """Number of taps that each output position averages over, `[H', W']`."""
-    if node.count_padding:
-        ones = np.ones((1, 1, *(size + sum(pad) for size, pad in zip(shape[1:], node.padding, strict=True))))
-    else:
-        ones = _pad_image(np.ones((1, 1, *shape[1:])), node.padding, 0)
-    counts = sum(patch for _, _, patch in _taps(ones, node.kernel, node.stride, (1, 1)))
-    return np.asarray(counts, dtype=np.int64)[0, 0]
+    rows, columns = _axis_counts(node, shape)
+    return np.multiply.outer(rows, columns)
+
+
+def _axis_counts(node: SumPool, shape: Shape) -> list[NDArray[np.int64]]:
+    """Taps of each output position along the height and along the width."""
+    counts = []
+    for size, kernel, stride, (before, after) in zip(
+        shape[1:], node.kernel, node.stride, node.padding, strict=True
+    ):
+        start = np.arange(0, size + before + after - kernel + 1, stride) - before
+        inside = np.minimum(start + kernel, size) - np.maximum(start, 0)
+        counts.append(np.full_like(start, kernel) if node.count_padding else inside)
+    return counts
 
 
 def pool_divisor(node: SumPool, shape: Shape) -> int:
     """l, the least common multiple of the tap counts: U is l times the average times the weight."""
-    return math.lcm(*map(int, np.unique(pool_counts(node, shape))))
+    rows, columns = (map(int, np.unique(counts)) for counts in _axis_counts(node, shape))
+    return math.lcm(*(row * column for row, column in itertools.product(rows, columns)))
 
 
 def pool_factors(node: SumPool, shape: Shape) -> NDArray[np.int64]:

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncc_ir.errors import GraphError
-from snncc_ir.tensors import Ints, Reals, Tensor
+from snncc_ir.tensors import NEURON_BITS, Ints, Reals, Tensor
 from snncc_ir.types import Shape
 
 
 def per_channel(values: Ints | Reals, rank: int) -> Ints | Reals:
     """Reshape `[C, ...]` so that axis 0 is the channel axis of a value of `rank` axes."""
     return values.reshape(values.shape[:1] + (1,) * (rank - 1))
+
+
+def _check_reach(tensor: Tensor, what: str) -> None:
+    if tensor.reaches(NEURON_BITS):
+        raise GraphError(f"{what} {tensor.range[0]}..{tensor.range[1]} do not fit {NEURON_BITS} bits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +35,15 @@ class Bias:
     columns: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if bool(self.rows) != bool(self.columns):
+            raise GraphError("border classes need rows and columns")
         expected = 3 if self.rows or self.columns else 1
         if len(self.values.shape) != expected:
             raise GraphError(f"bias values must have {expected} axes, not {len(self.values.shape)}")
         for classes, axis in ((self.rows, 1), (self.columns, 2)):
             if classes and not 0 <= min(classes) <= max(classes) < self.values.shape[axis]:
                 raise GraphError(f"bias has border classes outside 0..{self.values.shape[axis] - 1}")
+        _check_reach(self.values, "biases")
 
     def spread(self, shape: Shape) -> Ints | Reals:
         """The bias as an array that broadcasts to a drive of `shape` (channel axis first)."""
@@ -59,6 +67,12 @@ class Grid:
     top: Tensor
     lo: int
     hi: int
+
+    def __post_init__(self) -> None:
+        if len(self.top.shape) != 1:
+            raise GraphError(f"a grid's top must have 1 axis, not {len(self.top.shape)}")
+        if not self.lo <= 0 <= self.hi or self.lo == self.hi:
+            raise GraphError(f"grid {self.lo}..{self.hi} must contain 0 and more than one level")
 
     @property
     def scale(self) -> Reals:
@@ -96,6 +110,7 @@ class Staircase:
             raise GraphError("a staircase needs integer thresholds and biases")
         if len(self.theta.shape) != 1 or self.theta.range[0] < 1:
             raise GraphError("thresholds must be a vector of integers >= 1")
+        _check_reach(self.theta, "thresholds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +128,7 @@ class Table:
             raise GraphError(f"a table of levels {self.lo}..{self.hi} needs {self.hi - self.lo} breakpoints")
         if (np.diff(self.breakpoints.data, axis=1) < 0).any():
             raise GraphError("breakpoints must not decrease")
+        _check_reach(self.breakpoints, "breakpoints")
 
 
 Neuron = Analog | Staircase | Table

@@ -117,7 +117,7 @@ def _to_plain(value: Any) -> Any:
 
 
 def _node(plain: object, arrays: Arrays) -> AnyNode:
-    if not isinstance(plain, dict) or plain.get("op") not in NODE_TYPES:
+    if not isinstance(plain, dict) or not _names(plain.get("op"), NODE_TYPES):
         raise GraphError(f"a node must name one of the operations {', '.join(NODE_TYPES)}")
     rest = {key: value for key, value in plain.items() if key != "op"}
     try:
@@ -128,11 +128,15 @@ def _node(plain: object, arrays: Arrays) -> AnyNode:
 
 
 def _timing(plain: object, arrays: Arrays) -> Timing:
-    if not isinstance(plain, dict) or plain.get("kind") not in TIMINGS:
+    if not isinstance(plain, dict) or not _names(plain.get("kind"), TIMINGS):
         raise GraphError(f"timing must be one of {', '.join(TIMINGS)}")
     rest = {key: value for key, value in plain.items() if key != "kind"}
     timing: Timing = _build(TIMINGS[plain["kind"]], rest, arrays)
     return timing
+
+
+def _names(value: object, table: Mapping[str, type]) -> bool:
+    return isinstance(value, str) and value in table
 
 
 @cache
@@ -188,6 +192,8 @@ def _decode_scalar(hint: Any, value: Any) -> Any:
     if hint is float and value in ("inf", "-inf"):
         return float(value)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not abs(value) < 1e308:  # NaN, or an integer that no float can hold
+            raise GraphError(f"{value!r:.60} is no finite number")
         return float(value)
     if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
@@ -209,7 +215,7 @@ def _decode_union(options: tuple[Any, ...], value: Any, arrays: Arrays) -> Any:
 
 def _decode_kind(options: tuple[Any, ...], value: Any, arrays: Arrays) -> Any:
     names = {KIND_NAMES[option]: option for option in options}
-    if not isinstance(value, dict) or value.get("kind") not in names:
+    if not isinstance(value, dict) or not _names(value.get("kind"), names):
         raise GraphError(f"must be {' or '.join(names)}")
     return _build(names[value["kind"]], {k: v for k, v in value.items() if k != "kind"}, arrays)
 

@@ -44,7 +44,12 @@ class PoolGate:
         down, right = self.node.stride
         return np.stack(
             [
-                padded[:, :, r : r + down * (out_rows - 1) + 1 : down, c : c + right * (out_columns - 1) + 1 : right]
+                padded[
+                    :,
+                    :,
+                    r : r + down * (out_rows - 1) + 1 : down,
+                    c : c + right * (out_columns - 1) + 1 : right,
+                ]
                 for r in range(rows)
                 for c in range(columns)
             ]

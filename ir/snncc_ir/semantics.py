@@ -61,7 +61,10 @@ def check_input(node: Input, x: Array) -> Array:
         return x.astype(np.float64)
     if x.size and not (node.type.lo <= x.min() and x.max() <= node.type.hi):
         raise DataError(f"levels outside {node.type.lo}..{node.type.hi}", where=node.name)
-    return x.astype(np.int64)
+    levels = x.astype(np.int64)
+    if (levels != x).any():
+        raise DataError("levels must be integers", where=node.name)
+    return levels
 
 
 def potential(neuron: Staircase, drive: Array) -> Array:

@@ -118,7 +118,7 @@ class TableSender:
 
 def _saturates(strand: Strand) -> bool:
     """True where `radix` clips by itself: hi is all ones and lo is 0 or -hi."""
-    return strand.hi == 2 ** strand.window - 1 and strand.lo in (0, -strand.hi)
+    return strand.hi == 2**strand.window - 1 and strand.lo in (0, -strand.hi)
 
 
 def _may_rise(strand: Strand, step: int, m: int) -> bool:
@@ -143,6 +143,8 @@ def _may_fall(strand: Strand, step: int, m: int) -> bool:
 
 def decode(strand: Strand, train: Array) -> Array:
     """Levels that a train `[..., window, *shape]` given as `[window, ...]` stands for."""
-    weights = [1 if strand.code is Code.GRADED else magnitude(strand.code, strand.lo, strand.hi, t)
-               for t in range(strand.window)]
+    weights = [
+        1 if strand.code is Code.GRADED else magnitude(strand.code, strand.lo, strand.hi, t)
+        for t in range(strand.window)
+    ]
     return np.asarray(np.tensordot(np.array(weights), train, axes=1))

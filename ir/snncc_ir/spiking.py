@@ -17,7 +17,19 @@ from snncc_ir.codes import Code, Strand
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
-from snncc_ir.nodes import AnyNode, Concat, Conv, Dense, Input, Linear, MaxPool, Population, Readout, Scale, SumPool
+from snncc_ir.nodes import (
+    AnyNode,
+    Concat,
+    Conv,
+    Dense,
+    Input,
+    Linear,
+    MaxPool,
+    Population,
+    Readout,
+    Scale,
+    SumPool,
+)
 from snncc_ir.pools import PoolGate
 from snncc_ir.semantics import check_input
 from snncc_ir.senders import Sender, decode, make_input_sender, make_sender
@@ -85,7 +97,9 @@ class _Machine:
         for node in self.graph.nodes:
             match node:
                 case Input():
-                    image = self.inputs[node.name][:, window] if window < self.images else self._zeros(node.name)
+                    image = (
+                        self.inputs[node.name][:, window] if window < self.images else self._zeros(node.name)
+                    )
                     strand = self.graph.strands[node.name][0]
                     self.senders[node.name] = make_input_sender(strand, image.shape[1])
                     self.senders[node.name].load(image)
@@ -142,7 +156,12 @@ class _Machine:
         for node in (*self.graph.inputs, *self.graph.populations):
             (strand,) = self.graph.strands[node.name]
             images = [
-                np.stack([self.history[image + strand.slot][step][node.name][strand] for step in range(strand.window)])
+                np.stack(
+                    [
+                        self.history[image + strand.slot][step][node.name][strand]
+                        for step in range(strand.window)
+                    ]
+                )
                 for image in range(self.images)
                 if image + strand.slot < len(self.history)
             ]

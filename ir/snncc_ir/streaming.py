@@ -15,7 +15,19 @@ from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
 from snncc_ir.neurons import Staircase, per_channel
-from snncc_ir.nodes import AnyNode, Concat, Conv, Dense, Input, Linear, MaxPool, Population, Readout, Scale, SumPool
+from snncc_ir.nodes import (
+    AnyNode,
+    Concat,
+    Conv,
+    Dense,
+    Input,
+    Linear,
+    MaxPool,
+    Population,
+    Readout,
+    Scale,
+    SumPool,
+)
 from snncc_ir.semantics import check_input, potential
 from snncc_ir.timing import Phased, Rate, Reset
 
@@ -210,11 +222,16 @@ class _Stream:
 
     def _cost(self, values: Mapping[str, Spikes]) -> Counts:
         """Spikes that were sent and synapses that they passed in this step."""
-        fired = {name: sum((x != 0).astype(np.int64) for x in spikes.values()) for name, spikes in values.items()}
+        fired = {
+            name: sum((x != 0).astype(np.int64) for x in spikes.values()) for name, spikes in values.items()
+        }
         senders = (*self.graph.inputs, *self.graph.populations)
         return Counts(
             {node.name: int(np.sum(fired[node.name])) for node in senders},
-            {node.name: int((fired[node.source] * self.fan_outs[node.name]).sum()) for node in self.graph.linears},
+            {
+                node.name: int((fired[node.source] * self.fan_outs[node.name]).sum())
+                for node in self.graph.linears
+            },
         )
 
     def result(self) -> StreamRun:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,9 @@ Reals = NDArray[np.float64]
 
 WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 8)
 """Widths of synaptic weights; 1 bit stands for -1 and +1."""
+
+NEURON_BITS = 46
+"""Thresholds, biases and breakpoints fit in this many bits, so that their product with a level fits in 64."""
 
 MULTIPLIER_BITS = 24
 """Widest integer multiplier of an identity projection (`scale`, `sum_pool`)."""
@@ -55,13 +59,22 @@ class Tensor:
     @staticmethod
     def integer(values: ArrayLike, bits: int | None = None) -> Tensor:
         """A tensor of integers, by default as narrow as they allow; copies `values`."""
-        data = np.array(values, dtype=np.int64, order="C")
+        given = np.array(values, order="C")
+        if given.dtype.kind not in "biuf" or (given.size and not _are_int64(given)):
+            raise GraphError("tensor holds numbers that are no integers of 64 bits")
+        data = given.astype(np.int64)
+        if bits is None and data.size == 0:
+            raise GraphError("tensor has no elements")
         return Tensor(data, signed_bits(data) if bits is None else bits)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the array."""
         return self.data.shape
+
+    def reaches(self, bits: int) -> bool:
+        """True where an integer's magnitude is 2^(bits - 1) or more."""
+        return self.is_integer and max(-self.range[0], self.range[1]) >= 1 << (bits - 1)
 
     @property
     def is_integer(self) -> bool:
@@ -89,6 +102,13 @@ class Tensor:
     def __str__(self) -> str:
         kind = "f64" if self.bits is None else f"i{self.bits}"
         return f"{kind}[{'x'.join(map(str, self.shape))}]#{self.digest}"
+
+
+def _are_int64(values: NDArray[Any]) -> bool:
+    """True where every number is an integer that int64 holds."""
+    if values.dtype.kind == "f":
+        return bool((np.isfinite(values) & (values == np.rint(values)) & (np.abs(values) < 2.0**63)).all())
+    return values.dtype.kind != "u" or int(values.max()) < 2**63
 
 
 def fits(values: Ints, bits: int) -> bool:

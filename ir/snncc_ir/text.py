@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
@@ -21,6 +21,8 @@ from snncc_ir.nodes import NODE_NAMES, AnyNode
 from snncc_ir.plain import FORMAT, KIND_NAMES, TIMING_NAMES, Arrays, graph_from_plain
 from snncc_ir.tensors import Tensor
 from snncc_ir.types import Levels, Real
+
+T = TypeVar("T")
 
 REFERENCES = ("source", "drives", "parts")
 """Fields that hold names of other nodes."""
@@ -73,7 +75,7 @@ TOKEN = re.compile(
       (?P<tensor>(?:i\d+|f64)\[[\dx]*\]\#[0-9a-f]+)
     | (?P<type>(?:real|levels|drive)<[^>]*>)
     | (?P<reference>%[A-Za-z0-9_]+)
-    | (?P<number>-?(?:\d+\.?\d*(?:e[-+]?\d+)?|inf)\b)
+    | (?P<number>-inf\b|-?\d+\.?\d*(?:e[-+]?\d+)?\b)
     | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
     | (?P<string>"(?:[^"\\]|\\.)*")
     | (?P<mark>[()={},:@])
@@ -88,11 +90,24 @@ def parse_graph(text: str, arrays: Arrays) -> Graph:
     if not lines:
         raise GraphError("the text holds no graph")
     header, *rest = lines
-    name, timing = _Parser(*header).header()
-    nodes = [_Parser(*line).node() for line in rest if not line[1].startswith("output ")]
-    outputs = [line.split()[1] for _, line in rest if line.startswith("output ")]
+    name, timing = _parsed(*header, _Parser.header)
+    nodes = [_parsed(*line, _Parser.node) for line in rest if not _is_output(line[1])]
+    outputs = [line.split()[1] for _, line in rest if _is_output(line)]
     plain = {"format": FORMAT, "name": name, "timing": timing, "outputs": outputs, "nodes": nodes}
     return graph_from_plain(plain, arrays)
+
+
+def _is_output(line: str) -> bool:
+    """True for `output NAME`; a node that is called "output" goes on with `=`."""
+    words = line.split()
+    return len(words) == 2 and words[0] == "output"
+
+
+def _parsed(number: int, line: str, rule: Callable[[_Parser], T]) -> T:
+    try:
+        return rule(_Parser(number, line))
+    except (ValueError, RecursionError):  # a number, shape or string that does not read
+        raise GraphError("cannot be read", where=f"line {number}") from None
 
 
 class _Parser:

@@ -12,6 +12,9 @@ from snncc_ir.neurons import Analog, Staircase, Table
 from snncc_ir.nodes import AnyNode, Input, MaxPool, Population
 from snncc_ir.types import Levels
 
+MAX_STEPS = 2**16
+"""Most steps per image of a `rate` graph."""
+
 
 class Reset(Enum):
     """What a `rate` neuron does after a spike: subtract theta (soft) or go to zero (hard)."""
@@ -35,6 +38,8 @@ class Rate:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise GraphError(f"rate coding needs at least one step, not {self.steps}")
+        if self.steps > MAX_STEPS:
+            raise GraphError(f"rate coding takes at most {MAX_STEPS} steps, not {self.steps}")
 
 
 @dataclass(frozen=True, slots=True)

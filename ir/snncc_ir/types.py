@@ -9,8 +9,12 @@ from snncc_ir.errors import GraphError
 
 Shape = tuple[int, ...]
 
-MAX_ELEMENTS = 2**31
+MAX_ELEMENTS = 2**28
 """Largest number of elements of one value; more is refused before anything is allocated."""
+
+
+MAX_LEVEL = 2**16 - 1
+"""Greatest magnitude of a level; with it no sum of the reference leaves 64 bits."""
 
 
 def shape_text(shape: Shape) -> str:
@@ -19,6 +23,8 @@ def shape_text(shape: Shape) -> str:
 
 
 def _check_shape(shape: Shape) -> None:
+    if not shape:
+        raise GraphError("a value needs one axis or more")
     if any(size < 1 for size in shape):
         raise GraphError(f"shape {shape_text(shape)} has an empty axis")
     if math.prod(shape) > MAX_ELEMENTS:
@@ -50,6 +56,8 @@ class Levels:
         _check_shape(self.shape)
         if not self.lo <= 0 <= self.hi or self.lo == self.hi:
             raise GraphError(f"level range {self.lo}..{self.hi} must contain 0 and more than one level")
+        if max(self.hi, -self.lo) > MAX_LEVEL:
+            raise GraphError(f"level range {self.lo}..{self.hi} goes beyond {MAX_LEVEL}")
 
     def __str__(self) -> str:
         return f"levels<{shape_text(self.shape)}, {self.lo}..{self.hi}>"

@@ -27,7 +27,6 @@ class Layers(Protocol):
         """Levels, in a narrow integer type, of a population for a drive."""
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """What the driver hands to every pass.

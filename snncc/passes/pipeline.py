@@ -59,7 +59,9 @@ def _parse_pass(text: str) -> Pass:
         )
     kind = PASSES.get(match[1])
     if kind is None or not is_dataclass(kind):
-        raise SnnccError(f"no pass is called {match[1]!r}", where="--passes", hint=f"there are {', '.join(PASSES)}")
+        raise SnnccError(
+            f"no pass is called {match[1]!r}", where="--passes", hint=f"there are {', '.join(PASSES)}"
+        )
     hints = get_type_hints(kind)
     known = {item.name: hints[item.name] for item in fields(kind)}
     options: dict[str, Any] = {}
@@ -78,4 +80,6 @@ def _option(owner: str, name: str, value: str, known: dict[str, type]) -> int | 
     try:
         return int(value)
     except ValueError:
-        raise SnnccError(f"{owner}{{{name}}} must be a whole number, not {value!r}", where="--passes") from None
+        raise SnnccError(
+            f"{owner}{{{name}}} must be a whole number, not {value!r}", where="--passes"
+        ) from None

@@ -152,9 +152,7 @@ class _Quantizer:
             projection = self.graph.by_name[name]
             if not isinstance(projection, Conv | Dense | Scale | SumPool):
                 raise TypeError(f"{name} is no linear node")
-            scale = np.broadcast_to(
-                self.scales[projection.source], self.graph.types[projection.source].shape
-            )
+            scale = np.broadcast_to(self.scales[projection.source], self.graph.types[projection.source].shape)
             folded[name] = _folded(projection, scale)
         return folded
 
@@ -172,7 +170,9 @@ class _Quantizer:
             raise ValueError("a population without projections")
         return np.where(unit > 0, unit, 1.0)
 
-    def _finish(self, node: Population | Readout, folded: Mapping[str, Reals], unit: Reals, bias: Bias) -> Bias:
+    def _finish(
+        self, node: Population | Readout, folded: Mapping[str, Reals], unit: Reals, bias: Bias
+    ) -> Bias:
         """Round the projections in units of `unit` and return the integer bias."""
         shape = self.graph.types[node.name].shape
         total = np.asarray(bias.spread(shape)) / unit.reshape(-1, *(1,) * (len(shape) - 1))

@@ -93,7 +93,13 @@ def _open(node: Conv | Dense) -> onnxruntime.InferenceSession:
     if isinstance(node, Conv):
         pads = [*(pad[0] for pad in node.padding), *(pad[1] for pad in node.padding)]
         operation = helper.make_node(
-            "Conv", ["x", "w"], ["u"], strides=node.stride, pads=pads, dilations=node.dilation, group=node.groups
+            "Conv",
+            ["x", "w"],
+            ["u"],
+            strides=node.stride,
+            pads=pads,
+            dilations=node.dilation,
+            group=node.groups,
         )
         rank = 4
     else:

@@ -84,7 +84,12 @@ class _Collected:
 
 
 def evaluate_images(
-    graph: Graph, form: InputFormat, images: Array, engine: str, progress: Progress, runner: Runner | None = None
+    graph: Graph,
+    form: InputFormat,
+    images: Array,
+    engine: str,
+    progress: Progress,
+    runner: Runner | None = None,
 ) -> Evaluation:
     """Run images `[N, *input shape]`, pixels or real numbers, through one of this package's engines.
 
@@ -99,7 +104,10 @@ def evaluate_images(
         collected.add(run({name: form.to_levels(chunk)}))
         progress(min(first + size, len(images)), len(images))
     seconds = time.perf_counter() - start
-    outputs = {name: np.concatenate(parts) * _unit(graph, name, parts[0]) for name, parts in collected.outputs.items()}
+    outputs = {
+        name: np.concatenate(parts) * _unit(graph, name, parts[0])
+        for name, parts in collected.outputs.items()
+    }
     return Evaluation(engine, len(images), outputs, collected.steps, collected.counts, seconds)
 
 
@@ -135,7 +143,9 @@ def make_runner(graph: Graph, engine: str) -> Runner:
         case "reference" if phased:
             return _reference_runner(graph)
         case "levels" | "reference":
-            raise SnnccError(f"engine {engine} does not run this network's timing", hint="use --engine spikes")
+            raise SnnccError(
+                f"engine {engine} does not run this network's timing", hint="use --engine spikes"
+            )
         case _:
             raise SnnccError(f"no engine is called {engine!r}", where="--engine")
 
@@ -187,7 +197,8 @@ def _streaming_runner(graph: Graph) -> Runner:
     def run(levels: Levels) -> Batch:
         found = run_streaming(graph, levels, drives, keep_trains=False)
         outputs = {
-            name: found.outputs[name][-1] if name in found.outputs else found.counts[name] for name in graph.outputs
+            name: found.outputs[name][-1] if name in found.outputs else found.counts[name]
+            for name in graph.outputs
         }
         return Batch(outputs, found.costs, int(found.settled.max()))
 
@@ -201,7 +212,8 @@ def engine_runner(graph: Graph, run: Callable[[Levels], EngineRun]) -> Runner:
     def runner(levels: Levels) -> Batch:
         found = run(levels)
         sent = {
-            name: decode(graph.strands[name][0], np.moveaxis(train, 1, 0)) for name, train in found.trains.items()
+            name: decode(graph.strands[name][0], np.moveaxis(train, 1, 0))
+            for name, train in found.trains.items()
         }
         values = {**spread(graph, sent), **found.outputs}
         outputs = {name: np.asarray(values[name]) for name in graph.outputs}

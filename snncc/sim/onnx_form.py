@@ -94,7 +94,9 @@ class _Builder:
     def _emit(self, operation: str, inputs: Sequence[str], output: str = "", **attributes: object) -> str:
         self.count += 1
         output = output or f"t/{self.count}"  # no node of the graph has a slash in its name
-        self.nodes.append(helper.make_node(operation, list(inputs), [output], f"n/{self.count}", **attributes))
+        self.nodes.append(
+            helper.make_node(operation, list(inputs), [output], f"n/{self.count}", **attributes)
+        )
         return output
 
     def _constant(self, values: NDArray[np.generic]) -> str:
@@ -160,7 +162,9 @@ class _Builder:
                 exact = self._is_narrow(node, offset)
                 kind = np.float32 if exact else np.float64
                 v = self._drive(node, offset, exact)
-                steps = self._emit("Div", [v, self._constant(per_channel(theta.data, len(shape)).astype(kind))])
+                steps = self._emit(
+                    "Div", [v, self._constant(per_channel(theta.data, len(shape)).astype(kind))]
+                )
                 whole = self._emit("Floor", [steps])
                 bounds = [self._constant(np.array(bound, dtype=kind)) for bound in (lo, hi)]
                 self._to_levels(self._emit("Clip", [whole, *bounds]), node.name, exact)
@@ -233,7 +237,9 @@ class _Builder:
     def _digits(self, projection: Linear) -> tuple[int, int]:
         """Bits per digit and number of digits so that the drive of each digit is exact in float32."""
         levels = self.graph.levels(projection.source)
-        per_unit = int(np.abs(projection.weight.data).reshape(projection.weight.shape[0], -1).sum(axis=1).max())
+        per_unit = int(
+            np.abs(projection.weight.data).reshape(projection.weight.shape[0], -1).sum(axis=1).max()
+        )
         if isinstance(projection, SumPool):
             per_unit *= int(pool_factors(projection, levels.shape).max()) * int(np.prod(projection.kernel))
         digit_bits = max(1, ((EXACT - 1) // max(per_unit, 1)).bit_length() - 1)
@@ -256,7 +262,12 @@ class _Builder:
         weight = self._constant(node.weight.data.astype(kind))
         pads = [*(pad[0] for pad in node.padding), *(pad[1] for pad in node.padding)]
         return self._emit(
-            "Conv", [source, weight], strides=node.stride, pads=pads, dilations=node.dilation, group=node.groups
+            "Conv",
+            [source, weight],
+            strides=node.stride,
+            pads=pads,
+            dilations=node.dilation,
+            group=node.groups,
         )
 
     @_project.register

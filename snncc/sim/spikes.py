@@ -19,7 +19,19 @@ from snncc_ir.costs import Counts, fan_out, trains_sent
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
-from snncc_ir.nodes import AnyNode, Concat, Conv, Dense, Input, Linear, MaxPool, Population, Readout, Scale, SumPool
+from snncc_ir.nodes import (
+    AnyNode,
+    Concat,
+    Conv,
+    Dense,
+    Input,
+    Linear,
+    MaxPool,
+    Population,
+    Readout,
+    Scale,
+    SumPool,
+)
 from snncc_ir.pools import PoolGate
 from snncc_ir.semantics import check_input
 from snncc_ir.senders import Sender, decode, make_input_sender, make_sender
