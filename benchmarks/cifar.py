@@ -1,11 +1,10 @@
 """Accuracy, simulation speed and compile time on the CIFAR-10 networks of a data folder.
 
     python benchmarks/cifar.py accuracy DATA     loss at 8, 6, 4, 3 and 2 bits against the float network
-    python benchmarks/cifar.py speed DATA        levels engine against ONNX Runtime on the float network
-    python benchmarks/cifar.py compile DATA      compilation against plain ONNX Runtime on the calibration images
+    python benchmarks/cifar.py speed DATA        levels engine against the float network in ONNX Runtime
+    python benchmarks/cifar.py compile DATA      compilation against float inference on the same images
 
-DATA holds cifar10.npz and models/*.onnx. Each ratio is taken in one process, the two sides in turn, medians of
-several rounds.
+DATA holds cifar10.npz and models/*.onnx. Each ratio is taken in one process, the two sides in turn; medians.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 from types import FrameType
@@ -18,7 +20,7 @@ from snncc_ir.errors import SnnccError
 
 app = typer.Typer(
     name="snncc",
-    help="Compile trained CNNs (ONNX) to spiking networks, and prove that every execution computes the same integers.",
+    help="Compile trained CNNs (ONNX) to spiking networks, and prove every execution equal.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -91,7 +93,7 @@ def check(model: ModelPath, as_json: Json = False) -> None:
 
 
 @app.command(name="compile")
-def compile_command(  # noqa: PLR0913 (one parameter per option)
+def compile_command(
     model: ModelPath,
     target: Annotated[str, typer.Option(help="What to compile for; `snncc targets` lists them.")],
     calibrate: Annotated[
@@ -188,7 +190,7 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Run images through an artefact."""
-    from snncc.driver import simulate as run
+    from snncc.simulate import simulate as run
 
     if outputs is not None:
         _check_writable(outputs)
@@ -279,32 +281,17 @@ def show(
 @app.command()
 def targets(as_json: Json = False) -> None:
     """List the targets, their chips and their engines."""
-    from snncc.targets import load_target, target_names
+    from snncc.targets import list_targets
 
-    listing = []
-    for name in target_names():
-        backend = load_target(name)
-        for machine in backend.machines.values():
-            listing.append(
-                {
-                    "target": name,
-                    "chip": machine.name,
-                    "description": machine.description,
-                    "codes": sorted(code.value for code in machine.codes),
-                    "engines": {engine.name: engine.missing() for engine in backend.engines},
-                }
-            )
+    listing = list_targets()
     if as_json:
-        print_json({"targets": listing})
+        print_json({"targets": [asdict(target) for target in listing]})
         return
-    rows = [
-        (i["target"], i["chip"], ", ".join(i["codes"]), _engines(i["engines"]), i["description"])
-        for i in listing
-    ]
+    rows = [(t.target, t.chip, ", ".join(t.codes), _engines(t.engines), t.description) for t in listing]
     print_table(("target", "chip", "codes", "engines", "description"), rows)
 
 
-def _engines(engines: dict[str, str | None]) -> str:
+def _engines(engines: Mapping[str, str | None]) -> str:
     return ", ".join(f"{name} ({missing})" if missing else name for name, missing in engines.items()) or "-"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from snncc.artefact import Artefact
 from snncc_ir.certificates import Width, certify_widths
-from snncc_ir.nodes import NODE_NAMES, AnyNode, Conv, Dense, Input, Population, Scale, SumPool
+from snncc_ir.nodes import NODE_NAMES, AnyNode, Input, Linear, Population
 
 
 def describe(found: Artefact) -> dict[str, Any]:
@@ -26,19 +26,18 @@ def describe(found: Artefact) -> dict[str, Any]:
 
 
 def _node(found: Artefact, node: AnyNode, widths: dict[str, Width]) -> dict[str, Any]:
-    sender = isinstance(node, Input | Population)
     return {
         "name": node.name,
         "op": NODE_NAMES[type(node)],
         "value": str(found.graph.types[node.name]),
         "width": _width(node, widths),
-        "code": node.code.value if sender else "",
+        "code": node.code.value if isinstance(node, Input | Population) else "",
         "origin": list(node.origin),
     }
 
 
 def _width(node: AnyNode, widths: dict[str, Width]) -> str:
-    if isinstance(node, Conv | Dense | Scale | SumPool):
+    if isinstance(node, Linear):
         return f"{node.weight.bits}-bit weights"
     return f"{widths[node.name].bits}-bit membrane" if node.name in widths else ""
 

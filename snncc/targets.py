@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 
@@ -32,6 +33,32 @@ def load_target(name: str) -> Backend:
         )
     backend: Backend = found[0].load()
     return backend
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One chip of one target, and the engines that run what is emitted for it: None, or what is missing."""
+
+    target: str
+    chip: str
+    description: str
+    codes: tuple[str, ...]
+    engines: dict[str, str | None]
+
+
+def list_targets() -> tuple[Offer, ...]:
+    """Everything that can be compiled for."""
+    return tuple(
+        Offer(
+            target=name,
+            chip=machine.name,
+            description=machine.description,
+            codes=tuple(sorted(code.value for code in machine.codes)),
+            engines={engine.name: engine.missing() for engine in load_target(name).engines},
+        )
+        for name in target_names()
+        for machine in load_target(name).machines.values()
+    )
 
 
 def find_machine(backend: Backend, name: str | None) -> Machine:

@@ -20,9 +20,7 @@ from snncc.sim.levels import LevelEngine
 from snncc.sim.spikes import SpikeEngine
 from snncc.targets import load_target
 from snncc_ir.backend import Engine
-from snncc_ir.errors import SnnccError
-from snncc_ir.graph import Graph
-from snncc_ir.nodes import Readout
+from snncc_ir.errors import ArtefactError, SnnccError
 from snncc_ir.spiking import run_phased
 from snncc_ir.streaming import run_streaming
 from snncc_ir.timing import Phased, Rate
@@ -116,9 +114,7 @@ class _Climber:
         """The artefact's golden inputs as levels."""
         golden = self.found.golden.get(f"input.{self.input}")
         if golden is None or golden.shape[1:] != self.graph.levels(self.input).shape:
-            raise artefact.ArtefactError(
-                "holds no golden input", where=str(self.found.path / artefact.GOLDEN)
-            )
+            raise ArtefactError("holds no golden input", where=str(self.found.path / artefact.GOLDEN))
         return np.asarray(golden).astype(np.int64)
 
     def golden(self) -> Rung:
@@ -195,7 +191,8 @@ class _Climber:
             place = _first(np.asarray(trains[name])[:PIPELINED], expected[0])
             if place is not None:
                 image, step, *neuron = place
-                return f"{name} neuron {tuple(neuron)}, image {image}, step {step}: another spike than the reference"
+                where = f"{name} neuron {tuple(neuron)}, image {image}, step {step}"
+                return f"{where}: another spike than the reference"
         return ""
 
 

@@ -1,4 +1,4 @@
-"""From an ONNX file to a verified spiking network: the commands of a first session, on committed files alone."""
+"""From an ONNX file to a verified spiking network: a first session, on committed files alone."""
 
 from __future__ import annotations
 

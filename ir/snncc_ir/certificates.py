@@ -15,7 +15,7 @@ from snncc_ir.codes import Code, Strand
 from snncc_ir.graph import Graph
 from snncc_ir.linear import pool_divisor
 from snncc_ir.neurons import Bias, Staircase, Table
-from snncc_ir.nodes import Conv, Dense, Linear, Population, Readout, Scale, SumPool
+from snncc_ir.nodes import Linear, Population, Readout, SumPool
 from snncc_ir.tensors import Ints, interval_bits
 from snncc_ir.timing import Phased, Rate, Reset
 from snncc_ir.types import Levels
@@ -59,9 +59,7 @@ class Width:
 
 def certify_widths(graph: Graph) -> dict[str, Width]:
     """Width of every population and readout of an integer graph."""
-    return {
-        node.name: _width(graph, node) for node in graph.nodes if isinstance(node, Population | Readout)
-    }
+    return {node.name: _width(graph, node) for node in graph.nodes if isinstance(node, Population | Readout)}
 
 
 def _width(graph: Graph, node: Population | Readout) -> Width:
@@ -80,18 +78,15 @@ def _width(graph: Graph, node: Population | Readout) -> Width:
 def drive_interval(graph: Graph, node: Population | Readout) -> Interval:
     """The sum of the node's drives, any partial sum included; for `rate` the drive of one step."""
     total: Interval | None = None
-    for name in node.drives:
-        part = _projection_interval(graph, name)
+    for projection in graph.projections(node):
+        part = _projection_interval(graph, projection)
         total = part if total is None else total + part
     if total is None:
         raise ValueError("a population without drives")
     return total
 
 
-def _projection_interval(graph: Graph, name: str) -> Interval:
-    projection = graph.by_name[name]
-    if not isinstance(projection, Conv | Dense | Scale | SumPool):
-        raise TypeError(f"{name} is no linear node")
+def _projection_interval(graph: Graph, projection: Linear) -> Interval:
     source = graph.levels(projection.source)
     positive, negative = _weight_sums(projection, source)
     low, high = source.lo, source.hi
@@ -102,8 +97,10 @@ def _projection_interval(graph: Graph, name: str) -> Interval:
 
 def _rate_range(graph: Graph, source: str) -> tuple[int, int]:
     """Range of gain * spike over the strands of a source: L per spike, the payload of the graded input."""
-    ranges = [(s.lo, s.hi) if s.code is Code.GRADED else (-s.top if s.lo < 0 else 0, s.top)
-              for s in graph.strands[source]]
+    ranges = [
+        (s.lo, s.hi) if s.code is Code.GRADED else (-s.top if s.lo < 0 else 0, s.top)
+        for s in graph.strands[source]
+    ]
     return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 

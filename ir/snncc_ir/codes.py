@@ -81,7 +81,7 @@ def spikes_per_level(code: Code, lo: int, hi: int) -> Ints:
     match code:
         case Code.RADIX:
             bits = levels[:, None] >> np.arange(window(code, lo, hi))
-            return (bits & 1).sum(axis=1)
+            return np.asarray((bits & 1).sum(axis=1))
         case Code.COUNT:
             return levels
         case Code.GRADED | Code.TTFS:

@@ -13,26 +13,10 @@ from numpy.typing import NDArray
 from snncc_ir.codes import Strand, spikes_per_level
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
-from snncc_ir.nodes import (
-    Concat,
-    Conv,
-    Dense,
-    Input,
-    Linear,
-    MaxPool,
-    Pad,
-    Population,
-    Readout,
-    Reshape,
-    Scale,
-    Slice,
-    SumPool,
-    Transpose,
-)
+from snncc_ir.nodes import Conv, Dense, Input, Linear, Population, Readout, Scale, SumPool, Wiring
 from snncc_ir.types import Shape
 
 Array = NDArray[Any]
-WIRING = (MaxPool, Concat, Reshape, Transpose, Slice, Pad)
 
 
 @dataclass(frozen=True)
@@ -166,14 +150,15 @@ class Counter:
         if len(strands) == 1:
             return _per_position(_spikes(levels, strands[0]))
         carrier = self._carriers[name]
-        return sum(_spikes(levels, s).sum(axis=0) * (carrier == i) for i, s in enumerate(strands))
+        parts = [_spikes(levels, s).sum(axis=0) * (carrier == i) for i, s in enumerate(strands)]
+        return np.asarray(sum(parts))
 
 
 def spread(graph: Graph, levels: Mapping[str, Array]) -> dict[str, Array]:
     """Levels of every value from those of the inputs and populations: what the wiring makes of them."""
     values = dict(levels)
     for node in graph.nodes:
-        if isinstance(node, WIRING):
+        if isinstance(node, Wiring):
             values[node.name] = wire(node, *(values[source] for source in node.sources))
     return values
 
@@ -181,7 +166,7 @@ def spread(graph: Graph, levels: Mapping[str, Array]) -> dict[str, Array]:
 def carriers(graph: Graph, name: str) -> Array:
     """Which of the value's strands carries each of its elements, as an index into `graph.strands[name]`."""
     node = graph.by_name[name]
-    if isinstance(node, Input | Population):
+    if not isinstance(node, Wiring):
         return np.zeros(graph.types[name].shape, dtype=np.int64)
     own = graph.strands[name]
     parts = []

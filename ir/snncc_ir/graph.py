@@ -12,7 +12,7 @@ from snncc_ir.codes import Strand
 from snncc_ir.errors import GraphError
 from snncc_ir.inference import result_type
 from snncc_ir.neurons import Analog
-from snncc_ir.nodes import AnyNode, Conv, Dense, Input, Linear, Population, Readout, Scale, SumPool
+from snncc_ir.nodes import AnyNode, Input, Linear, Population, Readout
 from snncc_ir.timing import Phased, Strands, Timing, check_codes, find_strands, network_window
 from snncc_ir.types import Drive, Levels, Real, ValueType
 
@@ -107,7 +107,17 @@ class Graph:
     @property
     def linears(self) -> tuple[Linear, ...]:
         """The graph's linear nodes."""
-        return tuple(node for node in self.nodes if isinstance(node, Conv | Dense | Scale | SumPool))
+        return tuple(node for node in self.nodes if isinstance(node, Linear))
+
+    def projections(self, node: Population | Readout) -> tuple[Linear, ...]:
+        """The linear nodes whose drives a population or readout adds."""
+        found = (self.by_name[name] for name in node.drives)
+        return tuple(projection for projection in found if isinstance(projection, Linear))
+
+    def strand(self, name: str) -> Strand:
+        """The one strand of an input or population."""
+        (strand,) = self.strands[name]
+        return strand
 
     def levels(self, name: str) -> Levels:
         """Type of a node that gives levels."""

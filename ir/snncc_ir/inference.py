@@ -56,7 +56,12 @@ def _(node: Conv, sources: Sources) -> ValueType:
     if len(node.weight.shape) != 4:
         raise GraphError(f"convolution weights must have 4 axes, not {len(node.weight.shape)}")
     outputs, fan_in, *kernel = node.weight.shape
-    if node.groups < 1 or channels % node.groups or outputs % node.groups or fan_in != channels // node.groups:
+    if (
+        node.groups < 1
+        or channels % node.groups
+        or outputs % node.groups
+        or fan_in != channels // node.groups
+    ):
         raise GraphError(
             f"weights {shape_text(node.weight.shape)} in {node.groups} groups do not fit {channels} channels"
         )

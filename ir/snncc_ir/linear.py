@@ -61,7 +61,7 @@ def _(node: Conv, x: Array) -> Array:
 
 @drive.register
 def _(node: Dense, x: Array) -> Array:
-    return np.einsum("ni,oi->no", x, node.weight.data)
+    return np.asarray(np.einsum("ni,oi->no", x, node.weight.data))
 
 
 @drive.register

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snncc_ir.errors import GraphError
-from snncc_ir.tensors import NEURON_BITS, Ints, Reals, Tensor
+from snncc_ir.tensors import NEURON_BITS, Reals, Tensor
 from snncc_ir.types import Shape
 
 
-def per_channel(values: Ints | Reals, rank: int) -> Ints | Reals:
+def per_channel(values: NDArray[Any], rank: int) -> NDArray[Any]:
     """Reshape `[C, ...]` so that axis 0 is the channel axis of a value of `rank` axes."""
     return values.reshape(values.shape[:1] + (1,) * (rank - 1))
 
@@ -45,10 +47,10 @@ class Bias:
                 raise GraphError(f"bias has border classes outside 0..{self.values.shape[axis] - 1}")
         _check_reach(self.values, "biases")
 
-    def spread(self, shape: Shape) -> Ints | Reals:
+    def spread(self, shape: Shape) -> NDArray[Any]:
         """The bias as an array that broadcasts to a drive of `shape` (channel axis first)."""
         if self.rows:
-            return self.values.data[:, np.array(self.rows)][:, :, np.array(self.columns)]
+            return np.asarray(self.values.data[:, np.array(self.rows)][:, :, np.array(self.columns)])
         return per_channel(self.values.data, len(shape))
 
     def check(self, shape: Shape) -> None:

@@ -50,17 +50,25 @@ class Unary(Node):
         return (self.source,)
 
 
-# Linear maps: levels (or reals) in, drive out.
+@dataclass(frozen=True, kw_only=True)
+class Linear(Unary):
+    """A linear map: levels (or reals) in, drive out."""
+
+    weight: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conv(Unary):
+class Wiring(Node):
+    """A rearrangement: levels (or reals) in, the same kind out, without any neuron or delay."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv(Linear):
     """2-D cross-correlation of `C x H x W` with `weight[O, C/groups, KH, KW]`, zero padded.
 
     `padding` is ((top, bottom), (left, right)).
     """
 
-    weight: Tensor
     stride: Pair = (1, 1)
     padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
     dilation: Pair = (1, 1)
@@ -68,39 +76,31 @@ class Conv(Unary):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dense(Unary):
+class Dense(Linear):
     """Matrix product of a vector of I values with `weight[O, I]`."""
 
-    weight: Tensor
-
 
 @dataclass(frozen=True, kw_only=True)
-class Scale(Unary):
+class Scale(Linear):
     """Identity projection: channel c of any shape times `weight[C]`. Skip connections are made of it."""
 
-    weight: Tensor
-
 
 @dataclass(frozen=True, kw_only=True)
-class SumPool(Unary):
+class SumPool(Linear):
     """Average pooling as an integer sum: channel c of U is weight[c] * sum over the taps of n * (l / count).
 
     `count` is the number of taps inside the image, or all taps where `count_padding`; l is the least
     common multiple of the counts that occur (`linear.pool_divisor`), so U is l times the average.
     """
 
-    weight: Tensor
     kernel: Pair
     stride: Pair = (1, 1)
     padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
     count_padding: bool = False
 
 
-# Wiring: levels (or reals) in, the same kind out.
-
-
 @dataclass(frozen=True, kw_only=True)
-class MaxPool(Unary):
+class MaxPool(Unary, Wiring):
     """Greatest level of each window; padding takes no part. It needs no neuron and adds no delay."""
 
     kernel: Pair
@@ -109,7 +109,7 @@ class MaxPool(Unary):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Concat(Node):
+class Concat(Wiring):
     """Values joined along `axis` (the batch axis is not counted)."""
 
     parts: tuple[str, ...]
@@ -122,21 +122,21 @@ class Concat(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reshape(Unary):
+class Reshape(Unary, Wiring):
     """The same values in row-major order under another shape."""
 
     shape: Shape
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transpose(Unary):
+class Transpose(Unary, Wiring):
     """Axes permuted: axis i of the result is axis `axes[i]` of the source."""
 
     axes: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slice(Unary):
+class Slice(Unary, Wiring):
     """Per axis the positions start, start + step, ... before stop (step >= 1)."""
 
     start: tuple[int, ...]
@@ -145,13 +145,10 @@ class Slice(Unary):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pad(Unary):
+class Pad(Unary, Wiring):
     """Level 0 added before and after each axis."""
 
     padding: tuple[Pair, ...]
-
-
-# Neurons.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,8 +183,6 @@ class Readout(Node):
         return self.drives
 
 
-Linear = Conv | Dense | Scale | SumPool
-Wiring = MaxPool | Concat | Reshape | Transpose | Slice | Pad
 AnyNode = Input | Linear | Wiring | Population | Readout
 
 NODE_TYPES: dict[str, type[AnyNode]] = {

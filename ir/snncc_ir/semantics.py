@@ -12,7 +12,7 @@ from snncc_ir.errors import DataError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
 from snncc_ir.neurons import Analog, Neuron, Staircase, Table, per_channel
-from snncc_ir.nodes import AnyNode, Concat, Conv, Dense, Input, Population, Readout, Scale, SumPool
+from snncc_ir.nodes import AnyNode, Input, Linear, Population, Readout
 from snncc_ir.types import Levels, shape_text
 
 Array = NDArray[Any]
@@ -33,17 +33,15 @@ def _value(node: AnyNode, values: Mapping[str, Array], inputs: Mapping[str, Arra
     match node:
         case Input():
             return check_input(node, inputs[node.name])
-        case Conv() | Dense() | Scale() | SumPool():
+        case Linear():
             return drive(node, values[node.source])
         case Population():
             return fire(node.neuron, _sum(node.drives, values))
         case Readout():
             total = _sum(node.drives, values)
             return total + node.bias.spread(total.shape[1:])
-        case Concat():
-            return wire(node, *(values[part] for part in node.parts))
         case _:
-            return wire(node, values[node.source])
+            return wire(node, *(values[source] for source in node.sources))
 
 
 def _sum(names: tuple[str, ...], values: Mapping[str, Array]) -> Array:

@@ -98,7 +98,7 @@ class TableSender:
         strand = self.strand
         if strand.code is Code.GRADED:
             reached = [self._reaches(np.full_like(self.sent, n)) for n in range(strand.lo + 1, strand.hi + 1)]
-            return strand.lo + np.sum(reached, axis=0)
+            return np.asarray(strand.lo + np.sum(reached, axis=0))
         m = magnitude(strand.code, strand.lo, strand.hi, step)
         up = self._reaches(self.sent + m) & _may_rise(strand, step, m)
         down = ~self._reaches(1 - self.sent - m) & _may_fall(strand, step, m)

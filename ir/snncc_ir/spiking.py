@@ -18,17 +18,12 @@ from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
 from snncc_ir.nodes import (
-    AnyNode,
     Concat,
-    Conv,
-    Dense,
     Input,
     Linear,
     MaxPool,
     Population,
     Readout,
-    Scale,
-    SumPool,
 )
 from snncc_ir.pools import PoolGate
 from snncc_ir.semantics import check_input
@@ -82,7 +77,8 @@ class _Machine:
         """One network window: latch, then step by step fire and integrate, then hand over the sums."""
         self._latch(window)
         self.history.append([])
-        sums = {node.name: _Accumulators(self, node) for node in self.graph.nodes if _integrates(node)}
+        receivers = (node for node in self.graph.nodes if isinstance(node, Population | Readout))
+        sums = {node.name: _Accumulators(self, node) for node in receivers}
         for step in range(self.graph.window):
             self.history[window].append(self._fire(step))
             for accumulators in sums.values():
@@ -104,7 +100,7 @@ class _Machine:
                     self.senders[node.name] = make_input_sender(strand, image.shape[1])
                     self.senders[node.name].load(image)
                 case Population():
-                    self.senders[node.name] = make_sender(node.neuron, self.graph.strands[node.name][0])
+                    self.senders[node.name] = make_sender(node.neuron, self.graph.strand(node.name))
                     self.senders[node.name].load(self.latched[node.name])
                 case MaxPool():
                     self.pools[node.name] = PoolGate(node, self.graph.strands[node.name][0].code)
@@ -117,7 +113,7 @@ class _Machine:
         for node in self.graph.nodes:
             match node:
                 case Input() | Population():
-                    (strand,) = self.graph.strands[node.name]
+                    strand = self.graph.strand(node.name)
                     active = step < strand.window
                     values[node.name] = {strand: self.senders[node.name].step(step)} if active else {}
                 case MaxPool():
@@ -125,10 +121,10 @@ class _Machine:
                     values[node.name] = {s: gate.step(x) for s, x in values[node.source].items()}
                 case Concat():
                     values[node.name] = self._join(node, values)
-                case Conv() | Dense() | Scale() | SumPool() | Readout():
+                case Linear() | Readout():
                     continue
                 case _:
-                    values[node.name] = {s: wire(node, x) for s, x in values[node.source].items()}
+                    values[node.name] = {s: wire(node, x) for s, x in values[node.sources[0]].items()}
         return values
 
     def _join(self, node: Concat, values: Mapping[str, Spikes]) -> Spikes:
@@ -154,7 +150,7 @@ class _Machine:
         trains: dict[str, Array] = {}
         levels: dict[str, Array] = {}
         for node in (*self.graph.inputs, *self.graph.populations):
-            (strand,) = self.graph.strands[node.name]
+            strand = self.graph.strand(node.name)
             images = [
                 np.stack(
                     [
@@ -163,7 +159,6 @@ class _Machine:
                     ]
                 )
                 for image in range(self.images)
-                if image + strand.slot < len(self.history)
             ]
             trains[node.name] = np.moveaxis(np.stack(images), 2, 0)
             levels[node.name] = np.stack([decode(strand, train) for train in images], axis=1)
@@ -180,7 +175,7 @@ class _Accumulators:
     def __init__(self, machine: _Machine, node: Population | Readout) -> None:
         graph = machine.graph
         self.machine, self.shape = machine, graph.types[node.name].shape
-        self.projections = [p for name in node.drives if _is_linear(p := graph.by_name[name])]
+        self.projections = graph.projections(node)
         self.last_slot = max(strand.slot for name in node.drives for strand in graph.strands[name])
         self.sums: dict[tuple[int, Strand], Array] = {}
         self.latches: dict[tuple[int, Strand], Array] = {}
@@ -209,14 +204,6 @@ class _Accumulators:
         """The drive of the image whose last strand ended with this window."""
         zero = np.zeros((self.machine.streams, *self.shape), dtype=np.int64)
         return sum(self.sums.values(), start=zero)
-
-
-def _integrates(node: AnyNode) -> bool:
-    return isinstance(node, Population | Readout)
-
-
-def _is_linear(node: AnyNode) -> bool:
-    return isinstance(node, Conv | Dense | Scale | SumPool)
 
 
 def _check_stream(node: Input, x: Array) -> Array:

@@ -18,15 +18,11 @@ from snncc_ir.neurons import Staircase, per_channel
 from snncc_ir.nodes import (
     AnyNode,
     Concat,
-    Conv,
-    Dense,
     Input,
     Linear,
     MaxPool,
     Population,
     Readout,
-    Scale,
-    SumPool,
 )
 from snncc_ir.semantics import check_input, potential
 from snncc_ir.timing import Phased, Rate, Reset
@@ -58,8 +54,11 @@ def settle_bound(graph: Graph) -> int:
     reach: dict[str, int] = {}
     for node in graph.nodes:
         before = max((reach[source] for source in node.sources), default=0)
-        staircase = isinstance(node, Population) and isinstance(node.neuron, Staircase)
-        own = node.neuron.hi - node.neuron.lo if staircase else 0
+        match node:
+            case Population(neuron=Staircase(lo=lo, hi=hi)):
+                own = hi - lo
+            case _:
+                own = 0
         reach[node.name] = before + own
     return 1 + max(reach.values())
 
@@ -122,7 +121,7 @@ class _Stream:
     def _start(self, neuron: Staircase, zero: Array) -> Array:
         """v before the first step: half a threshold for `rate`, b + half a threshold for `stbif`."""
         if self.rate:
-            return zero + _rate_theta(neuron, zero.ndim - 1) // 2
+            return np.asarray(zero + _rate_theta(neuron, zero.ndim - 1) // 2)
         return potential(neuron, zero)
 
     def step(self, step: int) -> bool:
@@ -140,9 +139,9 @@ class _Stream:
         match node:
             case Input():
                 sent = self.inputs[node.name] if self.rate or step == 0 else self._zeros(node.name)
-                return {self.graph.strands[node.name][0]: sent}
+                return {self.graph.strand(node.name): sent}
             case Population():
-                return {self.graph.strands[node.name][0]: self._fire(node, values)}
+                return {self.graph.strand(node.name): self._fire(node, values)}
             case Readout():
                 self._integrate(node, values)
                 self.outputs.setdefault(node.name, []).append(self.potentials[node.name])
@@ -151,18 +150,16 @@ class _Stream:
                 return {s: self._pool(node, s) for s in values[node.source]}
             case Concat():
                 return self._join(node, values)
-            case Conv() | Dense() | Scale() | SumPool():
+            case Linear():
                 return None
             case _:
-                return {s: wire(node, x) for s, x in values[node.source].items()}
+                return {s: wire(node, x) for s, x in values[node.sources[0]].items()}
 
     def _integrate(self, node: Population | Readout, values: Mapping[str, Spikes]) -> Array:
         """Add this step's drive (`rate`) or the last step's (`stbif`, synaptic delay 1) to v."""
         v = self.potentials[node.name]
-        for name in node.drives:
-            projection = self.graph.by_name[name]
-            if isinstance(projection, Conv | Dense | Scale | SumPool):
-                v = v + self._projected(projection, values if self.rate else self.previous)
+        for projection in self.graph.projections(node):
+            v = v + self._projected(projection, values if self.rate else self.previous)
         if self.rate:
             bias = node.bias if isinstance(node, Readout) else _staircase(node).bias
             v = v + bias.spread(v.shape[1:])
@@ -183,7 +180,7 @@ class _Stream:
         if self.rate:
             spikes, v = _fire_rate(v, _rate_theta(neuron, v.ndim - 1), neuron.lo < 0, self.rate.reset)
         else:
-            strand = self.graph.strands[node.name][0]
+            strand = self.graph.strand(node.name)
             sent = self.counts.get(node.name, {}).get(strand, self._zeros(node.name))
             theta = per_channel(neuron.theta.data, v.ndim - 1)
             spikes = ((v >= theta) & (sent < neuron.hi)).astype(np.int64) - ((v < 0) & (sent > neuron.lo))
@@ -242,7 +239,7 @@ class _Stream:
         last = len(events) - np.argmax(events[::-1], axis=0)
         return StreamRun(
             trains=trains,
-            counts={node.name: sum(self.counts[node.name].values()) for node in senders},
+            counts={node.name: np.asarray(sum(self.counts[node.name].values())) for node in senders},
             outputs={name: np.stack(steps) for name, steps in self.outputs.items()},
             settled=np.where(events.any(axis=0), last, 0),
             costs=self.costs,

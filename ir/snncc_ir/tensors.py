@@ -32,7 +32,7 @@ class Tensor:
     Integers are held as int64, reals as float64. One bit means the two values -1 and +1.
     """
 
-    data: NDArray[np.int64] | NDArray[np.float64]
+    data: NDArray[Any]
     bits: int | None
 
     def __post_init__(self) -> None:
@@ -126,4 +126,6 @@ def signed_bits(values: Ints) -> int:
 
 def interval_bits(low: int, high: int) -> int:
     """Narrowest two's complement width that holds every integer of [low, high]."""
-    return max((-low - 1 if low < 0 else low).bit_length(), (-high - 1 if high < 0 else high).bit_length()) + 1
+    return (
+        max((-low - 1 if low < 0 else low).bit_length(), (-high - 1 if high < 0 else high).bit_length()) + 1
+    )

@@ -1,9 +1,9 @@
 """The text form of a graph: one node per line, with types and weight digests. It parses back.
 
-    graph digits phased{}
-    x = input(type=levels<1x28x28, 0..255>, scale=f64[1x1x1]#4b2f..., ...) : levels<1x28x28, 0..255>
-    conv1 = conv(source=%x, weight=i8[8x1x3x3]#90cc..., stride=(1, 1), ...) : drive<8x26x26> @ "Conv_0"
-    output logits
+graph digits phased{}
+x = input(type=levels<1x28x28, 0..255>, scale=f64[1x1x1]#4b2f..., ...) : levels<1x28x28, 0..255>
+conv1 = conv(source=%x, weight=i8[8x1x3x3]#90cc..., stride=(1, 1), ...) : drive<8x26x26> @ "Conv_0"
+output logits
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ class _Parser:
 
     def _take(self, expected: str = "") -> tuple[str, str]:
         if not self.tokens:
-            raise GraphError(f"the line ends where {expected or 'more'} was expected", where=f"line {self.number}")
+            raise GraphError(
+                f"the line ends where {expected or 'more'} was expected", where=f"line {self.number}"
+            )
         kind, text = self.tokens.pop(0)
         if expected and expected not in (kind, text):
             raise GraphError(f"expected {expected}, found {text!r}", where=f"line {self.number}")
@@ -229,4 +231,3 @@ def _type(text: str) -> dict[str, Any]:
 
 def _shape(text: str) -> list[int]:
     return [int(size) for size in text.split("x")] if text and text != "scalar" else []
-

@@ -101,7 +101,7 @@ class _Running:
 
     def add(self, low: Array, high: Array, mean: Array, picked: Array) -> None:
         """Add one run's extremes and means `[N, C]` and picked positions `[N, C, B, K]`."""
-        picked = picked.reshape(*picked.shape[:2], -1)
+        picked = picked.reshape(*picked.shape[:2], picked.shape[2] * picked.shape[3])
         self.low = np.minimum(self.low, low.min(axis=0))
         self.high = np.maximum(self.high, high.max(axis=0))
         self.total += mean.sum(axis=0, dtype=np.float64)

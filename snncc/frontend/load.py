@@ -84,6 +84,7 @@ def load(path: Path | str) -> Model:
     proto = _parse(data, path)
     opset = _check_versions(proto, path)
     graph = proto.graph
+    _check_texts(graph, path)
     refuse_sparse(graph)
     external = embed(graph, path.parent)
     for name, tensor in every_tensor(graph):
@@ -138,6 +139,18 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
     if not proto.graph.node:
         raise ModelError("has no nodes", where=str(path), hint="export the network itself")
     return proto
+
+
+def _check_texts(graph: onnx.GraphProto, path: Path) -> None:
+    """Names are text: protocol buffers hand out bytes where they are no UTF-8."""
+    texts: list[object] = [graph.name]
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        texts.append(value.name)
+    for node in graph.node:
+        texts += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        texts += [attribute.name for attribute in node.attribute]
+    if not all(isinstance(text, str) for text in texts):
+        raise ModelError("holds names that are no text", where=str(path), hint=_DAMAGED)
 
 
 def _check_versions(proto: onnx.ModelProto, path: Path) -> int:

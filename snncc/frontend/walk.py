@@ -121,6 +121,8 @@ class _Walker:
 
     def _stand_ins(self, node: OnnxNode) -> tuple[Value, ...]:
         """Signals in the place of a rejected node's values, where their shapes are known."""
+        if all(isinstance(self.values.get(name), Const) for name in node.inputs if name):
+            return tuple(Unknown() for _ in node.outputs)
         return tuple(self._stand_in(node, name) for name in node.outputs)
 
     def _stand_in(self, node: OnnxNode, name: str) -> Value:

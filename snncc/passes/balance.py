@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc.passes.base import Context, option
+from snncc.passes.base import Context, Pass, option
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog, Grid
@@ -27,7 +27,7 @@ SMALLEST_TOP = 1e-6
 
 
 @dataclass(frozen=True)
-class Balance:
+class Balance(Pass):
     """Chooses the grid of every analog population from its calibrated activations.
 
     `max` takes the greatest activation, `percentile:p` the p-th percentile of the activations that are
@@ -110,7 +110,7 @@ def least_error_top(sample: NDArray[np.float32], greatest: Reals, lo: int, hi: i
         scale = share / max(hi, -lo)
         rounded = np.clip(np.floor(values / scale + 0.5), lo, hi) * scale
         errors.append(counts @ np.square(rounded - values))
-    return greatest * CANDIDATES[np.argmin(errors, axis=0)]
+    return np.asarray(greatest * CANDIDATES[np.argmin(errors, axis=0)])
 
 
 def _histogram(sample: NDArray[np.float32], width: Reals, first: int) -> Reals:

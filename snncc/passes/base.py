@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from snncc_ir.nodes import Linear
 from snncc_ir.statistics import Calibration
 
 Array = NDArray[Any]
+T = TypeVar("T", int, str)
 
 
 class Layers(Protocol):
@@ -42,15 +44,17 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Pass(Protocol):
+class Pass(ABC):
     """A frozen dataclass whose fields are the pass's options."""
 
     name: ClassVar[str]
 
+    @abstractmethod
     def apply(self, graph: Graph, context: Context) -> Graph:
         """The graph after the pass."""
 
 
-def option(default: Any, help_text: str) -> Any:
+def option(default: T, help_text: str) -> T:
     """A field of a pass with its help text."""
-    return field(default=default, metadata={"help": help_text})
+    made: T = field(default=default, metadata={"help": help_text})
+    return made

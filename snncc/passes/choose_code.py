@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from snncc.passes.base import Context, option
+from snncc.passes.base import Context, Pass, option
 from snncc_ir.codes import Code
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
@@ -16,7 +16,7 @@ DEFAULT_STEPS = 64
 
 
 @dataclass(frozen=True)
-class ChooseCode:
+class ChooseCode(Pass):
     """Gives every population the same code; `input` is how a phased graph sends its input."""
 
     name: ClassVar[str] = "choose_code"

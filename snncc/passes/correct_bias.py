@@ -7,18 +7,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from snncc.passes.base import Array, Context
+from snncc.passes.base import Array, Context, Pass
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
 from snncc_ir.neurons import Bias, Staircase
-from snncc_ir.nodes import AnyNode, Conv, Dense, Input, Population, Readout, Scale, SumPool
+from snncc_ir.nodes import AnyNode, Input, Linear, Population, Readout, Wiring
 from snncc_ir.tensors import Reals, Tensor
 
 BATCH = 64
 
 
 @dataclass(frozen=True)
-class CorrectBias:
+class CorrectBias(Pass):
     """Shifts every channel's bias by mean(float drive) / s_w - mean(U + b) on the calibration images.
 
     The mean of U is taken on the integer network as corrected so far, so that a layer also makes up for
@@ -55,9 +55,7 @@ class _Walk:
                 self._population(node)
             case Readout():
                 self._correct(node, self._drive(node), node.bias, np.asarray(node.scale))
-            case Conv() | Dense() | Scale() | SumPool():
-                pass
-            case _:
+            case Wiring():
                 self.values[node.name] = wire(node, *(self.values[name] for name in node.sources))
         self._forget(node)
 
@@ -89,10 +87,7 @@ class _Walk:
 
     def _drive(self, node: Population | Readout) -> Array:
         total: Array | None = None
-        for name in node.drives:
-            projection = self.graph.by_name[name]
-            if not isinstance(projection, Conv | Dense | Scale | SumPool):
-                raise TypeError(f"{name} is no linear node")
+        for projection in self.graph.projections(node):
             source = self.values[projection.source]
             batches = (source[i : i + BATCH] for i in range(0, len(source), BATCH))
             part = np.concatenate([self.context.layers.drive(projection, batch) for batch in batches])
@@ -113,6 +108,6 @@ def _last_readers(graph: Graph) -> dict[str, str]:
     for node in graph.nodes:
         for source in node.sources:
             projection = graph.by_name[source]
-            linear = isinstance(projection, Conv | Dense | Scale | SumPool)
+            linear = isinstance(projection, Linear)
             last[projection.sources[0] if linear else source] = node.name
     return last

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from snncc.passes.balance import level_range
-from snncc.passes.base import Array, Context, option
+from snncc.passes.base import Array, Context, Pass, option
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import GraphError, SnnccError
 from snncc_ir.graph import Graph
@@ -39,7 +39,7 @@ LARGEST_MULTIPLIER = 2 ** (MULTIPLIER_BITS - 1) - 1
 
 
 @dataclass(frozen=True)
-class Quantize:
+class Quantize(Pass):
     """Folds every source's level scale into the weights and rounds them per output channel.
 
     With s_w the real value of one unit of drive: W_int = round(W * s_in / s_w), theta = round(s_out / s_w),
@@ -84,9 +84,9 @@ class _Quantizer:
                 self._population(node)
             case Readout():
                 self._readout(node)
-            case Conv() | Dense() | Scale() | SumPool():
+            case Linear():
                 self.done[node.name] = node  # replaced by the population that reads it
-            case _:
+            case Wiring():
                 self._wiring(node)
 
     def _input(self, node: Input) -> None:
@@ -148,12 +148,9 @@ class _Quantizer:
     def _fold(self, node: Population | Readout) -> dict[str, Reals]:
         """The real weights of every projection, with the level scale of its source folded in."""
         folded = {}
-        for name in node.drives:
-            projection = self.graph.by_name[name]
-            if not isinstance(projection, Conv | Dense | Scale | SumPool):
-                raise TypeError(f"{name} is no linear node")
+        for projection in self.graph.projections(node):
             scale = np.broadcast_to(self.scales[projection.source], self.graph.types[projection.source].shape)
-            folded[name] = _folded(projection, scale)
+            folded[projection.name] = _folded(projection, scale)
         return folded
 
     def _unit(self, folded: Mapping[str, Reals], bits: int) -> Reals:
@@ -176,12 +173,10 @@ class _Quantizer:
         """Round the projections in units of `unit` and return the integer bias."""
         shape = self.graph.types[node.name].shape
         total = np.asarray(bias.spread(shape)) / unit.reshape(-1, *(1,) * (len(shape) - 1))
-        for name, weights in folded.items():
-            projection = self.graph.by_name[name]
-            if not isinstance(projection, Conv | Dense | Scale | SumPool):
-                raise TypeError(f"{name} is no linear node")
-            integer = self._rounded(projection, weights, unit)
-            if name in self.done and self.done[name] not in (projection, integer):
+        for projection in self.graph.projections(node):
+            name = projection.name
+            integer = self._rounded(projection, folded[name], unit)
+            if self.done[name] not in (projection, integer):
                 raise GraphError("is read by two populations of different scale", where=name)
             self.done[name] = integer
             total = total - self._shift(integer)
@@ -201,16 +196,16 @@ class _Quantizer:
         if not zero.any():
             return np.zeros(1)
         full = np.broadcast_to(zero, self.graph.types[node.source].shape)
-        return np.asarray(drive(node, full[None]))[0]
+        return np.asarray(drive(node, full[None])[0])
 
 
 def _wired(node: Wiring, parts: list[Array], fill: float) -> Reals:
     """Wiring of scales: what padding adds has no scale of its own, so it takes `fill`."""
     if isinstance(node, Concat):
-        return np.asarray(wire(node, *parts))[0]
+        return np.asarray(wire(node, *parts)[0])
     if isinstance(node, Pad):
         return np.pad(parts[0][0], node.padding, constant_values=fill)
-    return np.asarray(wire(node, parts[0]))[0]
+    return np.asarray(wire(node, parts[0])[0])
 
 
 def _folded(node: Linear, scale: Reals) -> Reals:
@@ -223,7 +218,7 @@ def _folded(node: Linear, scale: Reals) -> Reals:
         return weight * channel
     per_group = channel.reshape(node.groups, 1, weight.shape[1], 1, 1)
     grouped = weight.reshape(node.groups, -1, *weight.shape[1:])
-    return np.asarray(grouped * per_group).reshape(weight.shape)
+    return np.asarray((grouped * per_group).reshape(weight.shape))
 
 
 def channel_scale(scale: Reals, where: str) -> Reals:
@@ -231,7 +226,7 @@ def channel_scale(scale: Reals, where: str) -> Reals:
     flat = scale.reshape(scale.shape[0], -1)
     if (flat != flat[:, :1]).any():
         raise GraphError("its source's scale varies by position within a channel", where=where)
-    return flat[:, 0]
+    return np.asarray(flat[:, 0])
 
 
 def _row_max(weights: Reals) -> Reals:

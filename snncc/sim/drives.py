@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from snncc.sim.session import open_session
 from snncc_ir import linear
 from snncc_ir.neurons import Staircase, per_channel
-from snncc_ir.nodes import Conv, Dense, Linear, Scale, SumPool
+from snncc_ir.nodes import Conv, Dense, Linear, Scale
 from snncc_ir.semantics import fire
 
 Array = NDArray[Any]
@@ -41,12 +41,14 @@ class DriveMaps:
     def floats(self, node: Linear, x: Array) -> Array:
         """The same integers as float32 where up to four such drives add up exactly, else as int64."""
         reach = int(max(x.max(initial=0), -x.min(initial=0))) * _row_sum(node)
-        if isinstance(node, SumPool) or reach >= SUMMABLE:
-            return linear.drive(node, x.astype(np.int64))
-        if isinstance(node, Scale):
-            return x.astype(np.float32) * per_channel(node.weight.data, x.ndim - 1).astype(np.float32)
-        (drive,) = self._session(node).run(None, {"x": x.astype(np.float32)})
-        return np.asarray(drive)
+        if reach < SUMMABLE and isinstance(node, Conv | Dense):
+            (drive,) = self._session(node).run(None, {"x": x.astype(np.float32)})
+            return np.asarray(drive)
+        if reach < SUMMABLE and isinstance(node, Scale):
+            return np.asarray(
+                x.astype(np.float32) * per_channel(node.weight.data.astype(np.float32), x.ndim - 1)
+            )
+        return linear.drive(node, x.astype(np.int64))
 
     def _session(self, node: Conv | Dense) -> onnxruntime.InferenceSession:
         known = self._sessions.get(node.name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
+from typing import Any
 
 import numpy as np
 import onnx
@@ -43,6 +44,9 @@ EXACT = 1 << 24
 """Float32 holds every integer of smaller magnitude."""
 
 OPSET = 13
+
+Array = NDArray[Any]
+Attribute = int | str | Sequence[int]
 
 
 def to_onnx(graph: Graph, levels: Iterable[str]) -> onnx.ModelProto:
@@ -86,20 +90,20 @@ class _Builder:
         return self._value_info(name, "out", name)
 
     def _drive_output(self, node: Readout) -> onnx.ValueInfoProto:
-        shape = ["N", *self.graph.types[node.name].shape]
+        shape: list[str | int | None] = ["N", *self.graph.types[node.name].shape]
         return helper.make_tensor_value_info(f"out/{node.name}", TensorProto.DOUBLE, shape)
 
     # Plumbing.
 
-    def _emit(self, operation: str, inputs: Sequence[str], output: str = "", **attributes: object) -> str:
+    def _emit(self, operation: str, inputs: Sequence[str], output: str = "", **attributes: Attribute) -> str:
         self.count += 1
         output = output or f"t/{self.count}"  # no node of the graph has a slash in its name
-        self.nodes.append(
-            helper.make_node(operation, list(inputs), [output], f"n/{self.count}", **attributes)
-        )
+        made = helper.make_node(operation, list(inputs), [output], f"n/{self.count}")
+        made.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+        self.nodes.append(made)
         return output
 
-    def _constant(self, values: NDArray[np.generic]) -> str:
+    def _constant(self, values: Array) -> str:
         name = f"c/{len(self.constants)}"
         self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
         return name
@@ -179,7 +183,7 @@ class _Builder:
         else:
             self._emit("Cast", [value], name, to=TensorProto.FLOAT)
 
-    def _table(self, node: Population, table: NDArray[np.int64], lo: int, rank: int) -> None:
+    def _table(self, node: Population, table: Array, lo: int, rank: int) -> None:
         """n = lo + the number of breakpoints that U reaches, one comparison after the other."""
         exact = self._is_narrow(node, table)
         kind = np.float32 if exact else np.float64
@@ -193,21 +197,19 @@ class _Builder:
 
     # Drives.
 
-    def _is_narrow(self, node: Population | Readout, offset: NDArray[np.int64]) -> bool:
+    def _is_narrow(self, node: Population | Readout, offset: Array) -> bool:
         """True where U, U + offset and every partial sum of them stay below 2^24 in magnitude."""
         bound = drive_interval(self.graph, node)
         low, high = int(bound.low.min()), int(bound.high.max())
         reach = max(-low, high) + max(abs(int(offset.min())), abs(int(offset.max())))
         return reach < EXACT
 
-    def _drive(self, node: Population | Readout, offset: NDArray[np.int64] | None, exact: bool) -> str:
+    def _drive(self, node: Population | Readout, offset: Array | None, exact: bool) -> str:
         """Sum of the projections and the offset, in float32 if `exact`, else in float64."""
         kind = np.float32 if exact else np.float64
         terms = []
-        for name in node.drives:
-            projection = self.graph.by_name[name]
-            if isinstance(projection, Conv | Dense | Scale | SumPool):
-                terms.append(self._narrow(projection) if exact else self._wide(projection))
+        for projection in self.graph.projections(node):
+            terms.append(self._narrow(projection) if exact else self._wide(projection))
         if offset is not None:
             terms.append(self._constant(offset.astype(kind)))
         total = terms[0]

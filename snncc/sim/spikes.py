@@ -22,15 +22,11 @@ from snncc_ir.linear import wire
 from snncc_ir.nodes import (
     AnyNode,
     Concat,
-    Conv,
-    Dense,
     Input,
     Linear,
     MaxPool,
     Population,
     Readout,
-    Scale,
-    SumPool,
 )
 from snncc_ir.pools import PoolGate
 from snncc_ir.semantics import check_input
@@ -105,10 +101,10 @@ class _Batch:
         match node:
             case Input():
                 levels = check_input(node, self.inputs[node.name])
-                strand = self._strand(node)
+                strand = self.graph.strand(node.name)
                 self.values[node.name] = _fire(make_input_sender(strand, levels.shape[1]), strand, levels)
             case Population():
-                strand = self._strand(node)
+                strand = self.graph.strand(node.name)
                 self.values[node.name] = _fire(make_sender(node.neuron, strand), strand, self._drive(node))
             case Readout():
                 drive = self._drive(node)
@@ -117,21 +113,15 @@ class _Batch:
                 self.values[node.name] = {s: _pool(node, s, x) for s, x in self.values[node.source].items()}
             case Concat():
                 self.values[node.name] = self._join(node)
-            case Conv() | Dense() | Scale() | SumPool():
+            case Linear():
                 pass
             case _:
-                trains = self.values[node.source].items()
+                trains = self.values[node.sources[0]].items()
                 self.values[node.name] = {s: np.stack([wire(node, step) for step in x]) for s, x in trains}
-
-    def _strand(self, node: Input | Population) -> Strand:
-        return self.graph.strands[node.name][0]
 
     def _drive(self, node: Population | Readout) -> Array:
         total: Array | None = None
-        for name in node.drives:
-            projection = self.graph.by_name[name]
-            if not isinstance(projection, Conv | Dense | Scale | SumPool):
-                raise TypeError(f"{name} is no linear node")
+        for projection in self.graph.projections(node):
             for strand, train in self.values[projection.source].items():
                 part = self._integrate(projection, strand, train)
                 total = part if total is None else total + part
@@ -145,10 +135,8 @@ class _Batch:
         total: Array | None = None
         for spikes in sent:
             part = self.drives(projection, spikes)
-            if total is None:
-                total = part
-            else:
-                total = (2 * total if strand.code is Code.RADIX else total) + part
+            kept = 0 if total is None else total
+            total = (2 * kept if strand.code is Code.RADIX else kept) + part
         if total is None:
             raise ValueError("a train without steps")
         return total

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from importlib.resources import files
-from typing import Any
 
 from snncc_ir.codes import Code
 from snncc_ir.errors import TargetError
@@ -46,7 +45,7 @@ def machine_from_toml(text: str, where: str) -> Machine:
         raise TargetError(str(error), where=where) from error
 
 
-def _limit(key: str, entry: Any, where: str) -> Limit:
+def _limit(key: str, entry: dict[str, object], where: str) -> Limit:
     value = entry.get("value")
     if not isinstance(value, int) or value < 0:
         raise TargetError(f"{key} must be a number that is not negative, not {value!r}", where=where)

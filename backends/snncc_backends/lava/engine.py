@@ -1,0 +1,123 @@
+"""The engine `lava`: emits into a private folder and runs the program there, in a Python that has Lava."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncc_backends.lava.emit import FOLDER, emit_files
+from snncc_backends.lava.interpreter import find_interpreter
+from snncc_backends.lava.refusals import find_refusals
+from snncc_backends.lava.runner import run_program, tail
+from snncc_ir.backend import EngineRun
+from snncc_ir.errors import DataError, TargetError, ToolError
+from snncc_ir.graph import Graph
+from snncc_ir.machine import Machine
+from snncc_ir.nodes import Readout
+from snncc_ir.progress import Progress
+from snncc_ir.semantics import check_input
+
+Array = NDArray[Any]
+
+TIMEOUT_VARIABLE = "SNNCC_LAVA_TIMEOUT"
+"""Seconds that a run may take."""
+
+
+@dataclass(frozen=True)
+class LavaEngine:
+    """Lava, one operating system process per population."""
+
+    name: str = "lava"
+
+    def missing(self) -> str | None:
+        """None where an interpreter has lava-nc, else what to install."""
+        return find_interpreter().missing
+
+    def run(
+        self, graph: Graph, machine: Machine, inputs: Mapping[str, Array], progress: Progress
+    ) -> EngineRun:
+        """Run images `inputs[name][I, *shape]` back to back; the emitted files are made anew."""
+        refusals = find_refusals(graph, machine)
+        if refusals:
+            raise TargetError("; ".join(refusals))
+        levels = {node.name: check_input(node, inputs[node.name]) for node in graph.inputs}
+        images = len(next(iter(levels.values())))
+        if images == 0:
+            raise DataError("no images to run", where=graph.name)
+        found = find_interpreter()
+        if found.python is None:
+            raise ToolError(found.missing or "no Python with Lava was found")
+        with tempfile.TemporaryDirectory(prefix="snncc-lava-") as name:
+            folder = Path(name)
+            _write(graph, levels, folder)
+            report = _Report(folder / "progress.txt", progress)
+            steps = (images + graph.latency - 1) * graph.window
+            run_program(_command(found.python, folder), folder, time_limit(graph, steps), report)
+            return _read(graph, folder)
+
+
+def time_limit(graph: Graph, steps: int) -> float:
+    """Seconds after which a run is given up: ten times or more what it takes on a slow machine."""
+    named = os.environ.get(TIMEOUT_VARIABLE)
+    if named:
+        try:
+            return float(named)
+        except ValueError:
+            raise ToolError(f"{TIMEOUT_VARIABLE}={named} is no number of seconds") from None
+    neurons = sum(int(np.prod(graph.types[node.name].shape)) for node in graph.nodes)
+    per_step = 0.05 * len(graph.nodes) + 2e-5 * neurons
+    return 120 + 5 * len(graph.nodes) + per_step * steps
+
+
+def _write(graph: Graph, levels: Mapping[str, Array], folder: Path) -> None:
+    for path, content in emit_files(graph).items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    with (folder / "levels.npz").open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **levels)
+
+
+def _command(python: str, folder: Path) -> list[str]:
+    """The program in isolated mode: nothing of this process's Python reaches it."""
+    files = {"--input": "levels.npz", "--output": "out.npz", "--progress": "progress.txt"}
+    options = [str(part) for option, file in files.items() for part in (option, folder / file)]
+    isolated = [python, "-I", "-W", "ignore::UserWarning"]
+    return [*isolated, str(folder / FOLDER / "run.py"), *options, "--with-parent"]
+
+
+@dataclass
+class _Report:
+    """Passes on the time step that the program writes into a file."""
+
+    file: Path
+    progress: Progress
+    shown: str = ""
+
+    def __call__(self) -> None:
+        try:
+            text = self.file.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            return
+        if text != self.shown and text.endswith("\n"):
+            self.shown = text
+            done, total = map(int, text.split())
+            self.progress(done, total)
+
+
+def _read(graph: Graph, folder: Path) -> EngineRun:
+    try:
+        with np.load(folder / "out.npz", allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError) as error:
+        raise ToolError(f"the Lava program wrote no result ({error})\n{tail(folder)}") from error
+    trains = {node.name: arrays[f"train.{node.name}"] for node in (*graph.inputs, *graph.populations)}
+    outputs = {node.name: arrays[f"output.{node.name}"] for node in graph.of_type(Readout)}
+    return EngineRun(trains=trains, outputs=outputs, steps=int(arrays["steps"]))
