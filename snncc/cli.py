@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import signal
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, ParamSpec
 
-import click
 import typer
 
 from snncc import __version__
@@ -53,6 +52,29 @@ ArtefactPath = Annotated[Path, typer.Argument(metavar="OUT", help="An artefact t
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
+P = ParamSpec("P")
+
+
+def command(name: str | None = None) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """A command whose SnnccError becomes one message and exit 1; everything else keeps its traceback."""
+
+    def register(body: Callable[P, None]) -> Callable[P, None]:
+        @functools.wraps(body)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                body(*args, **kwargs)
+            except SnnccError as error:
+                fail(str(error))
+                raise typer.Exit(1) from None
+            except KeyboardInterrupt:
+                fail("interrupted; earlier results are as they were")
+                raise typer.Exit(INTERRUPTED) from None
+
+        return app.command(name)(guarded)
+
+    return register
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"snncc {__version__}")
@@ -68,7 +90,7 @@ def _options(
     """Options before the command."""
 
 
-@app.command()
+@command()
 def check(model: ModelPath, as_json: Json = False) -> None:
     """Say of every node what will happen to it."""
     from snncc.frontend.check import check as check_model
@@ -92,7 +114,7 @@ def check(model: ModelPath, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command(name="compile")
+@command("compile")
 def compile_command(
     model: ModelPath,
     target: Annotated[str, typer.Option(help="What to compile for; `snncc targets` lists them.")],
@@ -174,7 +196,7 @@ def _numbers(text: str, option: str) -> tuple[float, ...]:
         ) from None
 
 
-@app.command()
+@command()
 def simulate(
     artefact: ArtefactPath,
     data: Annotated[
@@ -238,7 +260,7 @@ def _save(path: Path, values: object) -> None:
         raise SnnccError(f"cannot be written ({error.strerror})", where=str(path)) from error
 
 
-@app.command()
+@command()
 def verify(artefact: ArtefactPath, as_json: Json = False) -> None:
     """Run every engine and compare its integers with the reference, bit for bit."""
     from snncc.verify import as_plain
@@ -256,7 +278,7 @@ def verify(artefact: ArtefactPath, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@command()
 def show(
     artefact: ArtefactPath,
     text: Annotated[bool, typer.Option("--text", help="Print the graph's text form instead.")] = False,
@@ -278,7 +300,7 @@ def show(
             say(f"{key}: {value}")
 
 
-@app.command()
+@command()
 def targets(as_json: Json = False) -> None:
     """List the targets, their chips and their engines."""
     from snncc.targets import list_targets
@@ -302,21 +324,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Run the command; exit 0 done, 1 the user's problem, 2 usage, 130 interrupted."""
     signal.signal(signal.SIGTERM, _terminate)
-    try:
-        status = app(standalone_mode=False)
-    except SnnccError as error:
-        fail(str(error))
-        status = 1
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        fail("interrupted; earlier results are as they were")
-        status = INTERRUPTED
-    except BrokenPipeError:
-        sys.stdout = None  # whoever read the output has gone; nothing more can be said
-        status = 0
-    sys.exit(status)
+    app()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +50,7 @@ def load(path: Path) -> Data:
             return Data(path, _checked(np.load(path, mmap_mode="r", allow_pickle=False), path))
         if path.suffix == ".npz":
             return _load_npz(path)
-    except (OSError, ValueError, EOFError, KeyError) as error:
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"cannot be read as numpy arrays ({error})", where=str(path)) from error
     raise DataError(
         "is not .npz, .npy or a folder of class folders", where=str(path), hint="see `snncc simulate --help`"
@@ -57,7 +59,7 @@ def load(path: Path) -> Data:
 
 def _load_npz(path: Path) -> Data:
     # A zip file that is none, or a member that is a pickle, raises what `load` catches.
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         if not hasattr(archive, "files"):
             raise DataError("is no .npz archive", where=str(path))
         arrays = {key: archive[key] for key in ("images", "labels", "calibration") if key in archive.files}

@@ -27,6 +27,9 @@ SAME_SHAPE: frozenset[str] = words(
 )
 """Operators whose value has the shape of their first input, in whatever domain."""
 
+ELEMENTWISE = words("Add Sub Mul Div Max Min Mean Sum Mod Where")
+"""Operators whose value has the shape of their inputs, where those have one shape."""
+
 _REASONS: Mapping[str, str] = {
     **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), _BRANCH),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _RECURRENT),

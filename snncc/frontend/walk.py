@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import onnx
-
 from snncc.frontend.builder import Builder
 from snncc.frontend.calls import Call, Result, is_scaling, signed
 from snncc.frontend.constants import fold, is_foldable, shape_of
 from snncc.frontend.load import Model
 from snncc.frontend.onnx_nodes import OnnxNode
-from snncc.frontend.refusals import SAME_SHAPE, refusal
+from snncc.frontend.refusals import ELEMENTWISE, SAME_SHAPE, refusal
 from snncc.frontend.registry import LOWERINGS
 from snncc.frontend.usage import SHAPE_OPERATORS, Usage, usage_of
 from snncc.frontend.values import Const, DriveValue, Signal, Unknown, Value
@@ -45,7 +43,7 @@ class _Walker:
         self.values: dict[str, Value] = {name: Const(array) for name, array in model.constants.items()}
         self.values[model.input.name] = self.builder.input(model.input.name, model.input.shape)
         self.chosen: set[str] = set()
-        self._inferred: Mapping[str, Shape] | None = None
+        self.declared = _declared_shapes(model)
 
     def visit(self, node: OnnxNode) -> Verdict:
         """Give the node's outputs their values."""
@@ -126,29 +124,28 @@ class _Walker:
         return tuple(self._stand_in(node, name) for name in node.outputs)
 
     def _stand_in(self, node: OnnxNode, name: str) -> Value:
-        shape: Shape | None = None
-        if node.op in SAME_SHAPE and node.inputs:
-            shape = getattr(self.values.get(node.inputs[0]), "shape", None)
-        if shape is None:
-            shape = self._shapes().get(name)
+        shape = self._likely_shape(node) or self.declared.get(name)
         try:
             return Unknown() if shape is None else self.builder.stand_in(node.hint, shape)
         except Reject:
             return Unknown()
 
-    def _shapes(self) -> Mapping[str, Shape]:
-        if self._inferred is None:
-            self._inferred = _inferred_shapes(self.model)
-        return self._inferred
+    def _likely_shape(self, node: OnnxNode) -> Shape | None:
+        """The shape of a rejected node's value, where it is that of its inputs."""
+        found = [self.values.get(name) for name in node.inputs]
+        shapes = [value.shape for value in found if isinstance(value, Signal | DriveValue)]
+        if node.op in SAME_SHAPE:
+            return shapes[0] if shapes else None
+        alike = node.op in ELEMENTWISE and len(set(shapes)) == 1
+        return shapes[0] if alike else None
 
 
-def _inferred_shapes(model: Model) -> Mapping[str, Shape]:
-    """Static shapes without the batch axis that ONNX's own inference finds."""
-    try:
-        inferred = onnx.shape_inference.infer_shapes(model.proto, data_prop=True)
-    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
-        return {}
-    graph = inferred.graph
+def _declared_shapes(model: Model) -> Mapping[str, Shape]:
+    """Static shapes without the batch axis that the file states.
+
+    ONNX's own shape inference would find more, but it aborts the process on some damaged files.
+    """
+    graph = model.proto.graph
     shapes: dict[str, Shape] = {}
     for value in (*graph.value_info, *graph.output):
         if value.type.tensor_type.HasField("shape"):

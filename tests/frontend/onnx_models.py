@@ -31,7 +31,7 @@ class Net:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[TensorProto] = []
 
-    def node(self, op: str, *inputs: str | Array, outputs: int = 1, name: str = "", **attributes: Any) -> str:
+    def node(self, op: str, *inputs: str | Array | np.float32, outputs: int = 1, name: str = "", **attributes: Any) -> str:
         """Append a node; gives its first output."""
         names = [value if isinstance(value, str) else self.constant(value) for value in inputs]
         index = len(self.nodes)
@@ -40,7 +40,7 @@ class Net:
         self.nodes.append(made)
         return results[0]
 
-    def constant(self, value: Array) -> str:
+    def constant(self, value: Array | np.float32) -> str:
         """An initialiser; real numbers become float32."""
         array = np.asarray(value)
         array = array.astype(np.float32) if array.dtype == np.float64 else array

@@ -99,7 +99,8 @@ def test_float_outputs_are_those_of_the_network(tmp_path: Path) -> None:
     (chances,) = float_outputs(model, batches(images, 2))
     np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-5)
     scores = float_drives(model, lowered, batches(images, 2), lowered.graph.outputs)[lowered.graph.outputs[0]]
-    np.testing.assert_allclose(np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True), chances, atol=1e-5)
+    exponentials = np.exp(scores)
+    np.testing.assert_allclose(exponentials / exponentials.sum(axis=1, keepdims=True), chances, atol=1e-5)
 
 
 def test_wrong_images(tmp_path: Path) -> None:
@@ -115,7 +116,8 @@ def test_wrong_images(tmp_path: Path) -> None:
     refused(
         [np.zeros((2, 6, 6, 3))],
         2,
-        "x: images of 6x6x3 do not fit the input of 3x6x6; give them as [N, *shape] in the network's own layout",
+        "x: images of 6x6x3 do not fit the input of 3x6x6; "
+        "give them as [N, *shape] in the network's own layout",
     )
     refused([np.zeros((0, 3, 6, 6))], 2, "x: a batch has no images; leave it out")
     refused(

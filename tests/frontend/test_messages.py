@@ -352,8 +352,8 @@ def test_external_data_is_missing(tmp_path: Path) -> None:
 def test_external_data_outside_the_folder(tmp_path: Path, location: str) -> None:
     refused(
         external(tmp_path, location),
-        f"c0: external data {location!r} lies outside the model's folder; external data must be named relative "
-        "to the model, without '..'",
+        f"c0: external data {location!r} lies outside the model's folder; "
+        "external data must be named relative to the model, without '..'",
     )
 
 

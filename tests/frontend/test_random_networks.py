@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from onnx_models import Net, assert_agrees
 
 LAYERS = (
-    "conv", "depthwise", "strided", "dilated", "same", "bn", "scale", "shift", "relu", "relu6", "clip", "maxpool",
-    "avgpool", "ceilpool", "residual", "projection", "concat", "slice", "pad", "nhwc", "identity", "neg", "clamp",
+    "conv", "depthwise", "strided", "dilated", "same", "bn", "scale", "shift", "relu", "relu6", "clip",
+    "maxpool", "avgpool", "ceilpool", "residual", "projection", "concat", "slice", "pad", "nhwc",
+    "identity", "neg", "clamp",
 )  # fmt: skip
 
 

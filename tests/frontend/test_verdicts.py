@@ -46,11 +46,13 @@ LATER = "rejected: not supported yet; "
         ("DepthToSpace", {"blocksize": 2}, LATER + "use Reshape and Transpose"),
         ("LRN", {"size": 3}, "rejected: divides by statistics of the image itself, which is no weighted sum; "
          "use BatchNormalization"),
-        ("Softmax", {}, "rejected: only supported at the end; in between (attention) it is no staircase of a sum, "
-         "use convolutions"),
+        ("Softmax", {}, "rejected: only supported at the end; in between (attention) it is no staircase "
+         "of a sum, use convolutions"),
         ("ReduceMax", {}, LATER + "use GlobalAveragePool, MaxPool or a matrix product"),
-        ("ReduceMean", {"axes": [1]}, "rejected: only the mean over height and width is supported (axes 2 and 3)"),
-        ("Transpose", {"perm": [1, 0, 2, 3]}, "rejected: perm [1, 0, 2, 3] moves the batch axis; keep it first"),
+        ("ReduceMean", {"axes": [1]},
+         "rejected: only the mean over height and width is supported (axes 2 and 3)"),
+        ("Transpose", {"perm": [1, 0, 2, 3]},
+         "rejected: perm [1, 0, 2, 3] moves the batch axis; keep it first"),
         ("Cast", {"to": TensorProto.INT32}, "rejected: rounds to int32; only real numbers are cast freely"),
         ("MaxPool", {"kernel_shape": [2, 2], "dilations": [2, 2]},
          "rejected: dilated pooling is not supported; use dilations=[1, 1]"),
@@ -84,9 +86,10 @@ def test_products_of_computed_values(tmp_path: Path) -> None:
     net = Net(4, 4)
     gate = net.node("Mul", net.node("Relu", "x"), "x", name="gate")
     both = net.node("MatMul", gate, "x", name="attention")
-    found = verdicts(net, tmp_path, net.node("Div", both, "x", name="ratio"))
+    found = verdicts(net, tmp_path, both, net.node("Div", gate, "x", name="ratio"))
     assert found["gate"] == (
-        "rejected: a product of two computed values (a gate) is no weighted sum; use Add, Relu or Clip and fine-tune"
+        "rejected: a product of two computed values (a gate) is no weighted sum; "
+        "use Add, Relu or Clip and fine-tune"
     )
     assert found["attention"] == (
         "rejected: a product of two computed values (attention) is no weighted sum; use constant weights"
@@ -161,7 +164,8 @@ def test_foreign_domains_branches_and_functions(tmp_path: Path) -> None:
     assert {verdict.name: verdict.reason for verdict in check(load(path)).verdicts} == {
         "quant": "quantised networks are not supported yet; export the float network",
         "wish": "an operator of the domain 'else'; use ONNX's own operators",
-        "twice": "a function that the model defines itself; inline it with onnx.inliner.inline_local_functions",
+        "twice": "a function that the model defines itself; "
+        "inline it with onnx.inliner.inline_local_functions",
         "unheard": "this operator is not supported; use Conv, Gemm, Relu, pooling and Add",
     }
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from snncc_ir.codes import Code
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Bias, Staircase
-from snncc_ir.nodes import Dense, Input, Population
+from snncc_ir.nodes import Dense, Input, Population, Readout
 from snncc_ir.streaming import run_streaming
 from snncc_ir.tensors import Tensor
 from snncc_ir.timing import Rate, Reset
@@ -91,6 +91,23 @@ def test_hard_reset_closed_form(theta: int, bias: int, hi: int, steps: int) -> N
         first = -((top // 2 - top) // drive) if drive > 0 else steps + 1
         later = -(-top // drive) if drive > 0 else 1
         assert count == (0 if first > steps else 1 + (steps - first) // later)
+
+
+def test_a_spike_counts_as_the_greatest_magnitude_of_its_population() -> None:
+    """Levels -3..1: theta_r = 3, v = 1 at the start, and each spike moves the readout by W * 3."""
+    graph = Graph(
+        name="gain",
+        nodes=(
+            *one_layer(1, 0, -3, 1, Rate(6)).nodes,
+            Dense(name="e", source="p", weight=Tensor.integer([[-2]], 3)),
+            Readout(name="y", drives=("e",), bias=Bias(values=Tensor.integer([1]))),
+        ),
+        outputs=("y",),
+        timing=Rate(6),
+    )
+    run = run_streaming(graph, {"x": np.array([[1], [-1]])})
+    assert run.trains["p"][:, :, 0].T.tolist() == [[0, 1, 0, 0, 1, 0], [0, -1, 0, 0, -1, 0]]
+    assert run.outputs["y"][:, :, 0].T.tolist() == [[1, -4, -3, -2, -7, -6], [1, 8, 9, 10, 17, 18]]
 
 
 def test_a_level_becomes_its_rate() -> None:

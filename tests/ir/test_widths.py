@@ -247,3 +247,35 @@ def rate_neuron(lo: int, hi: int, theta: int, bias: int, rate: Rate, inputs: tup
 def test_rate_membrane_by_hand(neuron: dict, expected: tuple[int, int]) -> None:
     interval = rate_neuron(**neuron)
     assert (int(interval.low[0]), int(interval.high[0])) == expected
+
+
+def test_stbif_membrane_low_is_attained_when_a_source_takes_a_spike_back() -> None:
+    """a fires on x and falls again on p; q has answered with a spike when its drive is gone: v = 2 - 5."""
+
+    def neuron(theta: int, *drives: str, name: str) -> Population:
+        bias = Bias(values=Tensor.integer([0]))
+        stairs = Staircase(theta=Tensor.integer([theta]), bias=bias, lo=0, hi=1)
+        return Population(name=name, drives=drives, neuron=stairs, code=Code.STBIF)
+
+    def dense(name: str, source: str, weight: int) -> Dense:
+        return Dense(name=name, source=source, weight=Tensor.integer([[weight]], 4))
+
+    graph = Graph(
+        name="swing",
+        nodes=(
+            Input(name="x", type=Levels((1,), 0, 1)),
+            dense("d", "x", 1),
+            neuron(1, "d", name="p"),
+            dense("minus", "p", -1),
+            neuron(1, "d", "minus", name="a"),
+            dense("e", "a", 5),
+            neuron(5, "e", name="q"),
+        ),
+        outputs=("q",),
+        timing=Stbif(),
+    )
+    stream = naive_streams.Streams(naive.Net(graph), {"x": np.array([1])})
+    for _ in range(6):
+        stream.step()
+    assert stream.extremes["q"][0][0] == 2 - 5
+    assert certify_widths(graph)["q"].membrane.low.tolist() == [2 - 5]

@@ -191,8 +191,9 @@ def _add_concat(b: Builder, source: str) -> None:
 
 
 def add_projections(b: Builder) -> tuple[str, ...]:
-    """One to three drives of one shape from random signals."""
-    first = layers.draw_linear(b, b.pick(b.signals))
+    """One to three drives of one shape from random signals, the newest of them more often than not."""
+    source = b.signals[-1] if b.number(0, 2) else b.pick(b.signals)
+    first = layers.draw_linear(b, source)
     shape = b.shape(first)
     drives = [first]
     for _ in range(b.pick((0, 0, 1, 1, 2))):
@@ -216,7 +217,7 @@ def draw_graph(b: Builder, layers_max: int, name: str = "random") -> Graph:
     """Inputs, populations and wiring at random, then readouts; what nobody reads becomes an output."""
     for _ in range(b.pick((1, 1, 1, 2))):
         add_input(b)
-    for _ in range(b.number(1, layers_max)):
+    for _ in range(b.pick(range(1, layers_max + 1))):
         for _ in range(b.pick((0, 0, 1, 1, 2))):
             add_wiring(b)
         b.population(add_projections(b))
