@@ -28,11 +28,10 @@ from snncc_ir.nodes import (
 from snncc_ir.pools import PoolGate
 from snncc_ir.semantics import check_input
 from snncc_ir.senders import Sender, decode, make_input_sender, make_sender
+from snncc_ir.strands import Spikes, join_strands
 from snncc_ir.timing import Phased
 
 Array = NDArray[Any]
-Spikes = dict[Strand, Array]
-"""Spikes of one value in one step, by strand; strands that are idle are left out."""
 
 
 @dataclass(frozen=True)
@@ -120,20 +119,12 @@ class _Machine:
                     gate = self.pools[node.name]
                     values[node.name] = {s: gate.step(x) for s, x in values[node.source].items()}
                 case Concat():
-                    values[node.name] = self._join(node, values)
+                    values[node.name] = join_strands(node, values, self._zeros)
                 case Linear() | Readout():
                     continue
                 case _:
                     values[node.name] = {s: wire(node, x) for s, x in values[node.sources[0]].items()}
         return values
-
-    def _join(self, node: Concat, values: Mapping[str, Spikes]) -> Spikes:
-        """Concatenation strand by strand: parts that do not carry a strand are silent in it."""
-        strands = dict.fromkeys(strand for part in node.parts for strand in values[part])
-        return {
-            strand: wire(node, *(values[part].get(strand, self._zeros(part)) for part in node.parts))
-            for strand in strands
-        }
 
     def _hand_over(self, name: str, total: Array, window: int) -> None:
         node = self.graph.by_name[name]

@@ -25,10 +25,10 @@ from snncc_ir.nodes import (
     Readout,
 )
 from snncc_ir.semantics import check_input, potential
+from snncc_ir.strands import Spikes, join_strands
 from snncc_ir.timing import Phased, Rate, Reset
 
 Array = NDArray[Any]
-Spikes = dict[Strand, Array]
 DriveMap = Callable[[Linear, Array], Array]
 
 
@@ -149,7 +149,7 @@ class _Stream:
             case MaxPool():
                 return {s: self._pool(node, s) for s in values[node.source]}
             case Concat():
-                return self._join(node, values)
+                return join_strands(node, values, self._zeros)
             case Linear():
                 return None
             case _:
@@ -193,13 +193,6 @@ class _Stream:
         best = wire(node, self.counts[node.source][strand])
         sent = self.counts.get(node.name, {}).get(strand, np.zeros_like(best))
         return best - sent
-
-    def _join(self, node: Concat, values: Mapping[str, Spikes]) -> Spikes:
-        strands = dict.fromkeys(strand for part in node.parts for strand in values[part])
-        return {
-            strand: wire(node, *(values[part].get(strand, self._zeros(part)) for part in node.parts))
-            for strand in strands
-        }
 
     def _count(self, name: str, spikes: Spikes) -> None:
         counts = self.counts.setdefault(name, {})

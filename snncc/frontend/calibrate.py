@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from snncc.frontend.load import Model
 from snncc.frontend.lower import Lowered
 from snncc.frontend.network import Network
-from snncc.frontend.tapped import KINDS, TappedModel, positions_of, tapped, with_outputs
+from snncc.frontend.tapped import TappedModel, positions_of, tapped, with_outputs
 from snncc.frontend.taps import Tap
 from snncc_ir.errors import DataError
 from snncc_ir.progress import Progress, silent
@@ -50,85 +50,86 @@ def calibrate(
         progress(done, total)
     if not done:
         raise DataError("there are no images to calibrate on", hint="give one image or more")
-    populations = {name: running.statistics(name) for name, running in collector.found.items()}
-    return Calibration(populations=populations, images=done, synthetic=synthetic)
+    return Calibration(populations=collector.statistics(), images=done, synthetic=synthetic)
 
 
 class _Collector:
-    """Running statistics of every probed tensor."""
+    """Running statistics of all taps: extremes and means with their channels side by side, and samples."""
 
     def __init__(self, probe: TappedModel, images: int) -> None:
+        channels = sum(tap.shape[0] for tap in probe.taps.values())
         self.probe = probe
-        self.images = images
         self.random = np.random.default_rng(SEED)
-        self.found = {
-            name: _Running(tap, images * probe.picked(positions_of(tap))) for name, tap in probe.taps.items()
-        }
+        self.low = np.full(channels, np.inf)
+        self.high = np.full(channels, -np.inf)
+        self.total = np.zeros(channels)
         self.seen = 0
+        self.sampled = images
+        self.samples = [_Sample(tap, images * probe.picked(positions_of(tap))) for tap in probe.taps.values()]
 
     def take(self, network: Network, images: Array, total: int) -> None:
         """Run some images and add what they give."""
-        outputs = network.run(images, self.probe.outputs, self.probe.choose(self.random))
+        choice = self.probe.choose(self.random)
+        low, high, mean, *picked = network.run(images, self.probe.outputs, choice)
+        self.low = np.minimum(self.low, low.min(axis=0))
+        self.high = np.maximum(self.high, high.max(axis=0))
+        self.total += mean.sum(axis=0, dtype=np.float64)
         chosen = self._chosen_images(len(images), total)
-        starts = range(0, len(outputs), KINDS)
-        for running, first in zip(self.found.values(), starts, strict=True):
-            low, high, mean, picked = outputs[first : first + KINDS]
-            running.add(low, high, mean, picked[chosen])
+        for sample, values in zip(self.samples, picked, strict=True):
+            sample.add(values[chosen])
 
     def _chosen_images(self, count: int, total: int) -> slice | NDArray[np.intp]:
         """The images of this run that give samples: all, or an even share where there are too many."""
         before = self.seen
         self.seen += count
-        if self.images >= total:
+        if self.sampled >= total:
             return slice(None)
-        quota = self.seen * self.images // total - before * self.images // total
-        quota = min(max(quota, 0), count)
-        return np.sort(self.random.choice(count, quota, replace=False))
+        quota = self.seen * self.sampled // total - before * self.sampled // total
+        return np.sort(self.random.choice(count, min(quota, count), replace=False))
+
+    def statistics(self) -> dict[str, Statistics]:
+        """Statistics of every tap's activations."""
+        found, start = {}, 0
+        for (name, tap), sample in zip(self.probe.taps.items(), self.samples, strict=True):
+            part = slice(start, start + tap.shape[0])
+            ends = np.stack([self.low[part], self.high[part]]) * tap.gain + tap.offset
+            _check_finite(name, ends)
+            found[name] = Statistics(
+                low=np.clip(ends.min(axis=0), tap.low, tap.high),
+                high=np.clip(ends.max(axis=0), tap.low, tap.high),
+                drive_mean=self.total[part] / self.seen * tap.gain + tap.offset,
+                sample=sample.values[:, : sample.filled].T,
+            )
+            start = part.stop
+        return found
 
 
-class _Running:
-    """Extremes and sum of means of one drive, and samples `[C, room]` of its activation."""
+def _check_finite(name: str, ends: Array) -> None:
+    if not np.isfinite(ends).all():
+        raise DataError(
+            "activations are NaN or infinite",
+            where=name,
+            hint="give the images in the network's own input units",
+        )
+
+
+class _Sample:
+    """Activations `[C, room]` of one tap."""
 
     def __init__(self, tap: Tap, room: int) -> None:
-        channels = tap.shape[0]
         self.tap = tap
-        self.low = np.full(channels, np.inf)
-        self.high = np.full(channels, -np.inf)
-        self.total = np.zeros(channels)
-        self.images = 0
-        self.sample = np.empty((channels, room), dtype=np.float32)
+        self.values = np.empty((tap.shape[0], room), dtype=np.float32)
         self.filled = 0
 
-    def add(self, low: Array, high: Array, mean: Array, picked: Array) -> None:
-        """Add one run's extremes and means `[N, C]` and picked positions `[N, C, B, K]`."""
-        picked = picked.reshape(*picked.shape[:2], picked.shape[2] * picked.shape[3])
-        self.low = np.minimum(self.low, low.min(axis=0))
-        self.high = np.maximum(self.high, high.max(axis=0))
-        self.total += mean.sum(axis=0, dtype=np.float64)
-        self.images += len(low)
-        channels, positions = picked.shape[1:]
-        images = min(len(picked), (self.sample.shape[1] - self.filled) // positions)
+    def add(self, picked: Array) -> None:
+        """Add picked positions `[N, C, B, K]`, as far as there is room."""
+        channels, positions = picked.shape[1], picked.shape[2] * picked.shape[3]
+        picked = picked.reshape(len(picked), channels, positions)
+        images = min(len(picked), (self.values.shape[1] - self.filled) // positions)
         until = self.filled + images * positions
-        room = self.sample[:, self.filled : until].reshape(channels, images, positions)
+        room = self.values[:, self.filled : until].reshape(channels, images, positions)
         _activate(self.tap, picked[:images].transpose(1, 0, 2), room)
         self.filled = until
-
-    def statistics(self, name: str) -> Statistics:
-        """Statistics of the tap's activations."""
-        tap = self.tap
-        ends = np.stack([self.low, self.high]) * tap.gain + tap.offset
-        if not np.isfinite(ends).all():
-            raise DataError(
-                "activations are NaN or infinite",
-                where=name,
-                hint="give the images in the network's own input units",
-            )
-        return Statistics(
-            low=np.clip(ends.min(axis=0), tap.low, tap.high),
-            high=np.clip(ends.max(axis=0), tap.low, tap.high),
-            drive_mean=self.total / self.images * tap.gain + tap.offset,
-            sample=self.sample[:, : self.filled].T,
-        )
 
 
 def _activate(tap: Tap, values: NDArray[np.float32], result: NDArray[np.float32]) -> None:

@@ -16,8 +16,7 @@ from snncc.frontend.taps import Tap
 from snncc_ir.nodes import Reshape
 from snncc_ir.types import Shape
 
-KINDS = 4
-"""Outputs per drive: least, greatest and mean per channel `[N, C]`, and picked positions `[N, C, B, K]`."""
+_KINDS = ("Min", "Max", "Mean")
 
 _BLOCKS = (4, 2, 1)
 """Neighbouring positions that are picked together: one at a time would cost as much as all of the rest."""
@@ -28,7 +27,8 @@ _AXES_AS_INPUT = 18
 
 @dataclass(frozen=True, eq=False)
 class TappedModel:
-    """The extended model; the outputs KINDS * i and on belong to tap i.
+    """The extended model. Its outputs are the least, greatest and mean values per channel, `[N, C]` with the
+    channels of all taps side by side, and then for each tap picked positions `[N, C, B, K]`.
 
     Of every image `per_image` positions per channel are picked, or all where there are fewer.
     """
@@ -79,7 +79,10 @@ def tapped(model: Model, taps: Mapping[str, Tap], per_image: int) -> TappedModel
     proto.CopyFrom(model.proto)
     del proto.graph.output[:]
     writer = _Writer(proto.graph, model.opset, per_image)
-    outputs = [name for i, tap in enumerate(taps.values()) for name in writer.add(f"snncc/tap_{i}", tap)]
+    flat = [writer.flat(f"snncc/tap_{index}", tap) for index, tap in enumerate(taps.values())]
+    outputs = [writer.joined(kind, flat) for kind in _KINDS]
+    outputs += [writer.picked(source, tap) for source, tap in zip(flat, taps.values(), strict=True)]
+    proto.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in outputs)
     result = TappedModel(proto, tuple(outputs), dict(taps), per_image)
     for size in result.sizes:
         value = helper.make_tensor_value_info(_chooser(size), TensorProto.INT64, [None])
@@ -104,8 +107,8 @@ class _Writer:
         self.graph = graph
         self.opset = opset
 
-    def add(self, prefix: str, tap: Tap) -> list[str]:
-        """Statistics of one tap; gives their names."""
+    def flat(self, prefix: str, tap: Tap) -> str:
+        """The tap's drive as float32 `[N, C, P]`, before gain and offset."""
         source = self._node("Cast", [tap.tensor], f"{prefix}/real", to=TensorProto.FLOAT)
         for index, step in enumerate(tap.undoing):
             name = f"{prefix}/undo_{index}"
@@ -114,14 +117,19 @@ class _Writer:
             else:
                 perm = [0, *(axis + 1 for axis in step.axes)]
                 source = self._node("Transpose", [source], name, perm=perm)
+        return self._reshape(source, prefix, (tap.shape[0], positions_of(tap)))
+
+    def joined(self, kind: str, sources: list[str]) -> str:
+        """One reduction over the positions of every source, side by side."""
+        parts = [self._reduced(kind, source, f"{source}/{kind}") for source in sources]
+        return self._node("Concat", parts, f"snncc/{kind}", axis=1)
+
+    def picked(self, source: str, tap: Tap) -> str:
+        """The picked positions of a source, in blocks."""
         size = positions_of(tap)
-        flat = self._reshape(source, f"{prefix}/flat", (tap.shape[0], size))
-        names = [self._reduced(kind, flat, f"{prefix}/{kind}") for kind in ("Min", "Max", "Mean")]
         block = _block(size, self.per_image)
-        blocks = self._reshape(source, f"{prefix}/blocks", (tap.shape[0], size // block, block))
-        names.append(self._node("Gather", [blocks, _chooser(size)], f"{prefix}/picked", axis=2))
-        self.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
-        return names
+        blocks = self._reshape(source, f"{source}/blocks", (tap.shape[0], size // block, block))
+        return self._node("Gather", [blocks, _chooser(size)], f"{source}/picked", axis=2)
 
     def _reduced(self, kind: str, source: str, result: str) -> str:
         if self.opset < _AXES_AS_INPUT:

@@ -31,7 +31,9 @@ class Net:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[TensorProto] = []
 
-    def node(self, op: str, *inputs: str | Array | np.float32, outputs: int = 1, name: str = "", **attributes: Any) -> str:
+    def node(
+        self, op: str, *inputs: str | Array | np.float32, outputs: int = 1, name: str = "", **attributes: Any
+    ) -> str:
         """Append a node; gives its first output."""
         names = [value if isinstance(value, str) else self.constant(value) for value in inputs]
         index = len(self.nodes)
