@@ -5,29 +5,29 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
-HERE = Path(__file__).resolve().parent
-MODEL = HERE / "digits.onnx"
-DATA = HERE / "digits.npz"
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = "examples/digits/digits.onnx"
+DATA = "examples/digits/digits.npz"
+OUT = "build/digits.snncc"
 LAVA_DIGITS = 20
 
 
 def run(*arguments: str) -> None:
     """Show and run one snncc command; stop where it fails."""
     print(f"\n$ snncc {' '.join(arguments)}", flush=True)
-    subprocess.run([sys.executable, "-m", "snncc.cli", *arguments], check=True)
+    subprocess.run([sys.executable, "-m", "snncc.cli", *arguments], check=True, cwd=ROOT)
 
 
 def float_accuracy() -> float:
     """Accuracy of the trained network itself, in ONNX Runtime."""
-    with np.load(DATA) as data:
+    with np.load(ROOT / DATA) as data:
         images, labels = data["images"], data["labels"]
-    session = onnxruntime.InferenceSession(str(MODEL), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(ROOT / MODEL), providers=["CPUExecutionProvider"])
     (node,) = session.get_inputs()
     scores = session.run(None, {node.name: (images[:, None] / 255).astype(np.float32)})[0]
     return float((scores.reshape(len(images), -1).argmax(axis=1) == labels).mean())
@@ -44,17 +44,15 @@ def lava_is_here() -> bool:
 
 def main() -> int:
     """Check, compile, simulate, verify, and run some digits as Lava processes."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = str(Path(folder) / "digits.snncc")
-        run("check", str(MODEL))
-        run("compile", str(MODEL), "--target", "lava", "--calibrate", str(DATA), "--scale", "255", "-o", out)
-        run("simulate", out, "--data", str(DATA))
-        print(f"the float network, in ONNX Runtime: accuracy {float_accuracy():.2%}", flush=True)
-        run("verify", out)
-        if lava_is_here():
-            run("simulate", out, "--data", str(DATA), "--engine", "lava", "--limit", str(LAVA_DIGITS))
-        else:
-            print("\nno Lava here, so its processes were not run: `snncc targets` says what to install")
+    run("check", MODEL)
+    run("compile", MODEL, "--target", "lava", "--calibrate", DATA, "--scale", "255", "-o", OUT, "--force")
+    run("simulate", OUT, "--data", DATA)
+    print(f"the float network, in ONNX Runtime: accuracy {float_accuracy():.2%}", flush=True)
+    run("verify", OUT)
+    if lava_is_here():
+        run("simulate", OUT, "--data", DATA, "--engine", "lava", "--limit", str(LAVA_DIGITS))
+    else:
+        print("\nno Lava here, so its processes were not run: `snncc targets` says what to install")
     return 0
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -157,7 +158,7 @@ def test_wrong_golden_integers_are_a_difference(copy: Path) -> None:
         (lambda path: path.mkdir(), "is no snncc artefact: it has no manifest.json"),
     ],
 )
-def test_what_is_no_artefact(tmp_path: Path, make, message: str) -> None:
+def test_what_is_no_artefact(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
     path = tmp_path / "a"
     make(path)
     with pytest.raises(ArtefactError) as caught:

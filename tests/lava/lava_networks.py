@@ -118,6 +118,35 @@ def residual(codes: Sequence[Code]) -> Graph:
     return Graph(name="residual", nodes=nodes, outputs=("scores", "verdict"))
 
 
+def saturating(code: Code, lo: int, hi: int) -> Graph:
+    """A population of levels lo..hi that is driven to both ends, then pooled with padding, then a table."""
+    m = Maker(3)
+    nodes: tuple[AnyNode, ...] = (
+        Input(name="x", type=Levels((2, 6, 6), -9, 9)),
+        Scale(name="gain", source="x", weight=Tensor.integer([7, -5])),
+        population("first", "gain", m.staircase(2, lo, hi, 4), code),
+        MaxPool(name="pool", source="first", kernel=(2, 3), stride=(2, 2), padding=((1, 1), (1, 0))),
+        Conv(name="conv", source="pool", weight=m.weight(3, 2, 2, 2)),
+        population("second", "conv", m.table(3, lo, hi), code),
+        Reshape(name="flat", source="second", shape=(18,)),
+        Dense(name="dense", source="flat", weight=m.weight(2, 18)),
+        Readout(name="y", drives=("dense",), bias=m.bias(2)),
+    )
+    return Graph(name="saturating", nodes=nodes, outputs=("y",))
+
+
+def wide() -> Graph:
+    """A layer whose sums pass 2^24, beyond what single-precision numbers hold exactly."""
+    m = Maker(4)
+    weight = Tensor.integer(m.rng.integers(100, 128, (3, 2000)), 8)
+    nodes: tuple[AnyNode, ...] = (
+        Input(name="x", type=Levels((2000,), 0, 255)),
+        Dense(name="dense", source="x", weight=weight),
+        Readout(name="y", drives=("dense",), bias=m.bias(3)),
+    )
+    return Graph(name="wide", nodes=nodes, outputs=("y",))
+
+
 def images(graph: Graph, count: int, seed: int = 0) -> dict[str, NDArray[Any]]:
     """Random images for every input."""
     rng = np.random.default_rng(seed)

@@ -6,16 +6,21 @@ import select
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from lava_networks import images, saturating, wide
+from numpy.typing import NDArray
 
 from snncc_backends.lava import backend
-from snncc_ir.nodes import Readout
+from snncc_backends.lava.emit import emit_files
+from snncc_ir.codes import PHASED_CODES, Code
+from snncc_ir.graph import Graph
+from snncc_ir.semantics import evaluate
 from snncc_ir.spiking import SpikeRun, run_phased
 from support.graphs import Case, cases
 
@@ -59,25 +64,47 @@ def drive(lava_python: str) -> Iterator[Drive]:
 @settings(max_examples=80)
 @given(case=cases())
 def test_models_equal_the_reference_on_random_networks(drive: Drive, case: Case) -> None:
-    if backend.refusals(case.graph, MACHINE):
-        return
-    reference = run_phased(case.graph, case.inputs)
+    if not backend.refusals(case.graph, MACHINE):
+        check(drive, case.graph, {name: x[0] for name, x in case.inputs.items()})
+
+
+@pytest.mark.parametrize("code", PHASED_CODES)
+@pytest.mark.parametrize(
+    ("lo", "hi"), [(0, 15), (0, 10), (-7, 7), (-3, 12), (-12, 3), (-5, 0), (0, 1), (-1, 1)]
+)
+def test_every_range_at_both_ends(drive: Drive, code: Code, lo: int, hi: int) -> None:
+    graph = saturating(code, lo, hi)
+    levels = images(graph, 6)
+    reached = evaluate(graph, levels)
+    assert {int(f(reached["first"])) for f in (np.min, np.max)} == {lo, hi}
+    assert len(np.unique(reached["second"])) > 1
+    check(drive, graph, levels)
+
+
+def test_sums_beyond_24_bits(drive: Drive) -> None:
+    graph = wide()
+    levels = images(graph, 2)
+    assert evaluate(graph, levels)["y"].max() > 2**24
+    check(drive, graph, levels)
+
+
+def check(drive: Drive, graph: Graph, levels: Mapping[str, NDArray[Any]]) -> None:
+    reference = run_phased(graph, {name: x[None] for name, x in levels.items()})
     folder = Path(tempfile.mkdtemp(prefix="snncc-test-"))
     try:
-        for path, content in backend.emit(case.graph, MACHINE).items():
+        for path, content in emit_files(graph).items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)
-        levels: dict[str, Any] = {name: x[0] for name, x in case.inputs.items()}
-        np.savez(folder / "levels.npz", **levels)
+        arrays: dict[str, Any] = dict(levels)
+        np.savez(folder / "levels.npz", **arrays)
         drive(folder)
-        compare(case, reference, folder / "out")
+        compare(reference, folder / "out")
     finally:
         shutil.rmtree(folder)
 
 
-def compare(case: Case, reference: SpikeRun, out: Path) -> None:
+def compare(reference: SpikeRun, out: Path) -> None:
     for name, train in reference.trains.items():
         np.testing.assert_array_equal(np.load(out / f"train.{name}.npy"), train[0], err_msg=name)
-    for node in case.graph.of_type(Readout):
-        output = np.load(out / f"output.{node.name}.npy")[:, 0]
-        np.testing.assert_array_equal(output, reference.outputs[node.name][0], err_msg=node.name)
+    for name, output in reference.outputs.items():
+        np.testing.assert_array_equal(np.load(out / f"output.{name}.npy")[:, 0], output[0], err_msg=name)

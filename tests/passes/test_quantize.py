@@ -1,8 +1,9 @@
-"""Quantisation on its own equations: what each integer is, and how far the network may be from the float one."""
+"""Quantisation: what each integer is, and how far the network may be from the float one."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -25,11 +26,12 @@ from snncc_ir.nodes import Conv, Readout, Scale
 from snncc_ir.semantics import evaluate
 from support.trained import IMAGES, pixels, write_data, write_residual
 
+PLAIN = PixelScaling(scale=255.0)
 NORMALISED = PixelScaling(scale=255.0, mean=(0.4, 0.5), std=(0.2, 0.3))
 
 
 def run(
-    folder: Path, text: str, scaling: PixelScaling = PixelScaling(scale=255.0)
+    folder: Path, text: str, scaling: PixelScaling = PLAIN
 ) -> tuple[Graph, Graph, Context]:
     """The lowered graph, the graph after the passes, and what they knew."""
     model = load(write_residual(folder / "m.onnx"))
@@ -71,13 +73,15 @@ def test_everything_is_an_integer_and_theta_times_unit_is_the_scale(tmp_path: Pa
 def test_skip_multipliers_are_the_ratio_of_the_scales(tmp_path: Path) -> None:
     _, graph, _ = run(tmp_path, "balance;quantize")
     first, second = graph.populations
-    assert isinstance(second.neuron, Staircase) and first.scale is not None and second.scale is not None
+    assert isinstance(second.neuron, Staircase)
+    assert first.scale is not None
+    assert second.scale is not None
     (skip,) = graph.of_type(Scale)
     unit = second.scale.data / second.neuron.theta.data
     np.testing.assert_array_equal(skip.weight.data, np.rint(first.scale.data / unit))
 
 
-@pytest.mark.parametrize("scaling", [PixelScaling(scale=255.0), NORMALISED], ids=str)
+@pytest.mark.parametrize("scaling", [PLAIN, NORMALISED], ids=str)
 def test_wide_levels_come_close_to_the_float_network(tmp_path: Path, scaling: PixelScaling) -> None:
     # Before quantisation there is a tolerance; a mean folded wrongly at the border would exceed it by far.
     real, graph, context = run(tmp_path, "balance{level_bits=8,method=max};quantize{level_bits=8}", scaling)
@@ -90,9 +94,10 @@ def test_wide_levels_come_close_to_the_float_network(tmp_path: Path, scaling: Pi
 def test_a_mean_gives_biases_by_border_class(tmp_path: Path) -> None:
     _, graph, _ = run(tmp_path, "balance;quantize", NORMALISED)
     first, second = graph.populations
-    assert isinstance(first.neuron, Staircase) and isinstance(second.neuron, Staircase)
+    assert isinstance(first.neuron, Staircase)
+    assert isinstance(second.neuron, Staircase)
     assert first.neuron.bias.values.shape == (6, 3, 3)
-    assert first.neuron.bias.rows == (0, 1, 1, 1, 1, 1, 1, 2) or len(set(first.neuron.bias.rows)) == 3
+    assert len(set(first.neuron.bias.rows)) == len(set(first.neuron.bias.columns)) == 3
     assert second.neuron.bias.values.shape == (6,)
 
 
@@ -102,7 +107,9 @@ def test_a_mean_gives_biases_by_border_class(tmp_path: Path) -> None:
     st.lists(st.integers(0, 2), min_size=1, max_size=6),
     st.randoms(),
 )
-def test_border_bias_spreads_back_to_what_it_was_made_of(channels, rows, columns, random) -> None:
+def test_border_bias_spreads_back_to_what_it_was_made_of(
+    channels: int, rows: list[int], columns: list[int], random: Random
+) -> None:
     table = np.array([[[random.randint(-9, 9) for _ in range(3)] for _ in range(3)] for _ in range(channels)])
     values = table[:, rows][:, :, columns]
     bias = border_bias(values)
@@ -116,7 +123,8 @@ def test_bias_correction_makes_the_means_equal(tmp_path: Path) -> None:
     )
     values = evaluate(graph, {graph.inputs[0].name: context.samples})
     for node in graph.populations:
-        assert isinstance(node.neuron, Staircase) and node.scale is not None
+        assert isinstance(node.neuron, Staircase)
+        assert node.scale is not None
         unit = node.scale.data / node.neuron.theta.data
         drive = sum(values[name] for name in node.drives) + node.neuron.bias.spread(
             values[node.name].shape[1:]

@@ -11,7 +11,7 @@ from numerics.linear import Shape, taps
 from numerics.strand import RADIX, TTFS, Ints
 
 LOWEST = np.iinfo(np.int32).min
-"""Less than any spike: the padding, and members that are out of the race."""
+"""Less than any spike: the padding, which never wins, and members that are out of the race."""
 
 
 class PoolGate:
@@ -25,15 +25,13 @@ class PoolGate:
         padded = np.full((channels, height + top + bottom, width + left + right), LOWEST, np.int32)
         self._inside = padded[:, top : top + height, left : left + width]
         self._members = taps(padded, record["kernel"], record["stride"])
-        self._inside[...] = 0
-        self._padding = self._members == LOWEST
         self.shape = self._members.shape[:1] + self._members.shape[3:]
         self.load()
 
     def load(self) -> None:
         """Start a window: every member is in the race, none has fired."""
-        self._alive = ~self._padding
-        self._fell = self._padding.copy()
+        self._alive = np.ones(self._members.shape, bool)
+        self._fell = np.zeros(self._members.shape, bool)
         self._done = np.zeros(self.shape, bool)
 
     def step(self, spikes: Ints) -> Ints:
@@ -53,9 +51,9 @@ class PoolGate:
         return best
 
     def _first_rise_or_last_fall(self) -> Ints:
-        """+1 at the first +1 of any member, -1 once all members have fired -1."""
-        rise = ((self._members > 0) & ~self._padding).any(axis=(1, 2)) & ~self._done
-        self._fell |= (self._members < 0) & ~self._padding
+        """+1 at the first +1 of any member, -1 once all members have fired -1, as padding has from the start."""
+        rise = (self._members > 0).any(axis=(1, 2)) & ~self._done
+        self._fell |= self._members < 0
         fall = self._fell.all(axis=(1, 2)) & ~self._done
         self._done |= rise | fall
         return rise.astype(np.int32) - fall
