@@ -78,7 +78,7 @@ def _rejection(model: Model, verdicts: tuple[Verdict, ...]) -> ModelError:
 
 def _place_outputs(model: Model, found: Walk, outputs: dict[str, str]) -> tuple[Verdict, ...]:
     """Place a readout for each output that is a drive; a problem changes the verdict of its node."""
-    changed: dict[str, Verdict] = {}
+    changed: dict[int, Verdict] = {}
     placed: dict[int, str] = {}
     givers = {name: node for node in model.nodes for name in node.outputs}
     for output in model.outputs:
@@ -91,11 +91,11 @@ def _place_outputs(model: Model, found: Walk, outputs: dict[str, str]) -> tuple[
             outputs[output] = known if known is not None else _output(found, output, value)
             placed[id(value)] = outputs[output]
         except Reject as reject:
-            changed[node.name] = Verdict(node.name, node.op, Kind.REJECTED, reject.reason)
+            changed[node.index] = Verdict(node.name, node.op, Kind.REJECTED, reject.reason)
             continue
         if isinstance(value, DriveValue) and not _keeps_order(value):
-            changed[node.name] = Verdict(node.name, node.op, Kind.APPROXIMATED, _REQUANTISED)
-    return tuple(changed.get(verdict.name, verdict) for verdict in found.verdicts)
+            changed[node.index] = Verdict(node.name, node.op, Kind.APPROXIMATED, _REQUANTISED)
+    return tuple(changed.get(index, verdict) for index, verdict in enumerate(found.verdicts))
 
 
 _REQUANTISED = "the output becomes levels of its own, because a readout can be neither pooled nor transposed"

@@ -91,10 +91,10 @@ class _Walker:
         if all(isinstance(value, Const) for value in given) and is_foldable(node):
             values = fold(node, arrays, self.model.opset)
             return Result(tuple(map(Const, values)), Kind.FOLDED, "constant")
-        shape = getattr(inputs[0], "shape", None) if node.op in SHAPE_OPERATORS and inputs else None
-        if shape is None:
+        source = inputs[0] if node.op in SHAPE_OPERATORS and inputs else None
+        if not isinstance(source, Signal | DriveValue):
             return None
-        return Result((Const(shape_of(node, (self.batch, *shape))),), Kind.FOLDED, "constant")
+        return Result((Const(shape_of(node, (self.batch, *source.shape))),), Kind.FOLDED, "constant")
 
     def _after_choice(self, node: OnnxNode, inputs: tuple[Value | None, ...]) -> Result:
         """What follows the last ArgMax only dresses up the class number."""

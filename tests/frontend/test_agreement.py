@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def shaped(*values: int) -> np.ndarray:
         {"auto_pad": "VALID"},
     ],
 )
-def test_convolution(tmp_path: Path, attributes: dict[str, object]) -> None:
+def test_convolution(tmp_path: Path, attributes: dict[str, Any]) -> None:
     net = Net(4, 9, 8)
     assert_agrees(net, tmp_path, net.node("Relu", net.conv("x", 4, 8, **attributes)))
 
@@ -43,14 +44,15 @@ def test_convolution(tmp_path: Path, attributes: dict[str, object]) -> None:
 def test_every_opset(tmp_path: Path, opset: int) -> None:
     net = Net(3, 8, 8, opset=opset)
     signal = net.node("Relu", net.batch_norm(net.conv("x", 3, 4, pads=[1] * 4), 4))
-    bounds = {"min": 0.0, "max": 1.0} if opset < 11 else {}
+    bounds: dict[str, Any] = {"min": 0.0, "max": 1.0} if opset < 11 else {}
     limits = () if opset < 11 else (np.float32(0), np.float32(1))
     signal = net.node("Clip", net.conv(signal, 4, 6), *limits, **bounds)
     signal = net.node("MaxPool", signal, kernel_shape=[2, 2], strides=[2, 2])
     shape = net.node("Shape", signal)
     batch = net.node("Gather", shape, np.array(0), axis=0)
     old = opset < 13
-    batch = net.node("Unsqueeze", batch, *([] if old else [shaped(0)]), **({"axes": [0]} if old else {}))
+    axes: dict[str, Any] = {"axes": [0]} if old else {}
+    batch = net.node("Unsqueeze", batch, *([] if old else [shaped(0)]), **axes)
     target = net.node("Concat", batch, shaped(-1), axis=0)
     flat = net.node("Reshape", signal, target)
     lowered = assert_agrees(net, tmp_path, net.dense(flat, 54, 5))
@@ -72,7 +74,7 @@ def test_every_opset(tmp_path: Path, opset: int) -> None:
         {"kernel_shape": [2, 2], "strides": [1, 1], "auto_pad": "SAME_LOWER"},
     ],
 )
-def test_pooling(tmp_path: Path, kind: str, attributes: dict[str, object]) -> None:
+def test_pooling(tmp_path: Path, kind: str, attributes: dict[str, Any]) -> None:
     net = Net(3, 10, 9)
     signal = net.node("Relu", net.conv("x", 3, 4))
     pooled = net.node(kind, signal, **attributes)

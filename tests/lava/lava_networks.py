@@ -121,10 +121,11 @@ def residual(codes: Sequence[Code]) -> Graph:
 def saturating(code: Code, lo: int, hi: int) -> Graph:
     """A population of levels lo..hi that is driven to both ends, then pooled with padding, then a table."""
     m = Maker(3)
+    theta, bias = Tensor.integer([4, 3]), Bias(values=Tensor.integer([3, -2]))
     nodes: tuple[AnyNode, ...] = (
         Input(name="x", type=Levels((2, 6, 6), -9, 9)),
         Scale(name="gain", source="x", weight=Tensor.integer([7, -5])),
-        population("first", "gain", m.staircase(2, lo, hi, 4), code),
+        population("first", "gain", Staircase(theta=theta, bias=bias, lo=lo, hi=hi), code),
         MaxPool(name="pool", source="first", kernel=(2, 3), stride=(2, 2), padding=((1, 1), (1, 0))),
         Conv(name="conv", source="pool", weight=m.weight(3, 2, 2, 2)),
         population("second", "conv", m.table(3, lo, hi), code),

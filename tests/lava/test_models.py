@@ -28,6 +28,8 @@ MACHINE = backend.machines["loihi2"]
 SECONDS = 60
 """After so long without an answer the driver hangs."""
 
+RANGES = ((0, 15), (0, 10), (-7, 7), (-3, 12), (-12, 3), (-5, 0), (0, 1), (-1, 1))
+
 Drive = Callable[[Path], None]
 
 

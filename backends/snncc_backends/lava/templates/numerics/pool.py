@@ -51,7 +51,7 @@ class PoolGate:
         return best
 
     def _first_rise_or_last_fall(self) -> Ints:
-        """+1 at the first +1 of any member, -1 once all members have fired -1, as padding has from the start."""
+        """+1 at the first +1 of any member, -1 once all have fired -1, as padding has from the start."""
         rise = (self._members > 0).any(axis=(1, 2)) & ~self._done
         self._fell |= self._members < 0
         fall = self._fell.all(axis=(1, 2)) & ~self._done
