@@ -35,6 +35,9 @@ from snncc_ir.types import Shape
 MULTIPLIER = 256
 """Size of the largest multiplier of a population that only identity projections feed."""
 
+LARGEST_THETA = 2**20
+"""No threshold is larger: below that, a channel's weights would not move its level anyway."""
+
 LARGEST_MULTIPLIER = 2 ** (MULTIPLIER_BITS - 1) - 1
 
 
@@ -61,7 +64,10 @@ class Quantize(Pass):
         """The integer graph."""
         work = _Quantizer(graph, context.input_format, self)
         for node in graph.nodes:
-            work.visit(node)
+            try:
+                work.visit(node)
+            except GraphError as error:
+                raise GraphError(error.what, where=error.where or node.name, hint=error.hint) from error
         return replace(graph, nodes=tuple(work.done[node.name] for node in graph.nodes))
 
 
@@ -115,7 +121,7 @@ class _Quantizer:
             raise GraphError("is quantised already", where=node.name)
         grid = self._grid(node, neuron)
         folded = self._fold(node)
-        unit = self._unit(folded, self.options.weight_bits)
+        unit = np.maximum(self._unit(folded, self.options.weight_bits), grid.scale / LARGEST_THETA)
         theta = np.maximum(np.rint(grid.scale / unit), 1.0)
         bias = self._finish(node, folded, unit, neuron.bias)
         staircase = Staircase(theta=Tensor.integer(theta), bias=bias, lo=grid.lo, hi=grid.hi)

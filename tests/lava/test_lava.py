@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +122,33 @@ def test_a_failing_process_ends_the_run_with_its_traceback(lava_python: str, emi
     assert "ValueError: no such step" in done.stderr
     assert 'send.py", line' in done.stderr
     assert not (emitted / "out.npz").exists()
+
+
+@pytest.mark.parametrize("victim", ["a process of the network", "the program"])
+def test_a_killed_or_interrupted_run_ends(lava_python: str, emitted: Path, victim: str) -> None:
+    np.save(emitted / "levels.npy", np.tile(images(residual(MIXED), 4)["pixels"], (5000, 1, 1, 1)))
+    command = [lava_python, "-I", str(emitted / "lava" / "run.py")]
+    options = ["--input", "levels.npy", "--output", "out.npz", "--progress", "progress.txt", "--outputs-only"]
+    with subprocess.Popen(
+        [*command, *options], cwd=emitted, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while not (emitted / "progress.txt").exists() and process.poll() is None:
+            time.sleep(0.02)
+        if victim == "the program":
+            process.send_signal(signal.SIGINT)
+        else:
+            os.kill(children(process.pid)[-1], signal.SIGKILL)
+        _, errors = process.communicate(timeout=30)  # ends when the last process of the network has
+    assert process.returncode == 1
+    expected = (
+        "run.py: stopped by SIGINT" if victim == "the program" else "a process of the network was killed"
+    )
+    assert expected in errors
+    assert not list(emitted.glob(".*"))
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, in their order."""
+    found = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = (map(int, line.split()) for line in found.splitlines())
+    return [child for child, parent in pairs if parent == pid]

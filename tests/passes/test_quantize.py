@@ -30,9 +30,7 @@ PLAIN = PixelScaling(scale=255.0)
 NORMALISED = PixelScaling(scale=255.0, mean=(0.4, 0.5), std=(0.2, 0.3))
 
 
-def run(
-    folder: Path, text: str, scaling: PixelScaling = PLAIN
-) -> tuple[Graph, Graph, Context]:
+def run(folder: Path, text: str, scaling: PixelScaling = PLAIN) -> tuple[Graph, Graph, Context]:
     """The lowered graph, the graph after the passes, and what they knew."""
     model = load(write_residual(folder / "m.onnx"))
     lowered = lower(model)
