@@ -17,7 +17,6 @@ from snncc_ir.linear import drive, wire
 from snncc_ir.neurons import Analog, Bias, Grid, Staircase
 from snncc_ir.nodes import (
     AnyNode,
-    Concat,
     Conv,
     Dense,
     Input,
@@ -35,8 +34,8 @@ from snncc_ir.types import Shape
 MULTIPLIER = 256
 """Size of the largest multiplier of a population that only identity projections feed."""
 
-LARGEST_THETA = 2**20
-"""No threshold is larger: below that, a channel's weights would not move its level anyway."""
+LARGEST_THETA = 2**14
+"""No threshold is larger. Rounding a weight then moves a level by 1/2^15 of its source's level at most."""
 
 LARGEST_MULTIPLIER = 2 ** (MULTIPLIER_BITS - 1) - 1
 
@@ -110,9 +109,9 @@ class _Quantizer:
                 where=node.name,
                 hint="let the convolution pad, or normalise the input without a mean",
             )
-        for table, fill in ((self.scales, 1.0), (self.zeros, 0.0)):
+        for table in (self.scales, self.zeros):
             parts = [np.broadcast_to(table[name], self.graph.types[name].shape)[None] for name in sources]
-            table[node.name] = _wired(node, parts, fill)
+            table[node.name] = np.asarray(wire(node, *parts)[0])
         self.done[node.name] = node
 
     def _population(self, node: Population) -> None:
@@ -147,7 +146,7 @@ class _Quantizer:
     def _readout(self, node: Readout) -> None:
         folded = self._fold(node)
         unit = self._unit(folded, self.options.weight_bits)
-        unit = np.full_like(unit, unit.max())
+        unit = np.full_like(unit, unit.max() or 1.0)
         bias = self._finish(node, folded, unit, node.bias)
         self.done[node.name] = replace(node, bias=bias, scale=float(unit[0]))
 
@@ -160,7 +159,7 @@ class _Quantizer:
         return folded
 
     def _unit(self, folded: Mapping[str, Reals], bits: int) -> Reals:
-        """s_w per output channel: the synapses' largest weight fills their bits."""
+        """s_w per output channel: the synapses' largest weight fills their bits; 0 without any weight."""
         kinds = {name: self.graph.by_name[name] for name in folded}
         synapses = [w for name, w in folded.items() if isinstance(kinds[name], Conv | Dense)]
         multipliers = [w for name, w in folded.items() if isinstance(kinds[name], Scale | SumPool)]
@@ -171,7 +170,7 @@ class _Quantizer:
             unit = least if unit is None else np.maximum(unit, least)
         if unit is None:
             raise ValueError("a population without projections")
-        return np.where(unit > 0, unit, 1.0)
+        return unit
 
     def _finish(
         self, node: Population | Readout, folded: Mapping[str, Reals], unit: Reals, bias: Bias
@@ -205,15 +204,6 @@ class _Quantizer:
         return np.asarray(drive(node, full[None])[0])
 
 
-def _wired(node: Wiring, parts: list[Array], fill: float) -> Reals:
-    """Wiring of scales: what padding adds has no scale of its own, so it takes `fill`."""
-    if isinstance(node, Concat):
-        return np.asarray(wire(node, *parts)[0])
-    if isinstance(node, Pad):
-        return np.pad(parts[0][0], node.padding, constant_values=fill)
-    return np.asarray(wire(node, parts[0])[0])
-
-
 def _folded(node: Linear, scale: Reals) -> Reals:
     """Real weights per level: each weight times the scale of the level that it multiplies."""
     weight = node.weight.data.astype(np.float64)
@@ -228,11 +218,15 @@ def _folded(node: Linear, scale: Reals) -> Reals:
 
 
 def channel_scale(scale: Reals, where: str) -> Reals:
-    """`scale[C, ...]` as one value per channel; raises GraphError where it varies by position."""
+    """`scale[C, ...]` as one value per channel; raises GraphError where it varies by position.
+
+    A scale of 0 stands for a position that padding added: its level is always 0, so any scale is right.
+    """
     flat = scale.reshape(scale.shape[0], -1)
-    if (flat != flat[:, :1]).any():
+    channel = np.asarray(flat.max(axis=1))
+    if ((flat != channel[:, None]) & (flat != 0)).any():
         raise GraphError("its source's scale varies by position within a channel", where=where)
-    return np.asarray(flat[:, 0])
+    return channel
 
 
 def _row_max(weights: Reals) -> Reals:

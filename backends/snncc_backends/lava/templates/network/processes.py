@@ -3,9 +3,9 @@
 A level neuron integrates for a window of time steps, latches what it has, and sends it as spikes in the
 next window. One process holds a population with its synapses and dendritic accumulators, as a neuro core
 does. Lava runs every process in an operating system process of its own and synchronises all of them in
-every step, so separate connection processes would make a step take two to four times as long; and Lava's own
-(Dense, Sparse, Conv) hold weights of 8 bits alone, sum all that arrives, and know neither the
-multipliers of a skip connection nor accumulators that double, latch, or wait for a window.
+every step, so connection processes beside the populations would double their number, and with it the time
+of a step; and Lava's own (Dense, Sparse, Conv) sum all that arrives in one place, where a level neuron needs
+an accumulator for each window and code, and have no weights as wide as a skip connection's multiplier.
 
 Timing. As with Lava's own connections, a spike of step t acts on what is sent in step t + 1 at the
 earliest: a population sends first, then receives and integrates. What it sends was latched when the
