@@ -323,7 +323,7 @@ def golden_vectors(graph: Graph, samples: _Samples) -> dict[str, Array]:
 
 
 def reference_values(graph: Graph, inputs: Array) -> dict[str, Array]:
-    """`levels.NAME` of every population and `output.NAME` of every readout, by the reference semantics."""
+    """`levels.NAME` of populations and wired outputs, `output.NAME` of readouts, by the reference."""
     feed = {graph.inputs[0].name: inputs}
     readouts = [node.name for node in graph.of_type(Readout)]
     if isinstance(graph.timing, Phased):
@@ -333,7 +333,7 @@ def reference_values(graph: Graph, inputs: Array) -> dict[str, Array]:
         run = run_streaming(graph, feed, keep_trains=False)
         values, outputs = run.counts, {name: run.outputs[name][-1] for name in readouts}
     return {
-        **{f"levels.{node.name}": values[node.name].astype(np.int32) for node in graph.populations},
+        **{f"levels.{name}": values[name].astype(np.int32) for name in graph.reported},
         **{f"output.{name}": values for name, values in outputs.items()},
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc_ir.codes import Strand, spikes_per_level
+from snncc_ir.codes import Code, Strand, spikes_per_level
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
 from snncc_ir.nodes import Conv, Dense, Input, Linear, Population, Readout, Scale, SumPool, Wiring
@@ -178,6 +178,10 @@ def carriers(graph: Graph, name: str) -> Array:
 
 def _spikes(levels: Array, strand: Strand) -> Array:
     """Spikes of every level; elements that another strand carries give anything."""
+    if strand.code in (Code.GRADED, Code.TTFS):
+        return np.asarray((levels != 0).view(np.uint8))
+    if strand.code is Code.RADIX and hasattr(np, "bitwise_count"):  # numpy 2; on negatives it counts |n|
+        return np.asarray(np.bitwise_count(levels))
     table = spikes_per_level(strand.code, strand.lo, strand.hi)
     narrow = table.astype(np.uint8 if table.max() < 256 else np.uint16)
     index = levels if strand.lo == 0 else levels.astype(np.int64) - strand.lo
@@ -187,5 +191,6 @@ def _spikes(levels: Array, strand: Strand) -> Array:
 def _per_position(spikes: Array) -> Array:
     image = spikes.ndim == 4
     rows = spikes.shape[0] * spikes.shape[1] if image else spikes.shape[0]
-    sums = spikes.reshape(rows, -1).sum(axis=0, dtype=np.int64)
+    wide = np.uint32 if rows * int(np.iinfo(spikes.dtype).max) < 2**32 else np.int64
+    sums = spikes.reshape(rows, -1).sum(axis=0, dtype=wide).astype(np.int64)
     return np.asarray(sums.reshape((1, *spikes.shape[2:]) if image else spikes.shape[1:]))

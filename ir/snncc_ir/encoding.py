@@ -32,7 +32,7 @@ class InputFormat:
     verdict: str
 
     def to_levels(self, images: Array) -> Array:
-        """Images `[N, *shape]` as int64 levels: uint8 as pixels, anything else as real numbers."""
+        """Images `[N, *shape]` as integer levels: uint8 as pixels, anything else as real numbers."""
         return to_levels(self.levels, self.scale, self.zero, images)
 
     def to_reals(self, levels: Array) -> NDArray[np.float32]:
@@ -69,5 +69,5 @@ def pixel_levels(levels: Levels, pixels: Array) -> Array:
             hint="give floating-point images in the network's own units",
         )
     if levels.hi == PIXEL_TOP:
-        return pixels.astype(np.int64)
+        return pixels
     return np.rint(pixels.astype(np.float64) * levels.hi / PIXEL_TOP).astype(np.int64)

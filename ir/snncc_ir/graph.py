@@ -126,6 +126,13 @@ class Graph:
             raise GraphError(f"gives {value}, not levels", where=name, hint="quantize the graph first")
         return value
 
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """The nodes whose levels are of interest: populations, and outputs that are wiring."""
+        names = (node.name for node in self.populations)
+        levels = (name for name in self.outputs if isinstance(self.types[name], Levels))
+        return tuple(dict.fromkeys((*names, *levels)))
+
     def with_nodes(self, changed: Iterable[AnyNode]) -> Graph:
         """The same graph with the nodes of the same names replaced."""
         new = {node.name: node for node in changed}

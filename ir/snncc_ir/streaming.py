@@ -36,10 +36,11 @@ DriveMap = Callable[[Linear, Array], Array]
 class StreamRun:
     """What a streaming run of N images over T steps gave.
 
-    `trains[name][T, N, *shape]` are the spikes of populations and the payloads of inputs; `counts[name]
-    [N, *shape]` their signed sums (levels for `stbif`); `outputs[name][T, N, *shape]` each readout's drive
-    after every step (for `rate` the running sum over the steps, biases included); `settled[N]` the number
-    of steps after which nothing happened any more (T for `rate`); `costs` the spikes and synaptic operations.
+    `trains[name][T, N, *shape]` are the spikes of populations and the payloads of inputs. `counts[name]
+    [N, *shape]` are their signed sums (levels for `stbif`), and those of outputs that are wiring.
+    `outputs[name][T, N, *shape]` is each readout's drive after every step (for `rate` the running sum over
+    the steps, biases included). `settled[N]` is the number of steps after which nothing happened any more
+    (T for `rate`), `costs` the spikes and synaptic operations.
     """
 
     trains: dict[str, Array]
@@ -227,12 +228,12 @@ class _Stream:
     def result(self) -> StreamRun:
         """Everything that was recorded."""
         trains = {name: np.stack(steps) for name, steps in self.trains.items()}
-        senders = (*self.graph.inputs, *self.graph.populations)
+        counted = (*(node.name for node in self.graph.inputs), *self.graph.reported)
         events = np.stack(self.events)
         last = len(events) - np.argmax(events[::-1], axis=0)
         return StreamRun(
             trains=trains,
-            counts={node.name: np.asarray(sum(self.counts[node.name].values())) for node in senders},
+            counts={name: np.asarray(sum(self.counts[name].values())) for name in counted},
             outputs={name: np.stack(steps) for name, steps in self.outputs.items()},
             settled=np.where(events.any(axis=0), last, 0),
             costs=self.costs,

@@ -18,7 +18,9 @@ from snncc_ir.costs import NO_COUNTS, Counter, Counts, spread
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
-from snncc_ir.nodes import Readout
+from snncc_ir.linear import wire
+from snncc_ir.neurons import per_channel
+from snncc_ir.nodes import Input, Population, Readout, Wiring
 from snncc_ir.progress import Progress
 from snncc_ir.semantics import evaluate
 from snncc_ir.senders import decode
@@ -105,7 +107,7 @@ def evaluate_images(
         progress(min(first + size, len(images)), len(images))
     seconds = time.perf_counter() - start
     outputs = {
-        name: np.concatenate(parts) * _unit(graph, name, parts[0])
+        name: np.concatenate(parts) * _unit(graph, name)
         for name, parts in collected.outputs.items()
     }
     return Evaluation(engine, len(images), outputs, collected.steps, collected.counts, seconds)
@@ -116,18 +118,23 @@ def _chunks(images: Array, size: int) -> Iterator[tuple[int, Array]]:
         yield first, np.asarray(images[first : first + size])
 
 
-def _unit(graph: Graph, name: str, values: Array) -> Array:
+def _unit(graph: Graph, name: str) -> Array:
     """Real value of one unit of an output: of a drive, a level, or a spike count over T steps."""
     node = graph.by_name[name]
-    rate = graph.timing if isinstance(graph.timing, Rate) else None
-    if isinstance(node, Readout):
-        return np.asarray(node.scale / (rate.steps if rate else 1))
-    scale = getattr(node, "scale", None)
-    if scale is None:
-        return np.ones(1)
-    spread: Array = scale.data.reshape(-1, *(1,) * (values.ndim - 2))
-    levels = graph.levels(name)
-    return spread * max(levels.hi, -levels.lo) / rate.steps if rate else spread
+    steps = graph.timing.steps if isinstance(graph.timing, Rate) else None
+    match node:
+        case Readout(scale=scale):
+            return np.asarray(scale / (steps or 1))
+        case Input(scale=scale) | Population(scale=scale):
+            shape = graph.types[name].shape
+            own = np.ones((1,) * len(shape)) if scale is None else scale.data
+            spread = per_channel(own, len(shape)) if isinstance(node, Population) else own
+            return np.broadcast_to(spread * (graph.strand(name).top / steps if steps else 1.0), shape)
+        case Wiring():  # rearranges the units of its sources as it does their levels
+            parts = (_unit(graph, source)[None] for source in node.sources)
+            return np.asarray(wire(node, *parts)[0])
+        case _:
+            raise TypeError(f"{name} is no output")
 
 
 def make_runner(graph: Graph, engine: str) -> Runner:
@@ -185,7 +192,7 @@ def _spikes_runner(graph: Graph) -> Runner:
 
     def run(levels: Levels) -> Batch:
         found = engine.run(levels)
-        values = {**found.levels, **found.outputs}
+        values = {**spread(graph, found.levels), **found.outputs}
         return Batch({name: values[name] for name in graph.outputs}, found.costs, phased_steps(graph))
 
     return run

@@ -210,8 +210,8 @@ class _Builder:
         terms = []
         for projection in self.graph.projections(node):
             terms.append(self._narrow(projection) if exact else self._wide(projection))
-        if offset is not None:
-            terms.append(self._constant(offset.astype(kind)))
+        if offset is not None:  # right behind the first term: ONNX Runtime makes it a convolution's bias
+            terms.insert(1, self._constant(offset.astype(kind)))
         total = terms[0]
         for term in terms[1:]:
             total = self._emit("Add", [total, term])

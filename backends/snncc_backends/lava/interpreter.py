@@ -63,8 +63,11 @@ def _this_has_lava() -> bool:
 
 
 def _environments() -> Iterator[Path]:
-    """The environments named .venv-lava beside this package, the working directory and this interpreter."""
-    starts = (Path(__file__).resolve().parent, Path.cwd(), Path(sys.prefix).resolve())
+    """The environments named .venv-lava beside or above this package and this interpreter.
+
+    Never those of the working directory: it may be a folder that somebody else made.
+    """
+    starts = (Path(__file__).resolve().parent, Path(sys.prefix).resolve())
     folders = dict.fromkeys(folder for start in starts for folder in (start, *start.parents))
     for folder in folders:
         python = folder / ENVIRONMENT / "bin" / "python"

@@ -11,7 +11,7 @@ from snncc_ir.codes import Code
 from snncc_ir.graph import Graph
 from snncc_ir.linear import pool_factors
 from snncc_ir.machine import Machine
-from snncc_ir.nodes import Conv, Dense, Linear, Population, SumPool
+from snncc_ir.nodes import Conv, Dense, Linear, Population, SumPool, Wiring
 from snncc_ir.tensors import interval_bits, signed_bits
 from snncc_ir.timing import Phased
 from snncc_ir.types import Shape
@@ -25,7 +25,22 @@ def find_refusals(graph: Graph, machine: Machine) -> tuple[str, ...]:
         timing = type(graph.timing).__name__.lower()
         codes = _names(machine)
         return (f"{graph.name}: {timing} timing; {machine.name} runs the phased codes {codes}, choose one",)
-    return (*_codes(graph, machine), *_weights(graph, machine), *_membranes(graph, machine))
+    return (
+        *_outputs(graph),
+        *_codes(graph, machine),
+        *_weights(graph, machine),
+        *_membranes(graph, machine),
+    )
+
+
+def _outputs(graph: Graph) -> Iterator[str]:
+    """Outputs that no process gives."""
+    for name in graph.outputs:
+        if isinstance(graph.by_name[name], Wiring):
+            yield (
+                f"{name}: the output rearranges or pools levels, which no process reports; "
+                "make the layer before it the output"
+            )
 
 
 def _names(machine: Machine) -> str:
