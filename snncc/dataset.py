@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import zipfile
 import zlib
@@ -22,6 +21,18 @@ Array = NDArray[Any]
 
 IMAGE_RANK = 3
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+DEEP_MODES = ("I", "F")
+"""Pillow's modes of 16 or more bits, without their byte order: I;16, I;16B, I and F."""
+
+MAYBE_GREY = ("P", "PA", "LA", "RGBA", "RGBa")
+"""Modes that programs write grey pictures in as well: only the pixels tell."""
+
+LABEL_DIGITS = 18
+"""Longest folder name that is read as a label: all such numbers fit int64."""
+
+LAYOUT_CHANGES = ((2, 0, 1), (1, 2, 0))
+"""H,W,C to C,H,W, and back. No other order of axes: swapping H and W would turn the picture."""
+
 ON_GRID = 1e-2
 """How far, in steps, a stored float may lie from its grid point."""
 
@@ -94,59 +105,108 @@ def _check_labels(labels: Array, count: int, path: Path) -> None:
 
 
 def _load_folder(path: Path) -> Data:
-    classes = sorted(entry for entry in path.iterdir() if entry.is_dir())
-    if not classes:
+    folders = [entry for entry in _visible(path) if entry.is_dir()]
+    if not folders:
         raise DataError(
             "holds no class folders", where=str(path), hint="put the images into one folder per class"
         )
     pictures: list[Array] = []
     labels: list[int] = []
-    for label, folder in enumerate(classes):
-        for file in sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in PICTURES):
-            pictures.append(_picture(file))
-            labels.append(label)
+    for label, folder in _labelled(folders):
+        for file in _visible(folder):
+            if file.suffix.lower() in PICTURES:
+                pictures.append(_picture(file))
+                labels.append(label)
     if not pictures:
         raise DataError(f"its class folders hold no images ({', '.join(PICTURES)})", where=str(path))
+    pictures = _same_channels(pictures)
     shapes = {picture.shape for picture in pictures}
     if len(shapes) > 1:
         raise DataError(
             f"images differ in size: {sorted(shapes)[:3]}", where=str(path), hint="resize them first"
         )
-    return Data(path, np.stack(pictures), np.array(labels))
+    return Data(path, np.stack(pictures), np.array(labels, dtype=np.int64))
+
+
+def _visible(folder: Path) -> list[Path]:
+    """What a user sees in a folder: not .git, .ipynb_checkpoints or the ._0.png that macOS adds."""
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def _labelled(folders: list[Path]) -> list[tuple[int, Path]]:
+    """Folders with their labels: their own numbers if all are numbers, else their places in sorted order."""
+    if all(_is_label(folder.name) for folder in folders):
+        return sorted((int(folder.name), folder) for folder in folders)
+    return list(enumerate(folders))
+
+
+def _is_label(name: str) -> bool:
+    return name.isascii() and name.isdecimal() and len(name) <= LABEL_DIGITS
 
 
 def _picture(file: Path) -> Array:
+    """The 8-bit pixels of a picture: H,W if it is grey, else H,W,3."""
     try:
         with Image.open(file) as image:
-            return np.asarray(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB"))
+            _check_depth(image, file)
+            if image.mode in MAYBE_GREY:
+                # By way of RGBA: Pillow warns if a palette that holds transparency goes straight to RGB.
+                return _grey_if_equal(np.asarray(image.convert("RGBA").convert("RGB")))
+            return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise DataError(f"cannot be read as an image ({error})", where=str(file)) from error
 
 
+def _check_depth(image: Image.Image, file: Path) -> None:
+    """Pillow would clip such pixels at 255, which leaves an almost white picture."""
+    if image.mode.partition(";")[0] in DEEP_MODES:
+        raise DataError(
+            f"has more than 8 bits per pixel (mode {image.mode})",
+            where=str(file),
+            hint="convert it to 8 bits",
+        )
+
+
+def _grey_if_equal(pixels: Array) -> Array:
+    grey = pixels[..., 0]
+    return grey if (pixels == grey[..., None]).all() else pixels
+
+
+def _same_channels(pictures: list[Array]) -> list[Array]:
+    """All grey, or all RGB if one of them has colours."""
+    if all(picture.ndim < IMAGE_RANK for picture in pictures):
+        return pictures
+    return [
+        picture if picture.ndim == IMAGE_RANK else np.repeat(picture[..., None], 3, axis=2)
+        for picture in pictures
+    ]
+
+
 def fit(images: Array, shape: Shape, path: Path) -> Array:
-    """Images as `[N, *shape]`; N,H,W and N,H,W,C pixels are moved to the network's layout."""
+    """Images as `[N, *shape]`; N,H,W, N,H,W,C and N,C,H,W pixels are moved to the network's layout."""
     own = images.shape[1:]
     if own == shape:
         return images
     if images.dtype == np.uint8:
-        for axes in itertools.permutations(range(len(own))):
-            moved = tuple(own[axis] for axis in axes)
-            if _is_layout_change(axes) and _squeezed(moved) == _squeezed(shape):
-                return images.transpose(0, *(axis + 1 for axis in axes)).reshape(len(images), *shape)
-        if math.prod(own) == math.prod(shape) and len(_squeezed(shape)) == 1:
+        for axes in LAYOUT_CHANGES:
+            if len(own) == IMAGE_RANK and tuple(own[axis] for axis in axes) == shape:
+                return images.transpose(0, *(axis + 1 for axis in axes))
+        if _differ_by_one_channel(own, shape) or _is_flattened(own, shape):
             return images.reshape(len(images), *shape)
     raise DataError(
         f"images of {shape_text(own)} do not fit the network's input of {shape_text(shape)}", where=str(path)
     )
 
 
-def _is_layout_change(axes: tuple[int, ...]) -> bool:
-    """The identity, H,W,C to C,H,W, and back."""
-    return axes in ((0,), (0, 1), (0, 1, 2), (2, 0, 1), (1, 2, 0))
+def _differ_by_one_channel(own: Shape, shape: Shape) -> bool:
+    """H,W on one side; 1,H,W or H,W,1 with the same H and W on the other."""
+    plane, image = sorted((own, shape), key=len)
+    return len(plane) == IMAGE_RANK - 1 and image in ((1, *plane), (*plane, 1))
 
 
-def _squeezed(shape: Shape) -> Shape:
-    return tuple(size for size in shape if size > 1)
+def _is_flattened(own: Shape, shape: Shape) -> bool:
+    """The network takes a vector, which any pixels of that number fill in row-major order."""
+    return sum(size > 1 for size in shape) <= 1 and math.prod(own) == math.prod(shape)
 
 
 def pixel_format(
@@ -175,10 +235,13 @@ def _per_channel(values: tuple[float, ...], shape: Shape, option: str) -> NDArra
     raise DataError(f"{len(values)} values do not fit the input's channels {shape_text(shape)}", where=option)
 
 
-def real_format(images: Array, bits: int | None) -> InputFormat:
-    """Levels for real images `[N, *shape]`: their own grid where they lie on one, else a signed scale."""
+def real_format(images: Array, bits: int | None, where: str = "") -> InputFormat:
+    """Levels for real images `[N, *shape]`: their own grid where they lie on one, else a signed scale.
+
+    `where` is the file that an error names.
+    """
     if not np.isfinite(images).all():
-        raise DataError("calibration images hold NaN or infinity")
+        raise DataError("calibration images hold NaN or infinity", where=where)
     shape = images.shape[1:]
     grid = None if bits else _exact_grid(images, shape)
     return grid if grid else _signed_format(images, shape, bits or 8)
@@ -186,15 +249,17 @@ def real_format(images: Array, bits: int | None) -> InputFormat:
 
 def _signed_format(images: Array, shape: Shape, bits: int) -> InputFormat:
     top = float(np.abs(images).max()) or 1.0
+    # One signed bit would leave level 0 alone, which carries nothing: -1..1 is the least that does.
     signed = bool(images.min() < 0)
-    hi = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
+    hi = max(2 ** (bits - 1) - 1, 1) if signed else 2**bits - 1
+    lo = -hi if signed else 0
     ones = (1,) * len(shape)
     return InputFormat(
-        levels=Levels(shape, -hi if signed else 0, max(hi, 1)),
-        scale=np.full(ones, top / max(hi, 1)),
+        levels=Levels(shape, lo, hi),
+        scale=np.full(ones, top / hi),
         zero=np.zeros(ones),
         exact=False,
-        verdict=f"approximated: inputs are rounded to {2 * hi + 1 if signed else hi + 1} levels",
+        verdict=f"approximated: inputs are rounded to {hi - lo + 1} levels",
     )
 
 

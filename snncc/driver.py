@@ -179,7 +179,7 @@ def _samples(lowered: Lowered, options: CompileOptions) -> _Samples:
             where=str(options.calibrate),
             hint="leave them out: such images are in the network's own units",
         )
-    return _Samples(images, dataset.real_format(np.asarray(images), options.input_bits), synthetic=False)
+    return _Samples(images, dataset.real_format(np.asarray(images), options.input_bits, str(data.path)), synthetic=False)
 
 
 def _pixel_format(shape: Shape, options: CompileOptions) -> InputFormat:

@@ -16,7 +16,7 @@ from snncc_ir.nodes import Population
 from snncc_ir.statistics import Statistics
 from snncc_ir.tensors import Reals, Tensor
 
-CANDIDATES = np.linspace(0.1, 1.0, 91)
+CANDIDATES = np.linspace(0.1, 1.0, 361)
 """Tops that `mse` tries, as shares of the greatest activation."""
 
 BINS = 1024
