@@ -4,8 +4,8 @@
     python benchmarks/cifar.py speed DATA        levels engine against the float network in ONNX Runtime
     python benchmarks/cifar.py compile DATA      compilation against float inference on the same images
 
-Each exits 1 where a promise is broken: accuracy more than 0.5 points below the plain quantiser at 6 or 4 bits,
-ResNet-8 more than 3 times as slow as float inference, compilation slower than 1.5 times float inference + 3 s.
+Each exits 1 where a promise is broken: at 6 or 4 bits more than 0.5 points below the plain quantiser;
+ResNet-8 over 3 times as slow as float inference; compilation over 1.5 times float inference and 3 seconds.
 
 DATA holds cifar10.npz and models/*.onnx. Each ratio is taken in one process, the two sides in turn; medians.
 """

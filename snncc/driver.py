@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,9 @@ from snncc_ir.timing import Phased
 from snncc_ir.types import Shape
 
 Array = NDArray[Any]
+
+PIPELINE_OPTIONS = ("level_bits", "weight_bits", "code", "steps", "reset")
+"""Options that do nothing but fill in the default pipeline."""
 
 CALIBRATION_BATCH = 32
 CORRECTION_IMAGES = 512
@@ -113,6 +116,7 @@ def compile_model(path: Path, options: CompileOptions) -> Compiled:
     """Compile the ONNX file `path` into an artefact at `options.output`."""
     start = time.perf_counter()
     artefact.check_free(options.output, force=options.force)
+    _check_options(options)
     backend = load_target(options.target)
     machine = find_machine(backend, options.machine)
     pipeline = parse(options.passes or default_passes(options, machine))
@@ -138,7 +142,16 @@ def compile_model(path: Path, options: CompileOptions) -> Compiled:
         **size_of(graph),
         "seconds": round(time.perf_counter() - start, 3),
     }
-    return Compiled(path=options.output, graph=graph, summary=summary, warnings=_warnings(samples, graph))
+    return Compiled(path=options.output, graph=graph, summary=summary, warnings=_warnings(samples))
+
+
+def _check_options(options: CompileOptions) -> None:
+    """Refuse options that a pipeline of the user's own would silently overrule."""
+    defaults = {item.name: item.default for item in fields(CompileOptions)}
+    given = [name for name in PIPELINE_OPTIONS if getattr(options, name) != defaults[name]]
+    if options.passes is not None and given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise SnnccError(f"says what {flags} would say", where="--passes", hint=f"leave out {flags}")
 
 
 def default_passes(options: CompileOptions, machine: Machine) -> str:
@@ -179,7 +192,8 @@ def _samples(lowered: Lowered, options: CompileOptions) -> _Samples:
             where=str(options.calibrate),
             hint="leave them out: such images are in the network's own units",
         )
-    return _Samples(images, dataset.real_format(np.asarray(images), options.input_bits, str(data.path)), synthetic=False)
+    form = dataset.real_format(np.asarray(images), options.input_bits, str(data.path))
+    return _Samples(images, form, synthetic=False)
 
 
 def _pixel_format(shape: Shape, options: CompileOptions) -> InputFormat:
@@ -273,11 +287,12 @@ def _notes(
 ) -> dict[str, Any]:
     return {
         "snncc": __version__,
-        "source": {"file": model.path.name, "sha256": model.sha256},
+        "source": {"file": model.path.name, "sha256": model.sha256, "external": dict(model.external)},
         "target": backend.name,
         "chip": machine.name,
         "pipeline": str(pipeline),
         "input": samples.form.verdict,
+        "pixels": samples.images.dtype == np.uint8,
         "calibration": {
             "kind": "synthetic" if samples.synthetic else "images",
             "images": len(samples.images),
@@ -286,7 +301,7 @@ def _notes(
     }
 
 
-def _warnings(samples: _Samples, graph: Graph) -> tuple[str, ...]:
+def _warnings(samples: _Samples) -> tuple[str, ...]:
     found = []
     if samples.synthetic:
         found.append(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from snncc import artefact, dataset
@@ -22,6 +23,9 @@ Array = NDArray[Any]
 
 OWN_ENGINES = ("levels", "spikes", "reference")
 """The engines that every artefact has."""
+
+CHUNK = 64
+"""Images that are looked at together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +57,19 @@ def simulate(
         raise DataError("has no array called 'images'", where=str(data_path))
     form = format_of(found.graph.inputs[0])
     images = dataset.fit(data.images[:limit], form.levels.shape, data.path)
+    if images.dtype == np.uint8 and not found.manifest.get("pixels"):
+        raise DataError(
+            "holds pixels (uint8), but the network was compiled on real numbers",
+            where=str(data_path),
+            hint="give floating-point images as at compile time, or compile on pixels",
+        )
     labels = None if data.labels is None else data.labels[:limit]
     name = engine or ("levels" if isinstance(found.graph.timing, Phased) else "spikes")
     runner = None if name in OWN_ENGINES else _foreign_runner(found, name, watch)
     progress = silent if runner else watch("simulate")
+    warnings = (*_overlap(found, form, images), *_off_range(form, images))
     evaluation = evaluate_images(found.graph, form, images, name, progress, runner)
-    return Simulation(evaluation=evaluation, labels=labels, warnings=_overlap(found, form, images))
+    return Simulation(evaluation=evaluation, labels=labels, warnings=warnings)
 
 
 def _foreign_runner(found: Artefact, name: str, watch: Watch) -> Runner:
@@ -87,3 +98,17 @@ def _overlap(found: Artefact, form: InputFormat, images: Array) -> tuple[str, ..
     if not shared:
         return ()
     return (f"{shared} of {len(images)} images were calibrated on; accuracy on them says little",)
+
+
+def _off_range(form: InputFormat, images: Array) -> tuple[str, ...]:
+    """Say how many real images hold values beyond the input's levels, which are clipped."""
+    if images.dtype == np.uint8:
+        return ()
+    low, high = form.levels.lo - 0.5, form.levels.hi + 0.5
+    clipped = 0
+    for first in range(0, len(images), CHUNK):
+        places = np.asarray(images[first : first + CHUNK]) / form.scale + form.zero
+        clipped += int(((places < low) | (places > high)).reshape(len(places), -1).any(axis=1).sum())
+    if not clipped:
+        return ()
+    return (f"{clipped} of {len(images)} images hold values beyond the input's levels; they are clipped",)

@@ -13,7 +13,7 @@ MAX_ELEMENTS = 2**28
 """Largest number of elements of one value; more is refused before anything is allocated."""
 
 
-MAX_LEVEL = 2**16 - 1
+MAX_LEVEL = 2**15 - 1
 """Greatest magnitude of a level; with it no sum of the reference leaves 64 bits."""
 
 

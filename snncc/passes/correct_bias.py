@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from snncc.passes.base import Array, Context, Pass
+from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
 from snncc_ir.neurons import Bias, Staircase
@@ -29,6 +30,8 @@ class CorrectBias(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """The graph with corrected biases."""
+        if not graph.is_integer:
+            raise SnnccError("runs on the integer network", where=self.name, hint="put it behind quantize")
         walk = _Walk(graph, context)
         for node in graph.nodes:
             walk.visit(node)

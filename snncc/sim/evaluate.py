@@ -106,10 +106,7 @@ def evaluate_images(
         collected.add(run({name: form.to_levels(chunk)}))
         progress(min(first + size, len(images)), len(images))
     seconds = time.perf_counter() - start
-    outputs = {
-        name: np.concatenate(parts) * _unit(graph, name)
-        for name, parts in collected.outputs.items()
-    }
+    outputs = {name: np.concatenate(parts) * _unit(graph, name) for name, parts in collected.outputs.items()}
     return Evaluation(engine, len(images), outputs, collected.steps, collected.counts, seconds)
 
 

@@ -185,7 +185,7 @@ GRAPHS: dict[str, Callable[[], object]] = {
     "p: level range 1..3 must contain 0 and more than one level": lambda: graph(
         X, SAME, population("d", neuron=stairs(2, 1, 3))
     ),
-    "p: level range 0..70000 goes beyond 65535": lambda: graph(
+    "p: level range 0..70000 goes beyond 32767": lambda: graph(
         X, SAME, population("d", neuron=stairs(2, 0, 70000))
     ),
     "p: scale of shape 3 does not fit 2 channels": lambda: graph(

@@ -151,6 +151,7 @@ def test_bias_correction_helps_at_two_bits(tmp_path: Path) -> None:
             "relu1: balance chose levels 0..7, quantize asks for 0..15; give both the same level_bits",
         ),
         ("balance;quantize;balance;quantize", "relu1: is quantised already"),
+        ("balance;correct_bias", "correct_bias: runs on the integer network; put it behind quantize"),
     ],
 )
 def test_passes_in_the_wrong_order(tmp_path: Path, text: str, message: str) -> None:
