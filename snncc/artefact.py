@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,7 +26,24 @@ GOLDEN = "golden.npz"
 MAX_FILE = 2**31
 """Bytes of the largest file that is read."""
 
+CACHE = "__pycache__"
+"""Where Python keeps compiled modules; it would run them in place of the listed ones."""
+
 Manifest = dict[str, Any]
+
+NOTES = {
+    "snncc": "",
+    "source.file": "",
+    "source.sha256": "",
+    "target": "",
+    "chip": "",
+    "pipeline": "",
+    "input": "",
+    "calibration.kind": "",
+    "calibration.images": 0,
+    "calibration.digests": [""],
+}
+"""The entries of a manifest that others rely on, with a value of the type that each must have."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +117,75 @@ def read(path: Path) -> Artefact:
     if not path.is_dir():
         raise ArtefactError("is no artefact folder", where=str(path), hint="give what `snncc compile` wrote")
     manifest = _read_manifest(path)
+    _check_notes(manifest, path / MANIFEST)
     entries = manifest["files"]
     if not isinstance(entries, dict) or not {GRAPH, TENSORS, GOLDEN} <= entries.keys():
         raise ArtefactError("does not list its files", where=str(path / MANIFEST))
     content = {name: _read_listed(path, name, entry) for name, entry in entries.items()}
+    _refuse_unlisted(path, {MANIFEST, *entries})
     graph = store.read_graph(content.pop(GRAPH), content.pop(TENSORS), str(path))
     golden = store.read_arrays(content.pop(GOLDEN), str(path / GOLDEN))
+    _check_golden(golden, path / GOLDEN)
     return Artefact(path, manifest, graph, golden, content)
+
+
+def _check_notes(manifest: Manifest, file: Path) -> None:
+    """Whoever uses a note may then trust its type."""
+    for key, example in NOTES.items():
+        value: object = manifest
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if not _is_like(value, example):
+            raise ArtefactError(
+                f"is damaged: its entry {key} is missing or of another type",
+                where=str(file),
+                hint="compile the model again",
+            )
+
+
+def _is_like(value: object, example: object) -> bool:
+    if type(value) is not type(example):  # no isinstance: JSON's true would pass for a number
+        return False
+    return not isinstance(value, list) or all(isinstance(item, str) for item in value)
+
+
+def _refuse_unlisted(path: Path, listed: set[str]) -> None:
+    """Refuse what no digest covers: a module beside lava/run.py would run with it."""
+    for found in _entries(path):
+        if found.relative_to(path).as_posix() in listed:
+            continue
+        if found.parent.name == CACHE:
+            raise ArtefactError(
+                "holds compiled code that the manifest does not list",
+                where=str(found.parent),
+                hint="Python leaves it where lava/run.py was run; delete that folder",
+            )
+        raise ArtefactError(
+            "is not listed in the manifest", where=str(found), hint="delete it, or compile the model again"
+        )
+
+
+def _entries(path: Path) -> Iterator[Path]:
+    """Every file and every link below `path`; links are not followed."""
+
+    def refuse(error: OSError) -> None:
+        raise ArtefactError(f"cannot be read ({error.strerror})", where=str(error.filename)) from error
+
+    for place, folders, files in os.walk(path, onerror=refuse):
+        here = Path(place)
+        links = [name for name in folders if (here / name).is_symlink()]
+        yield from (here / name for name in sorted([*files, *links]))
+
+
+def _check_golden(golden: Mapping[str, Any], file: Path) -> None:
+    """Without an image, or with fractions that are rounded away, a comparison would prove nothing."""
+    if not golden:
+        raise ArtefactError("is damaged: it holds no arrays", where=str(file))
+    for name, values in golden.items():
+        if values.dtype.kind not in "iu":
+            raise ArtefactError(f"is damaged: {name!r:.80} does not hold integers", where=str(file))
+        if values.ndim == 0 or len(values) == 0:
+            raise ArtefactError(f"is damaged: {name!r:.80} holds no images", where=str(file))
 
 
 def _read_manifest(path: Path) -> Manifest:
@@ -118,9 +198,11 @@ def _read_manifest(path: Path) -> Manifest:
         raise ArtefactError(f"is damaged ({error})", where=str(file)) from error
     if not isinstance(manifest, dict) or manifest.get("kind") != KIND or "files" not in manifest:
         raise ArtefactError("belongs to no snncc artefact", where=str(file))
-    if manifest.get("format") != FORMAT:
+    if not isinstance(manifest.get("format"), int):
+        raise ArtefactError("is damaged: its format is no number", where=str(file))
+    if manifest["format"] != FORMAT:
         raise ArtefactError(
-            f"has format {manifest.get('format')!r:.20}; this version reads format {FORMAT}",
+            f"has format {manifest['format']!r:.20}; this version reads format {FORMAT}",
             where=str(file),
             hint="compile the model again",
         )
@@ -129,10 +211,11 @@ def _read_manifest(path: Path) -> Manifest:
 
 def _read_listed(path: Path, name: str, entry: object) -> bytes:
     pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in name or not pure.parts:
+    odd = str(pure) != name or "\\" in name or "\0" in name  # "a//b" is a second name of "a/b"
+    if odd or pure.is_absolute() or ".." in pure.parts or not pure.parts:
         raise ArtefactError(f"lists the unsafe path {name!r:.80}", where=str(path / MANIFEST))
     file = path / pure
-    if not file.is_file() or file.resolve() != path.resolve() / pure:
+    if not _is_plain(path, pure):
         raise ArtefactError("is missing or no plain file", where=str(file))
     if not isinstance(entry, dict) or file.stat().st_size != entry.get("bytes"):
         raise ArtefactError("is damaged: its size is not what the manifest says", where=str(file))
@@ -140,6 +223,13 @@ def _read_listed(path: Path, name: str, entry: object) -> bytes:
     if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
         raise ArtefactError("is damaged: its content is not what the manifest says", where=str(file))
     return data
+
+
+def _is_plain(path: Path, pure: PurePosixPath) -> bool:
+    try:
+        return (path / pure).is_file() and (path / pure).resolve() == path.resolve() / pure
+    except (OSError, ValueError):  # a name that is too long, or that the system cannot have
+        return False
 
 
 def _read_file(file: Path) -> bytes:

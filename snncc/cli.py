@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import functools
+import io
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
 from snncc import __version__
-from snncc.console import fail, print_json, print_table, say, stages, warn
+from snncc.console import fail, print_json, print_table, print_text, say, stages, warn
 from snncc_ir.errors import SnnccError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 app = typer.Typer(
     name="snncc",
@@ -56,7 +61,10 @@ P = ParamSpec("P")
 
 
 def command(name: str | None = None) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """A command whose SnnccError becomes one message and exit 1; everything else keeps its traceback."""
+    """A command whose SnnccError, or OSError of a file, becomes one message and exit 1.
+
+    Everything else is a bug and keeps its traceback.
+    """
 
     def register(body: Callable[P, None]) -> Callable[P, None]:
         @functools.wraps(body)
@@ -69,6 +77,11 @@ def command(name: str | None = None) -> Callable[[Callable[P, None]], Callable[P
             except KeyboardInterrupt:
                 fail("interrupted; earlier results are as they were")
                 raise typer.Exit(INTERRUPTED) from None
+            except OSError as error:
+                if error.filename is None or isinstance(error, BrokenPipeError):
+                    raise  # typer ends quietly where the reader of a pipe has gone
+                fail(f"{error.filename}: {error.strerror or error}")
+                raise typer.Exit(1) from None
 
         return app.command(name)(guarded)
 
@@ -207,7 +220,7 @@ def simulate(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first images.")] = None,
     outputs: Annotated[
-        Path | None, typer.Option(metavar="FILE.npy", help="Save the outputs in real units.")
+        Path | None, typer.Option(metavar="FILE", help="Save the outputs in real units, as .npy or .npz.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -222,7 +235,7 @@ def simulate(
     for text in simulation.warnings:
         warn(text)
     if outputs is not None:
-        _save(outputs, next(iter(evaluation.outputs.values())))
+        _save(outputs, evaluation.outputs)
     images = evaluation.images
     result = {
         "engine": evaluation.engine,
@@ -246,18 +259,37 @@ def simulate(
 
 
 def _check_writable(path: Path) -> None:
-    if path.suffix != ".npy" or not path.parent.is_dir() or path.is_dir():
-        raise SnnccError("must name an .npy file in an existing folder", where=f"--outputs {path}")
+    if path.suffix not in (".npy", ".npz") or not path.parent.is_dir() or path.is_dir():
+        raise SnnccError("must name an .npy or .npz file in an existing folder", where=f"--outputs {path}")
 
 
-def _save(path: Path, values: object) -> None:
+def _save(path: Path, outputs: Mapping[str, NDArray[Any]]) -> None:
+    """One array as .npy, or any number by name as .npz."""
+    from snncc.folder import replace_file
+
+    if path.suffix == ".npy" and len(outputs) != 1:
+        raise SnnccError(
+            f"cannot hold the {len(outputs)} outputs {', '.join(outputs)}",
+            where=f"--outputs {path}",
+            hint="give a file that ends in .npz",
+        )
+    try:
+        replace_file(path, _array_file(path.suffix, outputs))
+    except OSError as error:
+        raise SnnccError(f"cannot be written ({error.strerror or error})", where=str(path)) from error
+
+
+def _array_file(suffix: str, outputs: Mapping[str, NDArray[Any]]) -> bytes:
     import numpy as np
 
-    try:
-        np.save(path, np.asarray(values))
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise SnnccError(f"cannot be written ({error.strerror})", where=str(path)) from error
+    from snncc_ir.store import write_arrays
+
+    if suffix == ".npz":
+        return write_arrays(outputs)
+    buffer = io.BytesIO()
+    (values,) = outputs.values()
+    np.save(buffer, values, allow_pickle=False)
+    return buffer.getvalue()
 
 
 @command()
@@ -293,7 +325,7 @@ def show(
     if as_json:
         print_json(describe(found))
     elif text:
-        typer.echo(print_graph(found.graph), nl=False)
+        print_text(print_graph(found.graph))
     else:
         print_table(("node", "operation", "value", "width", "code", "from"), rows(found))
         for key, value in describe(found)["summary"].items():
@@ -324,6 +356,8 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Run the command; exit 0 done, 1 the user's problem, 2 usage, 130 interrupted."""
     signal.signal(signal.SIGTERM, _terminate)
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
+        signal.signal(signal.SIGHUP, _terminate)
     app()
 
 

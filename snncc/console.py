@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snncc_ir import progress
+from snncc_ir.errors import SnnccError
 
 PATIENCE = 1.0
 """Seconds of work before a progress bar appears."""
@@ -22,8 +24,28 @@ PATIENCE = 1.0
 WIDE = 200
 """Columns of a table that goes to a file or a pipe."""
 
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Python has no stream where the command was started with it closed (`>&-`)."""
+    return stream is not None and stream.isatty()
+
+
 errors = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
-results = Console(markup=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+results = Console(
+    markup=False, highlight=False, soft_wrap=True, width=None if _is_terminal(sys.stdout) else WIDE
+)
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    """A result that cannot be written, for want of space say, is the user's problem."""
+    try:
+        yield
+    except BrokenPipeError:  # the reader has enough: typer ends quietly
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again at its exit
+        raise SnnccError(f"cannot be written ({error.strerror})", where="standard output") from error
 
 
 def printable(text: str) -> str:
@@ -33,7 +55,8 @@ def printable(text: str) -> str:
 
 def say(text: str) -> None:
     """A line of the result."""
-    results.print(printable(text))
+    with _standard_output():
+        results.print(printable(text))
 
 
 def warn(text: str) -> None:
@@ -48,7 +71,15 @@ def fail(text: str) -> None:
 
 def print_json(value: dict[str, Any]) -> None:
     """One object on standard output."""
-    sys.stdout.write(json.dumps(value) + "\n")
+    print_text(json.dumps(value) + "\n")
+
+
+def print_text(text: str) -> None:
+    """`text` as it is on standard output; nowhere if that is closed."""
+    if sys.stdout is not None:
+        with _standard_output():
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
 
 def print_table(columns: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> None:
@@ -58,7 +89,8 @@ def print_table(columns: Sequence[str], rows: Iterator[Sequence[str]] | Sequence
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
-    results.print(table, soft_wrap=False)
+    with _standard_output():
+        results.print(table, soft_wrap=False)
 
 
 class Stages:

@@ -1,9 +1,10 @@
-"""Writing a whole folder in one step: either all of it is there afterwards, or none."""
+"""Writing a folder or a file in one step: either all of it is there afterwards, or none."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import glob
 import os
 import shutil
 import sys
@@ -28,10 +29,8 @@ def replace_folder(path: Path, content: Mapping[str, bytes], check: Callable[[],
     held. Raises ArtefactError where the disk is full or the place is not writable.
     """
     path = path.absolute()
-    parent = path.parent
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path):
+        with _made(path.parent), _locked(path):
             _recover(path)
             check()
             with _temporary(path) as fresh:
@@ -43,8 +42,43 @@ def replace_folder(path: Path, content: Mapping[str, bytes], check: Callable[[],
         ) from error
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Write `data` as the file `path` in one step; raises OSError and leaves what was there."""
+    path = path.resolve()  # a link stays, what it points to is replaced
+    descriptor, name = tempfile.mkstemp(prefix=".snncc-", dir=path.parent)
+    fresh = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        fresh.chmod(0o666 & ~_umask())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """`folder` exists while the block runs; if that fails, those of its parents that were made go again."""
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # another writer uses it by now, or it was never made
+            for place in new:
+                if place.exists():
+                    place.rmdir()
+        raise
+
+
 def _prefix(path: Path) -> str:
     return f".{path.name}.snncc-"
+
+
+def _leftovers(path: Path, kind: str) -> Iterator[Path]:
+    return path.parent.glob(f"{glob.escape(_prefix(path))}{kind}-*")
 
 
 @contextlib.contextmanager
@@ -71,12 +105,12 @@ def _is_still(lock: Path, descriptor: int) -> bool:
 
 def _recover(path: Path) -> None:
     """Put back the folder of a writer that died between its two renames; drop half-written ones."""
-    for leftover in path.parent.glob(f"{_prefix(path)}old-*"):
+    for leftover in _leftovers(path, "old"):
         if path.exists():
             shutil.rmtree(leftover)
         else:
             leftover.rename(path)
-    for leftover in path.parent.glob(f"{_prefix(path)}new-*"):
+    for leftover in _leftovers(path, "new"):
         shutil.rmtree(leftover)
 
 

@@ -20,7 +20,9 @@ from snncc.sim.levels import LevelEngine
 from snncc.sim.spikes import SpikeEngine
 from snncc.targets import load_target
 from snncc_ir.backend import Engine
+from snncc_ir.costs import spread
 from snncc_ir.errors import ArtefactError, SnnccError
+from snncc_ir.nodes import Readout
 from snncc_ir.spiking import run_phased
 from snncc_ir.streaming import run_streaming
 from snncc_ir.timing import Phased, Rate
@@ -131,40 +133,38 @@ class _Climber:
             return [self.reference_spikes, self.levels, self.spikes]
         return [self.streaming] if isinstance(self.graph.timing, Rate) else [self.levels, self.streaming]
 
+    def _named(self, levels: Values, outputs: Values) -> dict[str, Array]:
+        """An engine's integers under the names that the reference's have."""
+        return {
+            **{f"levels.{name}": levels[name] for name in self.graph.reported},
+            **{f"output.{name}": values for name, values in outputs.items()},
+        }
+
     def reference_spikes(self) -> Rung:
         """The pipelined spike-by-spike reference: its levels are those of the reference on levels."""
         images = self.images[:PIPELINED]
         run = run_phased(self.graph, {self.input: images[None]})
-        got = {
-            **{f"levels.{node.name}": run.levels[node.name][0] for node in self.graph.populations},
-            **{f"output.{name}": values[0] for name, values in run.outputs.items()},
-        }
+        levels = spread(self.graph, {name: values[0] for name, values in run.levels.items()})
+        got = self._named(levels, {name: values[0] for name, values in run.outputs.items()})
         return _rung("reference spikes", len(images), first_difference(got, self.expected, len(images)))
 
     def levels(self) -> Rung:
         """The fast engine for levels."""
-        names = tuple(node.name for node in self.graph.populations)
-        found = LevelEngine(self.graph, names).run({self.input: self.images})
-        got = {(f"levels.{name}" if name in names else f"output.{name}"): found[name] for name in found}
+        found = LevelEngine(self.graph, self.graph.reported).run({self.input: self.images})
+        got = self._named(found, {node.name: found[node.name] for node in self.graph.of_type(Readout)})
         return _rung("levels", len(self.images), first_difference(got, self.expected))
 
     def spikes(self) -> Rung:
         """The spike engine: its levels, and every single spike of the images sent back to back."""
         run = SpikeEngine(self.graph).run({self.input: self.images})
-        got = {
-            **{f"levels.{node.name}": run.levels[node.name] for node in self.graph.populations},
-            **{f"output.{name}": values for name, values in run.outputs.items()},
-        }
+        got = self._named(spread(self.graph, run.levels), run.outputs)
         detail = first_difference(got, self.expected) or self._trains_differ(run.trains)
         return _rung("spikes", len(self.images), detail)
 
     def streaming(self) -> Rung:
         """The streaming loop on fast drives."""
         run = run_streaming(self.graph, {self.input: self.images}, DriveMaps(), keep_trains=False)
-        got = {
-            **{f"levels.{node.name}": run.counts[node.name] for node in self.graph.populations},
-            **{f"output.{name}": values[-1] for name, values in run.outputs.items()},
-        }
+        got = self._named(run.counts, {name: values[-1] for name, values in run.outputs.items()})
         return _rung("spikes", len(self.images), first_difference(got, self.expected))
 
     def foreign(self, engine: Engine, watch: Watch) -> Rung:

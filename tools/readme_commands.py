@@ -1,4 +1,4 @@
-"""Check the commands in the documentation: each make target, snncc subcommand and option in a ```sh block.
+"""Check the documentation: links to files, and make targets, snncc subcommands and options in ```sh blocks.
 
 Prints one line per wrong command, `file:line: what is wrong`, and exits 1 if there is any.
 """
@@ -20,6 +20,7 @@ PAGES = ["README.md", "CONTRIBUTING.md", "docs/**/*.md"]
 
 ENDS_COMMAND = re.compile(r"[|&;()<>]+")
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#\s]+)[^)]*\)")
 OPTION = re.compile(r"(?<![\w-])(--?[A-Za-z][\w-]*)")
 
 
@@ -128,6 +129,14 @@ def wrong_with(words: list[str]) -> Iterator[str]:
             yield f"not a shell command: {words[1]}"
 
 
+def broken_links(page: Path) -> Iterator[str]:
+    """Relative links of a page that lead nowhere."""
+    for number, text in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+        for target in LINK.findall(text):
+            if not (page.parent / target).exists():
+                yield f"{page.relative_to(ROOT)}:{number}: no such file: {target}"
+
+
 def main() -> int:
     """Check all pages."""
     pages = sorted({page for pattern in PAGES for page in ROOT.glob(pattern)})
@@ -137,6 +146,7 @@ def main() -> int:
         for command in found
         for problem in wrong_with(command.words)
     ]
+    problems += [problem for page in pages for problem in broken_links(page)]
     print(*problems, sep="\n", end="\n" if problems else "")
     print(f"{len(found)} commands on {len(pages)} pages: {len(problems)} wrong")
     return 1 if problems else 0

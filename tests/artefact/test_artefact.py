@@ -64,7 +64,8 @@ def test_the_manifest_names_every_file_and_the_source(compiled: Path) -> None:
         name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
     }
     model = (compiled.parent / "m.onnx").read_bytes()
-    assert manifest["source"] == {"file": "m.onnx", "sha256": hashlib.sha256(model).hexdigest()}
+    digest = hashlib.sha256(model).hexdigest()
+    assert manifest["source"] == {"file": "m.onnx", "sha256": digest, "external": {}}
     assert manifest["calibration"]["kind"] == "images"
 
 
@@ -122,7 +123,119 @@ def test_an_added_file_of_code_is_refused(copy: Path) -> None:
         verify(copy)
 
 
-@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "lava/../../outside", ""])
+@pytest.mark.parametrize("name", ["lava/network/evil.py", "note.txt", ".hidden"])
+def test_a_file_that_is_not_listed_is_refused(copy: Path, name: str) -> None:
+    (copy / name).parent.mkdir(exist_ok=True)
+    (copy / name).write_text("raise SystemExit\n")
+    with pytest.raises(ArtefactError) as caught:
+        artefact.read(copy)
+    assert str(caught.value) == (
+        f"{copy / name}: is not listed in the manifest; delete it, or compile the model again"
+    )
+
+
+@pytest.mark.parametrize("place", ["network", "nowhere"])
+def test_a_link_that_is_not_listed_is_refused(copy: Path, tmp_path: Path, place: str) -> None:
+    (tmp_path / "network").mkdir()
+    (copy / "lava" / "more").symlink_to(tmp_path / place)
+    with pytest.raises(ArtefactError) as caught:
+        artefact.read(copy)
+    assert str(caught.value).startswith(f"{copy / 'lava' / 'more'}: is not listed in the manifest; ")
+
+
+def test_compiled_code_that_a_run_left_is_refused(copy: Path) -> None:
+    cache = copy / "lava" / "__pycache__"
+    cache.mkdir()
+    artefact.read(copy)
+    (cache / "command.cpython-310.pyc").write_bytes(b"code")
+    with pytest.raises(ArtefactError) as caught:
+        artefact.read(copy)
+    assert str(caught.value) == (
+        f"{cache}: holds compiled code that the manifest does not list; "
+        "Python leaves it where lava/run.py was run; delete that folder"
+    )
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="everything is readable")
+def test_a_folder_that_cannot_be_searched_is_refused(copy: Path) -> None:
+    (copy / "closed").mkdir(mode=0)
+    with pytest.raises(ArtefactError) as caught:
+        artefact.read(copy)
+    assert str(caught.value) == f"{copy / 'closed'}: cannot be read (Permission denied)"
+
+
+NOTES = [
+    ("snncc", 1), ("source", "model.onnx"), ("source.file", None), ("source.sha256", 7), ("target", []),
+    ("chip", {}), ("pipeline", None), ("input", 1.5), ("calibration", []), ("calibration.kind", 0),
+    ("calibration.images", True), ("calibration.images", "8"), ("calibration.images", 8.0),
+    ("calibration.digests", "abc"), ("calibration.digests", [[]]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize(("key", "value"), NOTES)
+def test_a_note_of_another_type_is_damage(copy: Path, key: str, value: object, missing: bool) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    *parents, last = key.split(".")
+    place = manifest[parents[0]] if parents else manifest
+    if missing:
+        del place[last]
+    else:
+        place[last] = value
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    first = {"source": "source.file", "calibration": "calibration.kind"}.get(key, key)
+    with pytest.raises(ArtefactError) as caught:
+        artefact.read(copy)
+    assert str(caught.value) == (
+        f"{copy / 'manifest.json'}: is damaged: its entry {first} is missing or of another type; "
+        "compile the model again"
+    )
+
+
+@pytest.mark.parametrize("version", ["1", None, [1], {}])
+def test_a_format_that_is_no_number_is_damage(copy: Path, version: object) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text()) | {"format": version}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtefactError, match=r"manifest\.json: is damaged: its format is no number$"):
+        artefact.read(copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("levels.relu2", np.zeros((4, 1), np.float32), "'levels.relu2' does not hold integers"),
+        ("output.y", np.zeros((4, 5), np.bool_), "'output.y' does not hold integers"),
+        ("input.x", np.zeros((0, 2, 8, 8), np.int16), "'input.x' holds no images"),
+        ("input.x", np.int16(3), "'input.x' holds no images"),
+        ("", None, "it holds no arrays"),
+    ],
+)
+def test_golden_vectors_that_prove_nothing_are_refused(
+    copy: Path, name: str, values: np.ndarray | None, message: str
+) -> None:
+    with np.load(copy / "golden.npz") as stored:
+        golden = {**stored, name: values} if name else {}
+    np.savez(copy / "golden.npz", **golden)
+    relist(copy, "golden.npz")
+    with pytest.raises(ArtefactError) as caught:
+        verify(copy)
+    assert str(caught.value) == f"{copy / 'golden.npz'}: is damaged: {message}"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "\ud800", "lava"])
+def test_a_name_that_no_file_has(copy: Path, name: str) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"][name] = {"bytes": 1, "sha256": "0"}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtefactError) as caught:
+        artefact.read(copy)
+    assert str(caught.value) == f"{copy / name}: is missing or no plain file"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../outside", "/etc/hostname", "lava/../../outside", "", ".", "a//b", "./graph.json", "a\0", "a\\b"],
+)
 def test_a_manifest_cannot_point_outside(copy: Path, name: str) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["files"][name] = {"bytes": 1, "sha256": "0"}
@@ -211,6 +324,48 @@ def test_a_full_disk_leaves_what_was_there(copy: Path, monkeypatch: pytest.Monke
     assert str(caught.value) == f"{copy}: cannot be written (No space left on device); nothing was changed"
     assert contents(copy) == before
     assert sorted(path.name for path in copy.parent.iterdir()) == [copy.name]
+
+
+def test_a_failed_write_leaves_no_new_parents(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise ArtefactError("no")
+
+    (tmp_path / "there").mkdir()
+    with pytest.raises(ArtefactError, match=r"^no$"):
+        folder.replace_folder(tmp_path / "there" / "a" / "b" / "c", {"x": b"1"}, refuse)
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+def test_a_parent_that_another_uses_by_now_stays(tmp_path: Path) -> None:
+    def refuse() -> None:
+        (tmp_path / "a" / "theirs").write_text("x")
+        raise ArtefactError("no")
+
+    with pytest.raises(ArtefactError, match=r"^no$"):
+        folder.replace_folder(tmp_path / "a" / "b" / "c", {"x": b"1"}, refuse)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "theirs"]
+
+
+def test_a_parent_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ArtefactError, match=r"file/a/b: cannot be written \(Not a directory\)"):
+        folder.replace_folder(tmp_path / "file" / "a" / "b", {"x": b"1"}, lambda: None)
+
+
+def test_a_name_is_no_pattern(tmp_path: Path) -> None:
+    theirs, own = tmp_path / ".a.snncc-new-x", tmp_path / ".[a].snncc-new-x"
+    theirs.mkdir()
+    own.mkdir()
+    folder.replace_folder(tmp_path / "[a]", {"x": b"1"}, lambda: None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [theirs.name, "[a]"]
+
+
+def test_a_file_is_replaced_where_a_link_points(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    folder.replace_file(tmp_path / "link", b"new")
+    assert ((tmp_path / "link").is_symlink(), (tmp_path / "real").read_bytes()) == (True, b"new")
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_without_an_exchange_the_folder_is_replaced_in_two_renames(

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from snncc import cli
+from snncc_ir.errors import SnnccError
 from support.trained import pixels, write_data, write_residual
 
 
@@ -42,13 +43,14 @@ def snncc(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tm
     write_residual(tmp_path / "model.onnx")
     write_data(tmp_path / "data.npz", pixels(), labels=np.arange(40) % 5)
     write_data(tmp_path / "other.npz", pixels(12, seed=5), labels=np.arange(12) % 5)
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
     def run(*arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", ["snncc", *arguments])
         with pytest.raises(SystemExit) as stop:
             cli.main()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         out, err = capfd.readouterr()
         return Result(int(stop.value.code or 0), out, err)
 
@@ -121,6 +123,53 @@ def test_outputs_are_saved_in_real_units(snncc: Snncc, tmp_path: Path) -> None:
     outputs = np.load(tmp_path / "y.npy")
     assert outputs.shape == (12, 5)
     assert outputs.argmax(axis=1).tolist() == result.json["predictions"]
+
+
+def test_outputs_by_name(snncc: Snncc, tmp_path: Path) -> None:
+    compiled(snncc)
+    for name in ("y.npy", "y.npz"):
+        assert snncc("simulate", "model.snncc", "--data", "other.npz", "--outputs", name).code == 0
+    with np.load(tmp_path / "y.npz") as saved:
+        assert saved.files == ["y"]
+        assert (saved["y"] == np.load(tmp_path / "y.npy")).all()
+
+
+def test_several_outputs_need_names(tmp_path: Path) -> None:
+    outputs = {"file": np.arange(3.0), "b": np.arange(4.0).reshape(2, 2)}
+    with pytest.raises(SnnccError) as caught:
+        cli._save(tmp_path / "y.npy", outputs)
+    assert str(caught.value) == (
+        f"--outputs {tmp_path / 'y.npy'}: cannot hold the 2 outputs file, b; give a file that ends in .npz"
+    )
+    assert list(tmp_path.iterdir()) == []
+    cli._save(tmp_path / "y.npz", outputs)
+    with np.load(tmp_path / "y.npz") as saved:
+        found = {name: saved[name].tolist() for name in saved.files}
+    assert found == {name: values.tolist() for name, values in outputs.items()}
+
+
+def full(descriptor: int) -> None:
+    """Stands for fsync on a full disk."""
+    raise OSError(28, "No space left on device")
+
+
+def silent_failure(descriptor: int) -> None:
+    """An error that the system gave no number."""
+    raise OSError("the disk is gone")
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"), [(full, "No space left on device"), (silent_failure, "the disk is gone")]
+)
+def test_outputs_that_cannot_be_written_leave_the_earlier_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Callable[[int], None], reason: str
+) -> None:
+    (tmp_path / "y.npy").write_bytes(b"earlier")
+    monkeypatch.setattr("snncc.folder.os.fsync", failure)
+    with pytest.raises(SnnccError) as caught:
+        cli._save(tmp_path / "y.npy", {"y": np.zeros(3)})
+    assert str(caught.value) == f"{tmp_path / 'y.npy'}: cannot be written ({reason})"
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("y.npy", b"earlier")]
 
 
 def test_streaming_codes_compile_and_run(snncc: Snncc) -> None:
@@ -212,7 +261,7 @@ def mistakes(tmp_path: Path) -> list[tuple[list[str], str]]:
          "wide.npz: images of 9x9x2 do not fit the network's input of 2x8x8"),
         ([*sim, "--calibrate", "none.npz"], "none.npz: holds no images"),
         ([*sim, "--calibrate", "unnamed.npz"], "unnamed.npz: has no array called 'images'"),
-        ([*sim, "--calibrate", "nan.npz"], "calibration images hold NaN or infinity"),
+        ([*sim, "--calibrate", "nan.npz"], "nan.npz: calibration images hold NaN or infinity"),
         ([*sim, "--calibrate", "labels.npz"], "labels.npz: labels of shape (2,) and type int64 "
          "do not fit 3 images; give one whole number per image"),
         ([*sim, "--level-bits", "9"], "balance: level_bits must be 1 to 8, not 9"),
@@ -225,6 +274,8 @@ def mistakes(tmp_path: Path) -> list[tuple[list[str], str]]:
          "--scale, --mean, --std: scale and std must be positive numbers, mean a number"),
         ([*sim, "--passes", "fold"], "--passes: no pass is called 'fold'; there are balance, quantize, "
          "correct_bias, choose_code"),
+        ([*sim, "--passes", "balance;quantize", "--level-bits", "8", "--code", "count"],
+         "--passes: says what --level-bits, --code would say; leave out --level-bits, --code"),
         ([*sim, "-o", "empty"], "empty: exists already; give --force to replace it, or another -o"),
         ([*sim, "-o", "empty", "--force"], "empty: is no snncc artefact, so --force does not replace it; "
          "give another -o"),
@@ -258,10 +309,10 @@ def test_unreadable_arrays_name_the_file(snncc: Snncc, tmp_path: Path, name: str
     [
         (["--engine", "warp"], "--engine: no engine is called 'warp'"),
         (["--data", "nowhere.npz"], "nowhere.npz: no such file or folder"),
-        (["--outputs", "y.txt"], "--outputs y.txt: must name an .npy file in an existing folder"),
+        (["--outputs", "y.txt"], "--outputs y.txt: must name an .npy or .npz file in an existing folder"),
         (
             ["--outputs", "missing/y.npy"],
-            "--outputs missing/y.npy: must name an .npy file in an existing folder",
+            "--outputs missing/y.npy: must name an .npy or .npz file in an existing folder",
         ),
     ],
 )
@@ -309,6 +360,65 @@ def test_names_from_a_model_do_not_steer_the_terminal(capfd: pytest.CaptureFixtu
     assert capfd.readouterr().err == "snncc: error: conv\\x1b[31m\\x07: [bold]x[/bold]\n"
 
 
+def test_a_path_that_the_system_refuses_is_one_message(snncc: Snncc) -> None:
+    name = "x" * 300
+    result = snncc("show", name)
+    assert (result.code, result.out, result.err) == (1, "", f"snncc: error: {name}: File name too long\n")
+
+
+@pytest.mark.parametrize(
+    ("failure", "stop"),
+    [(OSError(5, "Input/output error"), OSError), (BrokenPipeError(32, "Broken pipe", "pipe"), SystemExit)],
+)
+def test_other_system_errors_are_left_to_python(
+    monkeypatch: pytest.MonkeyPatch, failure: OSError, stop: type[BaseException]
+) -> None:
+    def fails() -> None:
+        raise failure
+
+    monkeypatch.setattr("snncc.targets.list_targets", fails)
+    with pytest.raises(stop):
+        cli.app(["targets"])
+
+
+def start(redirect: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run snncc in a shell that redirects its streams."""
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    command = ["sh", "-c", f'exec "$0" -m snncc.cli "$@" {redirect}', sys.executable, *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
+    )
+
+
+@pytest.mark.parametrize("redirect", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("arguments", [["targets"], ["targets", "--json"]])
+def test_a_closed_stream_is_no_error(redirect: str, arguments: list[str]) -> None:
+    done = start(redirect, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
+@pytest.mark.parametrize("arguments", [["targets"], ["targets", "--json"]])
+def test_results_that_cannot_be_written_are_one_message(arguments: list[str]) -> None:
+    done = start("> /dev/full", *arguments)
+    message = "snncc: error: standard output: cannot be written (No space left on device)\n"
+    assert (done.returncode, done.stderr) == (1, message)
+
+
+@pytest.mark.parametrize(("before", "after"), [(signal.SIG_IGN, signal.SIG_IGN), (signal.SIG_DFL, "ours")])
+def test_nohup_is_respected(monkeypatch: pytest.MonkeyPatch, before: signal.Handlers, after: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["snncc", "--version"])
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, before)
+    try:
+        with pytest.raises(SystemExit):
+            cli.main()
+        assert signal.getsignal(signal.SIGHUP) == (cli._terminate if after == "ours" else after)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
 STALLED = """
 import sys, time
 import snncc.driver, snncc.folder
@@ -324,7 +434,7 @@ cli.main()
 
 
 @pytest.mark.parametrize("place", ["snncc.driver.calibrate", "snncc.folder.os.fsync"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_compile_leaves_the_earlier_artefact(
     snncc: Snncc, tmp_path: Path, place: str, number: signal.Signals
 ) -> None:
@@ -346,3 +456,32 @@ def test_an_interrupted_compile_leaves_the_earlier_artefact(
     _, err = child.communicate(timeout=30)
     assert (child.returncode, err) == (130, "snncc: error: interrupted; earlier results are as they were\n")
     assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == before
+
+
+def real_data(path: Path, top: float = 1.0) -> None:
+    """Floating-point images in the network's own units."""
+    np.savez(path, images=(pixels(20) / 255 * top).astype(np.float32))
+
+
+def test_real_images_keep_their_grid_and_pixels_are_then_refused(snncc: Snncc, tmp_path: Path) -> None:
+    real_data(tmp_path / "real.npz")
+    real_data(tmp_path / "bright.npz", top=2.0)
+    assert snncc("compile", "model.onnx", "--target", "sim", "--calibrate", "real.npz").code == 0
+    assert snncc("simulate", "model.snncc", "--data", "bright.npz").err == (
+        "snncc: warning: 20 of 20 images hold values beyond the input's levels; they are clipped\n"
+    )
+    result = snncc("simulate", "model.snncc", "--data", "data.npz")
+    assert (result.code, result.err) == (
+        1,
+        "snncc: error: data.npz: holds pixels (uint8), but the network was compiled on real numbers; "
+        "give floating-point images as at compile time, or compile on pixels\n",
+    )
+
+
+def test_pixels_and_their_real_values_give_the_same_answers(snncc: Snncc, tmp_path: Path) -> None:
+    compiled(snncc)
+    real_data(tmp_path / "real.npz")
+    by_pixel = snncc("simulate", "model.snncc", "--data", "data.npz", "--limit", "20", "--json").json
+    by_number = snncc("simulate", "model.snncc", "--data", "real.npz", "--json").json
+    assert by_pixel["predictions"] == by_number["predictions"]
+    assert by_pixel["spikes_per_image"] == by_number["spikes_per_image"]

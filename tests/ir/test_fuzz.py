@@ -133,7 +133,7 @@ def mutations(draw: Any) -> tuple[Any, int]:
             holder, value = parent(plain, path), parent(plain, other)[other[-1]]
             kind = draw(st.integers(0, 3))
             if kind == 0:
-                holder[path[-1]] = draw(st.sampled_from(ODD_VALUES))
+                holder[path[-1]] = copy.deepcopy(draw(st.sampled_from(ODD_VALUES)))
             elif kind == 1:
                 holder[path[-1]] = copy.deepcopy(value)
             elif kind == 2:

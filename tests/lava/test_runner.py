@@ -176,6 +176,18 @@ def test_the_environment_is_clean(stand_in: StandIn, monkeypatch: pytest.MonkeyP
         run()
 
 
+def test_temporary_files_go_with_the_working_folder(stand_in: StandIn) -> None:
+    where = stand_in.pids.with_name("where")
+    stand_in.does(
+        "import tempfile\n"
+        f"pathlib.Path({str(where)!r}).write_text(tempfile.mkdtemp('pymp'))\n"
+        "sys.exit(tempfile.gettempdir() == os.getcwd())"
+    )
+    with pytest.raises(ToolError, match="ended with status 1"):
+        run()
+    assert not Path(where.read_text()).exists()
+
+
 def test_the_working_folder_is_removed(stand_in: StandIn) -> None:
     where = stand_in.pids.with_name("where")
     stand_in.does(f"pathlib.Path({str(where)!r}).write_text(os.getcwd())\nsys.exit(1)")
@@ -211,6 +223,18 @@ def test_the_environment_of_make_setup_is_found(
     python.parent.mkdir(parents=True)
     stand_in.program.rename(python)
     assert find_interpreter().python == str(python)
+
+
+def test_an_environment_in_the_working_directory_is_never_run(
+    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in.does("pass")
+    planted = tmp_path / "downloaded" / ".venv-lava" / "bin" / "python"
+    planted.parent.mkdir(parents=True)
+    stand_in.program.rename(planted)
+    monkeypatch.delenv(interpreter.VARIABLE)
+    monkeypatch.chdir(tmp_path / "downloaded")
+    assert planted not in list(interpreter._environments())
 
 
 def test_no_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

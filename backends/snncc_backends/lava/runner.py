@@ -28,8 +28,8 @@ TAIL_LINES, TAIL_CHARACTERS = 40, 8000
 def run_program(command: Sequence[str], folder: Path, timeout: float, poll: Callable[[], None]) -> None:
     """Run `command` in `folder` and call `poll` every moment; raises ToolError where it fails or is late.
 
-    Its output goes to files of `folder`, and so do its temporary files. Whether it ends, fails, is late, or this process is interrupted:
-    when this function returns or raises, the whole process group of the program is gone.
+    Its output goes to files of `folder`, and so do its temporary files. Whether it ends, fails, is late, or
+    this process is interrupted: when this function returns or raises, its whole process group is gone.
     """
     with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
         process = subprocess.Popen(

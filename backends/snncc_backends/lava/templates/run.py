@@ -25,6 +25,7 @@ LAVA = "lava-nc 0.10.0 on Python 3.10: python3.10 -m pip install lava-nc==0.10.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit status."""
+    sys.dont_write_bytecode = True  # an artefact holds no files but its own
     options = parse(arguments)
     prepare()
     try:
