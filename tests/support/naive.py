@@ -187,8 +187,8 @@ class Net:
         node = self.graph.by_name[name]
         if isinstance(node, Input | Population):
             return name
-        found = self.members[name][index]
-        return self.origin(node.sources[found[0][0]], found[0][1]) if found else ""
+        origins = (self.origin(node.sources[part], tap) for part, tap in self.members[name][index])
+        return next(filter(None, origins), "")  # a max-pool's first member may be a padded zero
 
 
 def evaluate(net: Net, inputs: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, list[int]]:
