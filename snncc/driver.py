@@ -159,7 +159,7 @@ def default_passes(options: CompileOptions, machine: Machine) -> str:
     code = f"code={options.code},input={machine.input_code.value},steps={options.steps},reset={options.reset}"
     return (
         f"balance{{method=mse,level_bits={options.level_bits}}};"
-        f"quantize{{weight_bits={options.weight_bits},level_bits={options.level_bits}}};"
+        f"quantize{{weight_bits={options.weight_bits}}};"
         f"correct_bias;choose_code{{{code}}}"
     )
 

@@ -41,8 +41,9 @@ class Pipeline:
 
 
 def print_pass(step: Pass) -> str:
-    """`name{option=value,...}` with every option, or the bare name where there is none."""
-    options = ",".join(f"{item.name}={getattr(step, item.name)}" for item in fields(step))
+    """`name{option=value,...}` with every option that is not empty, or the bare name where there is none."""
+    values = {item.name: str(getattr(step, item.name)) for item in fields(step)}
+    options = ",".join(f"{name}={value}" for name, value in values.items() if value)
     return f"{step.name}{{{options}}}" if options else step.name
 
 

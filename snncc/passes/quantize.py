@@ -10,6 +10,7 @@ import numpy as np
 
 from snncc.passes.balance import level_range
 from snncc.passes.base import Array, Context, Pass, option
+from snncc.passes.rounding import Gptq, Nearest, Rounder, Synapses
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import GraphError, SnnccError
 from snncc_ir.graph import Graph
@@ -37,6 +38,8 @@ MULTIPLIER = 256
 LARGEST_THETA = 2**14
 """No threshold is larger. Rounding a weight then moves a level by 1/2^15 of its source's level at most."""
 
+ROUNDINGS = ("nearest", "gptq")
+
 LARGEST_MULTIPLIER = 2 ** (MULTIPLIER_BITS - 1) - 1
 
 
@@ -52,16 +55,27 @@ class Quantize(Pass):
     name: ClassVar[str] = "quantize"
 
     weight_bits: int = option(8, "bits of a weight: 2, 3, 4, 5, 6 or 8")
-    level_bits: int = option(4, "bits of a level, as balance chose them")
+    level_bits: int = option(0, "bits of a level; 0 takes each population's as balance chose them")
+    rounding: str = option("nearest", "of weights: nearest, or gptq to follow the calibration images")
 
     def __post_init__(self) -> None:
+        if self.rounding not in ROUNDINGS:
+            raise SnnccError(
+                f"rounding {self.rounding!r} is none of {' and '.join(ROUNDINGS)}", where=self.name
+            )
         if self.weight_bits not in WEIGHT_BITS[1:]:
             widths = ", ".join(map(str, WEIGHT_BITS[1:]))
             raise SnnccError(f"weight_bits must be one of {widths}, not {self.weight_bits}", where=self.name)
 
+    @property
+    def largest_weight(self) -> int:
+        """Largest magnitude of a synaptic weight."""
+        return int(2 ** (self.weight_bits - 1) - 1)
+
     def apply(self, graph: Graph, context: Context) -> Graph:
         """The integer graph."""
-        work = _Quantizer(graph, context.input_format, self)
+        rounder = Nearest() if self.rounding == "nearest" else Gptq(graph, context)
+        work = _Quantizer(graph, context.input_format, self, rounder)
         for node in graph.nodes:
             try:
                 work.visit(node)
@@ -77,6 +91,7 @@ class _Quantizer:
     graph: Graph
     input_format: InputFormat
     options: Quantize
+    rounder: Rounder
     scales: dict[str, Reals] = field(default_factory=dict)
     zeros: dict[str, Reals] = field(default_factory=dict)
     done: dict[str, AnyNode] = field(default_factory=dict)
@@ -93,6 +108,13 @@ class _Quantizer:
                 self.done[node.name] = node  # replaced by the population that reads it
             case Wiring():
                 self._wiring(node)
+        self.rounder.passed(self.done[node.name], self._projections(node))
+
+    def _projections(self, node: AnyNode) -> tuple[Linear, ...]:
+        """The integer projections of a population or readout."""
+        if not isinstance(node, Population | Readout):
+            return ()
+        return tuple(made for name in node.drives if isinstance(made := self.done[name], Linear))
 
     def _input(self, node: Input) -> None:
         chosen = self.input_format
@@ -120,7 +142,7 @@ class _Quantizer:
             raise GraphError("is quantised already", where=node.name)
         grid = self._grid(node, neuron)
         folded = self._fold(node)
-        unit = np.maximum(self._unit(folded, self.options.weight_bits), grid.scale / LARGEST_THETA)
+        unit = np.maximum(self._unit(folded), grid.scale / LARGEST_THETA)
         theta = np.maximum(np.rint(grid.scale / unit), 1.0)
         bias = self._finish(node, folded, unit, neuron.bias)
         staircase = Staircase(theta=Tensor.integer(theta), bias=bias, lo=grid.lo, hi=grid.hi)
@@ -133,8 +155,9 @@ class _Quantizer:
     def _grid(self, node: Population, neuron: Analog) -> Grid:
         if neuron.grid is None:
             raise SnnccError("has no thresholds yet", where=node.name, hint="run balance before quantize")
-        expected = level_range(self.options.level_bits, signed=neuron.low < 0)
-        if (neuron.grid.lo, neuron.grid.hi) != expected:
+        bits = self.options.level_bits
+        expected = level_range(bits, signed=neuron.low < 0) if bits else None
+        if expected and (neuron.grid.lo, neuron.grid.hi) != expected:
             raise SnnccError(
                 f"balance chose levels {neuron.grid.lo}..{neuron.grid.hi}, quantize asks for "
                 f"{expected[0]}..{expected[1]}",
@@ -145,7 +168,7 @@ class _Quantizer:
 
     def _readout(self, node: Readout) -> None:
         folded = self._fold(node)
-        unit = self._unit(folded, self.options.weight_bits)
+        unit = self._unit(folded)
         unit = np.full_like(unit, unit.max() or 1.0)
         bias = self._finish(node, folded, unit, node.bias)
         self.done[node.name] = replace(node, bias=bias, scale=float(unit[0]))
@@ -158,18 +181,20 @@ class _Quantizer:
             folded[projection.name] = _folded(projection, scale)
         return folded
 
-    def _unit(self, folded: Mapping[str, Reals], bits: int) -> Reals:
+    def _unit(self, folded: Mapping[str, Reals]) -> Reals:
         """s_w per output channel: the synapses' largest weight fills their bits; 0 without any weight."""
-        kinds = {name: self.graph.by_name[name] for name in folded}
-        synapses = [w for name, w in folded.items() if isinstance(kinds[name], Conv | Dense)]
-        multipliers = [w for name, w in folded.items() if isinstance(kinds[name], Scale | SumPool)]
-        unit = np.max([_row_max(w) for w in synapses], axis=0) / (2 ** (bits - 1) - 1) if synapses else None
+        kinds = [(self.graph.by_name[name], weights) for name, weights in folded.items()]
+        synapses = [self._synapses(node, w) for node, w in kinds if isinstance(node, Conv | Dense)]
+        multipliers = [w for node, w in kinds if isinstance(node, Scale | SumPool)]
+        unit = np.zeros(0)
+        if synapses:
+            top = self.options.largest_weight
+            unit = np.max([_row_max(each.weights) for each in synapses], axis=0) / top
+            unit = self.rounder.unit(synapses, unit, top)
         if multipliers:
             most = np.max([np.abs(w) for w in multipliers], axis=0)
             least = most / (LARGEST_MULTIPLIER if synapses else MULTIPLIER)
-            unit = least if unit is None else np.maximum(unit, least)
-        if unit is None:
-            raise ValueError("a population without projections")
+            unit = np.maximum(unit, least) if synapses else least
         return unit
 
     def _finish(
@@ -188,12 +213,14 @@ class _Quantizer:
         return border_bias(np.rint(np.broadcast_to(total, (shape[0], *total.shape[1:]))))
 
     def _rounded(self, node: Linear, weights: Reals, unit: Reals) -> Linear:
-        scaled = np.rint(weights / unit.reshape(-1, *(1,) * (weights.ndim - 1)))
-        bits = self.options.weight_bits
         if isinstance(node, Conv | Dense):
-            top = 2 ** (bits - 1) - 1
-            return replace(node, weight=Tensor.integer(np.clip(scaled, -top, top), bits))
-        return replace(node, weight=Tensor.integer(scaled))
+            integers = self.rounder.round(self._synapses(node, weights), unit, self.options.largest_weight)
+            return replace(node, weight=Tensor.integer(integers, self.options.weight_bits))
+        scaled = weights / unit.reshape(-1, *(1,) * (weights.ndim - 1))
+        return replace(node, weight=Tensor.integer(np.rint(scaled)))
+
+    def _synapses(self, node: Conv | Dense, weights: Reals) -> Synapses:
+        return Synapses(node, weights, self.zeros[node.source])
 
     def _shift(self, node: Linear) -> Array:
         """Drive that the input's level of the real value 0 gives at every position, [C, ...]."""

@@ -53,7 +53,7 @@ def to_onnx(graph: Graph, levels: Iterable[str]) -> onnx.ModelProto:
     """A model with the graph's inputs (uint8, int8 or int16 levels), whose outputs are the levels of the
     named values, as integers, and the drives of the readouts, as float64.
     """
-    return _Builder(graph).build(tuple(levels))
+    return Builder(graph).build(tuple(levels))
 
 
 def level_type(levels: Levels) -> int:
@@ -64,7 +64,7 @@ def level_type(levels: Levels) -> int:
 
 
 @dataclass
-class _Builder:
+class Builder:
     """Collects the nodes and constants of the ONNX model."""
 
     graph: Graph
@@ -86,7 +86,7 @@ class _Builder:
         return helper.make_tensor_value_info(f"{prefix}/{name}", level_type(levels), ["N", *levels.shape])
 
     def _level_output(self, name: str) -> onnx.ValueInfoProto:
-        self._emit("Cast", [name], f"out/{name}", to=level_type(self.graph.levels(name)))
+        self.emit("Cast", [name], f"out/{name}", to=level_type(self.graph.levels(name)))
         return self._value_info(name, "out", name)
 
     def _drive_output(self, node: Readout) -> onnx.ValueInfoProto:
@@ -95,7 +95,8 @@ class _Builder:
 
     # Plumbing.
 
-    def _emit(self, operation: str, inputs: Sequence[str], output: str = "", **attributes: Attribute) -> str:
+    def emit(self, operation: str, inputs: Sequence[str], output: str = "", **attributes: Attribute) -> str:
+        """Add an ONNX node and return the name of its output."""
         self.count += 1
         output = output or f"t/{self.count}"  # no node of the graph has a slash in its name
         made = helper.make_node(operation, list(inputs), [output], f"n/{self.count}")
@@ -103,7 +104,8 @@ class _Builder:
         self.nodes.append(made)
         return output
 
-    def _constant(self, values: Array) -> str:
+    def constant(self, values: Array) -> str:
+        """Add a constant and return its name."""
         name = f"c/{len(self.constants)}"
         self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
         return name
@@ -116,62 +118,72 @@ class _Builder:
 
     @add.register
     def _(self, node: Input) -> None:
-        self._emit("Cast", [f"levels/{node.name}"], node.name, to=TensorProto.FLOAT)
+        self.input(node)
+
+    def input(self, node: Input) -> None:
+        """Add the input as floating-point numbers."""
+        self.emit("Cast", [f"levels/{node.name}"], node.name, to=TensorProto.FLOAT)
 
     @add.register
     def _(self, node: MaxPool) -> None:
         begin_end = [*(pad[0] for pad in node.padding), *(pad[1] for pad in node.padding)]
-        self._emit(
+        self.emit(
             "MaxPool", [node.source], node.name, kernel_shape=node.kernel, strides=node.stride, pads=begin_end
         )
 
     @add.register
     def _(self, node: Concat) -> None:
-        self._emit("Concat", node.parts, node.name, axis=node.axis + 1)
+        self.emit("Concat", node.parts, node.name, axis=node.axis + 1)
 
     @add.register
     def _(self, node: Reshape) -> None:
-        self._emit("Reshape", [node.source, self._constant(np.array([-1, *node.shape]))], node.name)
+        self.emit("Reshape", [node.source, self.constant(np.array([-1, *node.shape]))], node.name)
 
     @add.register
     def _(self, node: Transpose) -> None:
-        self._emit("Transpose", [node.source], node.name, perm=[0, *(axis + 1 for axis in node.axes)])
+        self.emit("Transpose", [node.source], node.name, perm=[0, *(axis + 1 for axis in node.axes)])
 
     @add.register
     def _(self, node: Slice) -> None:
         axes = np.arange(1, len(node.start) + 1)
         bounds = (np.array(node.start), np.array(node.stop), axes, np.array(node.step))
-        self._emit("Slice", [node.source, *map(self._constant, bounds)], node.name)
+        self.emit("Slice", [node.source, *map(self.constant, bounds)], node.name)
 
     @add.register
     def _(self, node: Pad) -> None:
         pads = np.array([0, *(pad[0] for pad in node.padding), 0, *(pad[1] for pad in node.padding)])
-        self._emit("Pad", [node.source, self._constant(pads)], node.name)
+        self.emit("Pad", [node.source, self.constant(pads)], node.name)
 
     @add.register
     def _(self, node: Readout) -> None:
-        bias = np.asarray(node.bias.spread(self.graph.types[node.name].shape))
-        exact = self._is_narrow(node, bias)
-        total = self._drive(node, bias, exact)
-        if exact:
-            total = self._emit("Cast", [total], to=TensorProto.DOUBLE)
-        self._emit("Identity", [total], f"out/{node.name}")
+        self.readout(node)
 
     @add.register
     def _(self, node: Population) -> None:
+        self.population(node)
+
+    def readout(self, node: Readout) -> None:
+        """Add a readout's drive as an output."""
+        bias = np.asarray(node.bias.spread(self.graph.types[node.name].shape))
+        exact = self._is_narrow(node, bias)
+        total = self.drive(node, bias, exact)
+        if exact:
+            total = self.emit("Cast", [total], to=TensorProto.DOUBLE)
+        self.emit("Identity", [total], f"out/{node.name}")
+
+    def population(self, node: Population) -> None:
+        """Add a population's levels."""
         shape = self.graph.types[node.name].shape
         match node.neuron:
             case Staircase(theta=theta, bias=bias, lo=lo, hi=hi):
                 offset = np.asarray(bias.spread(shape) + per_channel(theta.data // 2, len(shape)))
                 exact = self._is_narrow(node, offset)
                 kind = np.float32 if exact else np.float64
-                v = self._drive(node, offset, exact)
-                steps = self._emit(
-                    "Div", [v, self._constant(per_channel(theta.data, len(shape)).astype(kind))]
-                )
-                whole = self._emit("Floor", [steps])
-                bounds = [self._constant(np.array(bound, dtype=kind)) for bound in (lo, hi)]
-                self._to_levels(self._emit("Clip", [whole, *bounds]), node.name, exact)
+                v = self.drive(node, offset, exact)
+                steps = self.emit("Div", [v, self.constant(per_channel(theta.data, len(shape)).astype(kind))])
+                whole = self.emit("Floor", [steps])
+                bounds = [self.constant(np.array(bound, dtype=kind)) for bound in (lo, hi)]
+                self._to_levels(self.emit("Clip", [whole, *bounds]), node.name, exact)
             case Table(breakpoints=table, lo=lo):
                 self._table(node, np.asarray(table.data), lo, len(shape))
             case _:
@@ -179,21 +191,21 @@ class _Builder:
 
     def _to_levels(self, value: str, name: str, exact: bool) -> None:
         if exact:
-            self._emit("Identity", [value], name)
+            self.emit("Identity", [value], name)
         else:
-            self._emit("Cast", [value], name, to=TensorProto.FLOAT)
+            self.emit("Cast", [value], name, to=TensorProto.FLOAT)
 
     def _table(self, node: Population, table: Array, lo: int, rank: int) -> None:
         """n = lo + the number of breakpoints that U reaches, one comparison after the other."""
         exact = self._is_narrow(node, table)
         kind = np.float32 if exact else np.float64
-        drive = self._drive(node, None, exact)
-        total = self._constant(np.array(lo, dtype=np.float32))
+        drive = self.drive(node, None, exact)
+        total = self.constant(np.array(lo, dtype=np.float32))
         for column in table.T:
-            level = self._constant(per_channel(column, rank).astype(kind))
-            reached = self._emit("GreaterOrEqual", [drive, level])
-            total = self._emit("Add", [total, self._emit("Cast", [reached], to=TensorProto.FLOAT)])
-        self._emit("Identity", [total], node.name)
+            level = self.constant(per_channel(column, rank).astype(kind))
+            reached = self.emit("GreaterOrEqual", [drive, level])
+            total = self.emit("Add", [total, self.emit("Cast", [reached], to=TensorProto.FLOAT)])
+        self.emit("Identity", [total], node.name)
 
     # Drives.
 
@@ -204,17 +216,17 @@ class _Builder:
         reach = max(-low, high) + max(abs(int(offset.min())), abs(int(offset.max())))
         return reach < EXACT
 
-    def _drive(self, node: Population | Readout, offset: Array | None, exact: bool) -> str:
+    def drive(self, node: Population | Readout, offset: Array | None, exact: bool) -> str:
         """Sum of the projections and the offset, in float32 if `exact`, else in float64."""
         kind = np.float32 if exact else np.float64
         terms = []
         for projection in self.graph.projections(node):
             terms.append(self._narrow(projection) if exact else self._wide(projection))
         if offset is not None:  # right behind the first term: ONNX Runtime makes it a convolution's bias
-            terms.insert(1, self._constant(offset.astype(kind)))
+            terms.insert(1, self.constant(offset.astype(kind)))
         total = terms[0]
         for term in terms[1:]:
-            total = self._emit("Add", [total, term])
+            total = self.emit("Add", [total, term])
         return total
 
     def _narrow(self, projection: Linear) -> str:
@@ -223,17 +235,17 @@ class _Builder:
     def _wide(self, projection: Linear) -> str:
         """The drive in float64, digit by digit of the source's levels."""
         if isinstance(projection, Scale):
-            wide = self._emit("Cast", [projection.source], to=TensorProto.DOUBLE)
+            wide = self.emit("Cast", [projection.source], to=TensorProto.DOUBLE)
             return self._project(projection, wide, np.float64)
         digit_bits, digits = self._digits(projection)
         total = ""
         rest = projection.source
         for index in range(digits):
             digit, rest = self._split(rest, digit_bits) if index < digits - 1 else (rest, "")
-            part = self._emit("Cast", [self._project(projection, digit, np.float32)], to=TensorProto.DOUBLE)
-            weight = self._constant(np.array(float(1 << (digit_bits * index))))
-            part = self._emit("Mul", [part, weight])
-            total = self._emit("Add", [total, part]) if total else part
+            part = self.emit("Cast", [self._project(projection, digit, np.float32)], to=TensorProto.DOUBLE)
+            weight = self.constant(np.array(float(1 << (digit_bits * index))))
+            part = self.emit("Mul", [part, weight])
+            total = self.emit("Add", [total, part]) if total else part
         return total
 
     def _digits(self, projection: Linear) -> tuple[int, int]:
@@ -251,9 +263,9 @@ class _Builder:
 
     def _split(self, value: str, bits: int) -> tuple[str, str]:
         """Low digit (0 .. 2^bits - 1) and the rest, by floor division; exact on negative levels too."""
-        base = self._constant(np.array(float(1 << bits), dtype=np.float32))
-        rest = self._emit("Floor", [self._emit("Div", [value, base])])
-        return self._emit("Sub", [value, self._emit("Mul", [rest, base])]), rest
+        base = self.constant(np.array(float(1 << bits), dtype=np.float32))
+        rest = self.emit("Floor", [self.emit("Div", [value, base])])
+        return self.emit("Sub", [value, self.emit("Mul", [rest, base])]), rest
 
     @singledispatchmethod
     def _project(self, node: Linear, source: str, kind: type) -> str:
@@ -261,9 +273,9 @@ class _Builder:
 
     @_project.register
     def _(self, node: Conv, source: str, kind: type) -> str:
-        weight = self._constant(node.weight.data.astype(kind))
+        weight = self.constant(node.weight.data.astype(kind))
         pads = [*(pad[0] for pad in node.padding), *(pad[1] for pad in node.padding)]
-        return self._emit(
+        return self.emit(
             "Conv",
             [source, weight],
             strides=node.stride,
@@ -274,18 +286,18 @@ class _Builder:
 
     @_project.register
     def _(self, node: Dense, source: str, kind: type) -> str:
-        return self._emit("MatMul", [source, self._constant(node.weight.data.T.astype(kind))])
+        return self.emit("MatMul", [source, self.constant(node.weight.data.T.astype(kind))])
 
     @_project.register
     def _(self, node: Scale, source: str, kind: type) -> str:
         rank = len(self.graph.types[node.name].shape)
-        return self._emit("Mul", [source, self._constant(per_channel(node.weight.data, rank).astype(kind))])
+        return self.emit("Mul", [source, self.constant(per_channel(node.weight.data, rank).astype(kind))])
 
     @_project.register
     def _(self, node: SumPool, source: str, kind: type) -> str:
         channels, height, width = self.graph.types[node.source].shape
-        ones = self._constant(np.ones((channels, 1, *node.kernel), dtype=kind))
+        ones = self.constant(np.ones((channels, 1, *node.kernel), dtype=kind))
         pads = [*(pad[0] for pad in node.padding), *(pad[1] for pad in node.padding)]
-        sums = self._emit("Conv", [source, ones], strides=node.stride, pads=pads, group=channels)
+        sums = self.emit("Conv", [source, ones], strides=node.stride, pads=pads, group=channels)
         factors = pool_factors(node, (channels, height, width)) * per_channel(node.weight.data, 3)
-        return self._emit("Mul", [sums, self._constant(factors.astype(kind))])
+        return self.emit("Mul", [sums, self.constant(factors.astype(kind))])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from snncc.passes.balance import Balance, least_error_top, level_range, nonzero_percentile
+from snncc.passes.balance import Balance, level_range, parse_widths, print_widths
+from snncc.passes.tops import least_divergence_top, least_error_top, nonzero_percentile
 from snncc_ir.errors import SnnccError
 
 
@@ -36,6 +39,33 @@ def test_percentile_leaves_zeros_out() -> None:
     np.testing.assert_allclose(top, [2.0, 0.5])
 
 
+def test_kl_cuts_off_a_rare_outlier_and_keeps_an_even_spread() -> None:
+    even = np.linspace(0, 1, 4001, dtype=np.float32)
+    outlier = np.append(even, np.float32(5.0))
+    sample = np.stack([np.append(even, np.float32(1.0)), outlier], axis=1)
+    top = least_divergence_top(sample, np.array([1.0, 5.0]), 0, 15)
+    assert 0.95 <= top[0] <= 1.0
+    assert 0.9 <= top[1] <= 1.2
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 8), st.booleans())
+def test_kl_gives_a_top_within_the_activations(seed: int, bits: int, signed: bool) -> None:
+    rng = np.random.default_rng(seed)
+    sample = rng.normal(0, 1, (300, 3)).astype(np.float32)
+    if not signed:
+        sample = np.maximum(sample, 0)
+    sample[:, 2] = 0.0  # a silent channel
+    greatest = np.abs(sample).max(axis=0).astype(np.float64)
+    top = least_divergence_top(sample, greatest, *level_range(bits, signed=signed))
+    assert (top >= 0.1 * greatest).all()
+    assert (top <= greatest).all()
+
+
+@given(st.dictionaries(st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,5}", fullmatch=True), st.integers(1, 8)))
+def test_widths_are_their_text(widths: dict[str, int]) -> None:
+    assert parse_widths(print_widths(widths)) == widths
+
+
 @pytest.mark.parametrize(
     ("bits", "signed", "expected"),
     [(1, False, (0, 1)), (4, False, (0, 15)), (8, False, (0, 255)), (1, True, (-1, 1)), (4, True, (-7, 7))],
@@ -48,13 +78,24 @@ def test_level_ranges(bits: int, signed: bool, expected: tuple[int, int]) -> Non
     ("options", "message"),
     [
         ({"level_bits": 9}, "balance: level_bits must be 1 to 8, not 9"),
+        ({"scope": "layer"}, "balance: scope 'layer' is none of channel and population"),
+        (
+            {"widths": "a:9"},
+            "balance{widths}: cannot read 'a:9'; "
+            "write NAME:BITS/NAME:BITS, each population once, 1 to 8 bits",
+        ),
+        (
+            {"widths": "a:2/a:3"},
+            "balance{widths}: cannot read 'a:3'; "
+            "write NAME:BITS/NAME:BITS, each population once, 1 to 8 bits",
+        ),
         (
             {"method": "median"},
-            "balance: method 'median' is none of max, mse and percentile:P with P in (0, 100]",
+            "balance: method 'median' is none of max, mse, kl and percentile:P with P in (0, 100]",
         ),
         (
             {"method": "percentile:101"},
-            "balance: method 'percentile:101' is none of max, mse and percentile:P with P in (0, 100]",
+            "balance: method 'percentile:101' is none of max, mse, kl and percentile:P with P in (0, 100]",
         ),
     ],
 )

@@ -15,9 +15,18 @@ from snncc_ir.errors import SnnccError
 
 passes = st.one_of(
     st.builds(
-        Balance, method=st.sampled_from(["max", "mse", "percentile:99.9"]), level_bits=st.integers(1, 8)
+        Balance,
+        method=st.sampled_from(["max", "mse", "kl", "percentile:99.9"]),
+        level_bits=st.integers(1, 8),
+        scope=st.sampled_from(["channel", "population"]),
+        widths=st.sampled_from(["", "conv1:3", "conv1:3/a_2:8"]),
     ),
-    st.builds(Quantize, weight_bits=st.sampled_from([2, 3, 4, 5, 6, 8]), level_bits=st.integers(1, 8)),
+    st.builds(
+        Quantize,
+        weight_bits=st.sampled_from([2, 3, 4, 5, 6, 8]),
+        level_bits=st.integers(0, 8),
+        rounding=st.sampled_from(["nearest", "gptq"]),
+    ),
     st.just(CorrectBias()),
     st.builds(
         ChooseCode,
@@ -36,7 +45,9 @@ def test_a_pipeline_is_its_text(steps: list) -> None:
 
 def test_defaults_fill_what_is_left_out() -> None:
     text = str(parse(" balance ; quantize{ level_bits = 6 } ;"))
-    assert text == "balance{method=mse,level_bits=4};quantize{weight_bits=8,level_bits=6}"
+    assert text == (
+        "balance{method=mse,level_bits=4,scope=channel};quantize{weight_bits=8,level_bits=6,rounding=nearest}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,9 +57,10 @@ def test_defaults_fill_what_is_left_out() -> None:
             "prune",
             "--passes: no pass is called 'prune'; there are balance, quantize, correct_bias, choose_code",
         ),
-        ("balance{a=1}", "--passes: balance has no option 'a'; it has method, level_bits"),
+        ("balance{a=1}", "--passes: balance has no option 'a'; it has method, level_bits, scope, widths"),
         ("correct_bias{a=1}", "--passes: correct_bias has no option 'a'; it has none"),
         ("quantize{weight_bits=x}", "--passes: quantize{weight_bits} must be a whole number, not 'x'"),
+        ("quantize{rounding=up}", "quantize: rounding 'up' is none of nearest and gptq"),
         ("quantize{weight_bits=7}", "quantize: weight_bits must be one of 2, 3, 4, 5, 6, 8, not 7"),
         ("balance{", "--passes: cannot read 'balance{'; write name{option=value,option=value}"),
         (

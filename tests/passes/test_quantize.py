@@ -10,47 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snncc.dataset import pixel_format
 from snncc.driver import CompileOptions, PixelScaling, compile_model
-from snncc.frontend.calibrate import calibrate
-from snncc.frontend.load import load
-from snncc.frontend.lower import lower
-from snncc.passes.base import Context
-from snncc.passes.pipeline import parse
 from snncc.passes.quantize import border_bias
-from snncc.sim.drives import Layers
 from snncc_ir.errors import SnnccError
-from snncc_ir.graph import Graph
 from snncc_ir.neurons import Staircase
-from snncc_ir.nodes import Conv, Readout, Scale
+from snncc_ir.nodes import Conv, Scale
 from snncc_ir.semantics import evaluate
-from support.trained import IMAGES, pixels, write_data, write_residual
-
-PLAIN = PixelScaling(scale=255.0)
-NORMALISED = PixelScaling(scale=255.0, mean=(0.4, 0.5), std=(0.2, 0.3))
-
-
-def run(folder: Path, text: str, scaling: PixelScaling = PLAIN) -> tuple[Graph, Graph, Context]:
-    """The lowered graph, the graph after the passes, and what they knew."""
-    model = load(write_residual(folder / "m.onnx"))
-    lowered = lower(model)
-    form = pixel_format(IMAGES, 8, scaling.scale, scaling.mean, scaling.std)
-    levels = form.to_levels(pixels())
-    calibration = calibrate(model, lowered, [form.to_reals(levels)], total=len(levels))
-    context = Context(calibration=calibration, input_format=form, samples=levels, layers=Layers())
-    return lowered.graph, parse(text).run(lowered.graph, context, lambda *_: None), context
-
-
-def real_outputs(graph: Graph, context: Context, levels: np.ndarray) -> np.ndarray:
-    """The float network on the same images."""
-    reals = context.input_format.to_reals(levels)
-    return evaluate(graph, {graph.inputs[0].name: reals})[graph.outputs[0]]
-
-
-def integer_outputs(graph: Graph, levels: np.ndarray) -> np.ndarray:
-    """The integer network's readout in real units."""
-    (readout,) = graph.of_type(Readout)
-    return evaluate(graph, {graph.inputs[0].name: levels})[readout.name] * readout.scale
+from support.compiled import NORMALISED, PLAIN, integer_outputs, real_outputs, run
+from support.trained import pixels, write_data, write_residual
 
 
 def test_everything_is_an_integer_and_theta_times_unit_is_the_scale(tmp_path: Path) -> None:
@@ -147,8 +114,12 @@ def test_bias_correction_helps_at_two_bits(tmp_path: Path) -> None:
     [
         ("quantize", "relu1: has no thresholds yet; run balance before quantize"),
         (
-            "balance{level_bits=3};quantize",
+            "balance{level_bits=3};quantize{level_bits=4}",
             "relu1: balance chose levels 0..7, quantize asks for 0..15; give both the same level_bits",
+        ),
+        (
+            "balance{widths=relu1:3/relu9:2};quantize",
+            "balance{widths}: no population is called 'relu9'; there are relu1, relu2",
         ),
         ("balance;quantize;balance;quantize", "relu1: is quantised already"),
         ("balance;correct_bias", "correct_bias: runs on the integer network; put it behind quantize"),
