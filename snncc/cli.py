@@ -151,6 +151,10 @@ def compile_command(
     std: Annotated[
         str, typer.Option(metavar="A[,B,C]", help="Deviation, one number or one per channel.")
     ] = "1",
+    max_loss: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="Narrowest levels that lose at most P points on held-out images."),
+    ] = None,
     passes: Annotated[str | None, typer.Option(metavar="TEXT", help="Another pipeline of passes.")] = None,
     dump_ir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the graph's text after every pass.")
@@ -164,30 +168,32 @@ def compile_command(
 ) -> None:
     """Compile a network to an artefact."""
     from snncc.driver import CompileOptions, PixelScaling, compile_model
+    from snncc.max_loss import compile_within
 
     if input_bits is not None and not 1 <= input_bits <= 8:
         raise SnnccError(f"must be 1 to 8, not {input_bits}", where="--input-bits")
     with stages() as watch:
-        compiled = compile_model(
-            model,
-            CompileOptions(
-                output=output or Path(f"{model.stem}.snncc"),
-                target=target,
-                machine=chip,
-                calibrate=calibrate,
-                pixels=PixelScaling(scale=scale, mean=_numbers(mean, "--mean"), std=_numbers(std, "--std")),
-                input_bits=input_bits,
-                level_bits=level_bits,
-                weight_bits=weight_bits,
-                code=code.value,
-                steps=steps,
-                reset=reset.value,
-                passes=passes,
-                dump_ir=dump_ir,
-                force=force,
-                watch=watch,
-            ),
+        options = CompileOptions(
+            output=output or Path(f"{model.stem}.snncc"),
+            target=target,
+            machine=chip,
+            calibrate=calibrate,
+            pixels=PixelScaling(scale=scale, mean=_numbers(mean, "--mean"), std=_numbers(std, "--std")),
+            input_bits=input_bits,
+            level_bits=level_bits,
+            weight_bits=weight_bits,
+            code=code.value,
+            steps=steps,
+            reset=reset.value,
+            passes=passes,
+            dump_ir=dump_ir,
+            force=force,
+            watch=watch,
         )
+        if max_loss is None:
+            compiled = compile_model(model, options)
+        else:
+            compiled = compile_within(model, options, max_loss)
     for text in compiled.warnings:
         warn(text)
     if as_json:
@@ -198,6 +204,12 @@ def compile_command(
         f"{size['artefact']}: {size['populations']} populations, {size['neurons']} neurons, "
         f"{size['weights']} weights for {size['target']} ({size['chip']}) in {size['seconds']:.1f} s"
     )
+    if max_loss is not None:
+        chosen = size["max_loss"]
+        say(
+            f"levels of {chosen['mean_level_bits']:.2f} bits in the mean lose {chosen['text']}, measured on "
+            "calibration images that set no threshold"
+        )
 
 
 def _numbers(text: str, option: str) -> tuple[float, ...]:

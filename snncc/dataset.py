@@ -20,6 +20,9 @@ from snncc_ir.types import Levels, Shape, shape_text
 Array = NDArray[Any]
 
 IMAGE_RANK = 3
+ARRAYS = ("images", "labels", "calibration", "calibration_labels")
+"""Arrays of an `.npz` that are read."""
+
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 DEEP_MODES = ("I", "F")
 """Pillow's modes of 16 or more bits, without their byte order: I;16, I;16B, I and F."""
@@ -48,6 +51,7 @@ class Data:
     images: Array | None
     labels: Array | None = None
     calibration: Array | None = None
+    calibration_labels: Array | None = None
 
 
 def load(path: Path) -> Data:
@@ -73,16 +77,16 @@ def _load_npz(path: Path) -> Data:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         if not hasattr(archive, "files"):
             raise DataError("is no .npz archive", where=str(path))
-        arrays = {key: archive[key] for key in ("images", "labels", "calibration") if key in archive.files}
+        arrays = {key: archive[key] for key in ARRAYS if key in archive.files}
     if "images" not in arrays and "calibration" not in arrays:
         raise DataError("has no array called 'images'", where=str(path))
     for key in ("images", "calibration"):
         if key in arrays:
             _checked(arrays[key], path)
-    labels = arrays.get("labels")
-    if labels is not None and "images" in arrays:
-        _check_labels(labels, len(arrays["images"]), path)
-    return Data(path, arrays.get("images"), labels, arrays.get("calibration"))
+    for key, of in (("labels", "images"), ("calibration_labels", "calibration")):
+        if key in arrays and of in arrays:
+            _check_labels(arrays[key], len(arrays[of]), path)
+    return Data(path, arrays.get("images"), **{key: arrays[key] for key in ARRAYS[1:] if key in arrays})
 
 
 def _checked(images: Array, path: Path) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from snncc import __version__, artefact, dataset
 from snncc.artefact import Artefact
-from snncc.frontend.calibrate import calibrate
+from snncc.frontend.calibrate import calibrate, float_outputs
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
 from snncc.passes.base import Context, Pass
@@ -39,6 +39,9 @@ Array = NDArray[Any]
 
 PIPELINE_OPTIONS = ("level_bits", "weight_bits", "code", "steps", "reset")
 """Options that do nothing but fill in the default pipeline."""
+
+FULL_WEIGHT_BITS = 8
+"""Weights of fewer bits are rounded so that they follow the calibration images, which takes longer."""
 
 CALIBRATION_BATCH = 32
 CORRECTION_IMAGES = 512
@@ -87,6 +90,7 @@ class CompileOptions:
     code: str = "radix"
     steps: int = 64
     reset: str = "subtract"
+    widths: str = ""
     passes: str | None = None
     dump_ir: Path | None = None
     force: bool = False
@@ -103,35 +107,72 @@ class Compiled:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Samples:
-    """Calibration images as they were stored, and how they become levels."""
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Calibration images as they were stored, their labels if there are any, and how they become levels."""
 
     images: Array
     form: InputFormat
     synthetic: bool
+    labels: Array | None = None
+
+    def chosen(self, index: Array) -> Samples:
+        """The images at these places."""
+        labels = None if self.labels is None else self.labels[index]
+        return replace(self, images=self.images[index], labels=labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """All that a compilation has before its first pass."""
+
+    options: CompileOptions
+    backend: Backend
+    machine: Machine
+    model: Model
+    lowered: Lowered
+    samples: Samples
 
 
 def compile_model(path: Path, options: CompileOptions) -> Compiled:
     """Compile the ONNX file `path` into an artefact at `options.output`."""
     start = time.perf_counter()
+    prepared = prepare(path, options)
+    pipeline = parse(options.passes or default_passes(options, prepared.machine))
+    graph = run_passes(prepared, pipeline, context_of(prepared, prepared.samples))
+    return write(prepared, graph, pipeline, start, {})
+
+
+def prepare(path: Path, options: CompileOptions) -> Prepared:
+    """Check the options, and read the model and the calibration images."""
     artefact.check_free(options.output, force=options.force)
     _check_options(options)
     backend = load_target(options.target)
     machine = find_machine(backend, options.machine)
-    pipeline = parse(options.passes or default_passes(options, machine))
+    parse(options.passes or default_passes(options, machine))
     model = load(path)
     lowered = lower(model)
     samples = _samples(lowered, options)
-    graph = _run_passes(model, lowered, samples, pipeline, options)
+    return Prepared(
+        options=options, backend=backend, machine=machine, model=model, lowered=lowered, samples=samples
+    )
+
+
+def write(
+    prepared: Prepared, graph: Graph, pipeline: Pipeline, start: float, more: Mapping[str, Any]
+) -> Compiled:
+    """Write the artefact of an integer graph; `more` goes into its manifest and the summary.
+
+    `start` is when the compilation began, by `time.perf_counter`.
+    """
+    options, backend, machine = prepared.options, prepared.backend, prepared.machine
     _check_target(graph, backend, machine)
-    notes = _notes(model, samples, pipeline, backend, machine)
     artefact.write(
         options.output,
         graph,
-        golden_vectors(graph, samples),
+        golden_vectors(graph, prepared.samples),
         backend.emit(graph, machine),
-        notes,
+        {**_notes(prepared, pipeline), **more},
         force=options.force,
     )
     summary = {
@@ -140,9 +181,10 @@ def compile_model(path: Path, options: CompileOptions) -> Compiled:
         "chip": machine.name,
         "pipeline": str(pipeline),
         **size_of(graph),
+        **more,
         "seconds": round(time.perf_counter() - start, 3),
     }
-    return Compiled(path=options.output, graph=graph, summary=summary, warnings=_warnings(samples))
+    return Compiled(path=options.output, graph=graph, summary=summary, warnings=_warnings(prepared.samples))
 
 
 def _check_options(options: CompileOptions) -> None:
@@ -157,9 +199,10 @@ def _check_options(options: CompileOptions) -> None:
 def default_passes(options: CompileOptions, machine: Machine) -> str:
     """The pipeline that the options stand for."""
     code = f"code={options.code},input={machine.input_code.value},steps={options.steps},reset={options.reset}"
+    rounding = "gptq" if options.weight_bits < FULL_WEIGHT_BITS else "nearest"
     return (
-        f"balance{{method=mse,level_bits={options.level_bits}}};"
-        f"quantize{{weight_bits={options.weight_bits}}};"
+        f"balance{{method=mse,level_bits={options.level_bits},widths={options.widths}}};"
+        f"quantize{{weight_bits={options.weight_bits},rounding={rounding}}};"
         f"correct_bias;choose_code{{{code}}}"
     )
 
@@ -174,18 +217,21 @@ def size_of(graph: Graph) -> dict[str, int]:
     }
 
 
-def _samples(lowered: Lowered, options: CompileOptions) -> _Samples:
+def _samples(lowered: Lowered, options: CompileOptions) -> Samples:
     shape = lowered.graph.inputs[0].type.shape
     if options.calibrate is None:
         pixels = np.random.default_rng(0).integers(0, 256, (SYNTHETIC_IMAGES, *shape), dtype=np.uint8)
-        return _Samples(pixels, _pixel_format(shape, options), synthetic=True)
+        return Samples(images=pixels, form=_pixel_format(shape, options), synthetic=True)
     data = dataset.load(options.calibrate)
-    stored = data.images if data.calibration is None else data.calibration
+    stored, labels = data.images, data.labels
+    if data.calibration is not None:
+        stored, labels = data.calibration, data.calibration_labels
     if stored is None:
         raise DataError("has no images to calibrate on", where=str(options.calibrate))
     images = dataset.fit(stored, shape, data.path)
     if images.dtype == np.uint8:
-        return _Samples(images, _pixel_format(shape, options), synthetic=False)
+        form = _pixel_format(shape, options)
+        return Samples(images=images, form=form, synthetic=False, labels=labels)
     if options.pixels != PixelScaling():
         raise DataError(
             f"holds {images.dtype}, but --scale, --mean and --std speak of pixels (uint8)",
@@ -193,7 +239,7 @@ def _samples(lowered: Lowered, options: CompileOptions) -> _Samples:
             hint="leave them out: such images are in the network's own units",
         )
     form = dataset.real_format(np.asarray(images), options.input_bits, str(data.path))
-    return _Samples(images, form, synthetic=False)
+    return Samples(images=images, form=form, synthetic=False, labels=labels)
 
 
 def _pixel_format(shape: Shape, options: CompileOptions) -> InputFormat:
@@ -201,15 +247,24 @@ def _pixel_format(shape: Shape, options: CompileOptions) -> InputFormat:
     return dataset.pixel_format(shape, options.input_bits or 8, pixels.scale, pixels.mean, pixels.std)
 
 
-def _run_passes(
-    model: Model, lowered: Lowered, samples: _Samples, pipeline: Pipeline, options: CompileOptions
-) -> Graph:
-    context = Context(
-        calibration=_calibrate(model, lowered, samples, options.watch),
+def context_of(prepared: Prepared, samples: Samples) -> Context:
+    """What passes may know, calibrated on `samples`."""
+    return Context(
+        calibration=_calibrate(prepared, samples),
         input_format=samples.form,
         samples=samples.form.to_levels(samples.images[:CORRECTION_IMAGES]),
         layers=Layers(),
     )
+
+
+def float_outputs_of(prepared: Prepared, samples: Samples) -> tuple[Array, ...]:
+    """The original network's outputs for all images of `samples`."""
+    return float_outputs(prepared.model, _batches(samples, samples.images))
+
+
+def run_passes(prepared: Prepared, pipeline: Pipeline, context: Context) -> Graph:
+    """The integer graph that the pipeline makes of the lowered one."""
+    options, lowered = prepared.options, prepared.lowered
     dump = _Dump(options.dump_ir)
     dump.write("lower", lowered.graph)
     progress = options.watch("passes")
@@ -229,12 +284,13 @@ def _run_passes(
     return graph
 
 
-def _calibrate(model: Model, lowered: Lowered, samples: _Samples, watch: Watch) -> Calibration:
+def _calibrate(prepared: Prepared, samples: Samples) -> Calibration:
     """Statistics of all calibration images, with the drive means of those that bias correction sees."""
-    whole = _calibrated(model, lowered, samples, samples.images, watch("calibrate"))
+    watch = prepared.options.watch
+    whole = _calibrated(prepared, samples, samples.images, watch("calibrate"))
     if len(samples.images) <= CORRECTION_IMAGES:
         return whole
-    part = _calibrated(model, lowered, samples, samples.images[:CORRECTION_IMAGES], watch("drive means"))
+    part = _calibrated(prepared, samples, samples.images[:CORRECTION_IMAGES], watch("drive means"))
     merged = {
         name: replace(statistics, drive_mean=part.populations[name].drive_mean)
         for name, statistics in whole.populations.items()
@@ -242,17 +298,21 @@ def _calibrate(model: Model, lowered: Lowered, samples: _Samples, watch: Watch) 
     return replace(whole, populations=merged)
 
 
-def _calibrated(
-    model: Model, lowered: Lowered, samples: _Samples, images: Array, progress: Progress
-) -> Calibration:
-    def batches() -> Iterator[NDArray[np.float32]]:
-        for first in range(0, len(images), CALIBRATION_BATCH):
-            levels = samples.form.to_levels(np.asarray(images[first : first + CALIBRATION_BATCH]))
-            yield samples.form.to_reals(levels)
-
+def _calibrated(prepared: Prepared, samples: Samples, images: Array, progress: Progress) -> Calibration:
     return calibrate(
-        model, lowered, batches(), total=len(images), progress=progress, synthetic=samples.synthetic
+        prepared.model,
+        prepared.lowered,
+        _batches(samples, images),
+        total=len(images),
+        progress=progress,
+        synthetic=samples.synthetic,
     )
+
+
+def _batches(samples: Samples, images: Array) -> Iterator[NDArray[np.float32]]:
+    for first in range(0, len(images), CALIBRATION_BATCH):
+        levels = samples.form.to_levels(np.asarray(images[first : first + CALIBRATION_BATCH]))
+        yield samples.form.to_reals(levels)
 
 
 class _Dump:
@@ -282,14 +342,13 @@ def _check_target(graph: Graph, backend: Backend, machine: Machine) -> None:
         raise TargetError(f"cannot express this network: {'; '.join(refusals)}", where=machine.name)
 
 
-def _notes(
-    model: Model, samples: _Samples, pipeline: Pipeline, backend: Backend, machine: Machine
-) -> dict[str, Any]:
+def _notes(prepared: Prepared, pipeline: Pipeline) -> dict[str, Any]:
+    model, samples = prepared.model, prepared.samples
     return {
         "snncc": __version__,
         "source": {"file": model.path.name, "sha256": model.sha256, "external": dict(model.external)},
-        "target": backend.name,
-        "chip": machine.name,
+        "target": prepared.backend.name,
+        "chip": prepared.machine.name,
         "pipeline": str(pipeline),
         "input": samples.form.verdict,
         "pixels": samples.images.dtype == np.uint8,
@@ -301,7 +360,7 @@ def _notes(
     }
 
 
-def _warnings(samples: _Samples) -> tuple[str, ...]:
+def _warnings(samples: Samples) -> tuple[str, ...]:
     found = []
     if samples.synthetic:
         found.append(
@@ -322,7 +381,7 @@ def image_digests(form: InputFormat, images: Array) -> list[str]:
     return found
 
 
-def golden_vectors(graph: Graph, samples: _Samples) -> dict[str, Array]:
+def golden_vectors(graph: Graph, samples: Samples) -> dict[str, Array]:
     """Inputs with the reference's levels (signed spike counts of streaming codes) and readout drives."""
     (node,) = graph.inputs
     levels = graph.levels(node.name)

@@ -32,7 +32,7 @@ def test_compile_writes_beside_nothing_else(snncc: Snncc, tmp_path: Path) -> Non
     assert result.json["artefact"] == "model.snncc"
     assert result.json["populations"] == 2
     assert result.json["neurons"] == 6 * 8 * 8 + 6 * 4 * 4 + 5
-    assert result.json["pipeline"].startswith("balance{method=mse,level_bits=4};quantize{")
+    assert result.json["pipeline"].startswith("balance{method=mse,level_bits=4,scope=channel};")
     assert {path.name for path in tmp_path.iterdir()} - before == {"model.snncc"}
 
 

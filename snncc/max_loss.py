@@ -1,0 +1,189 @@
+"""The narrowest levels whose loss on held-out calibration images stays within a bound."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncc.driver import (
+    Compiled,
+    CompileOptions,
+    Prepared,
+    Samples,
+    context_of,
+    default_passes,
+    float_outputs_of,
+    prepare,
+    run_passes,
+    write,
+)
+from snncc.loss import Loss, loss
+from snncc.passes.balance import Balance, print_widths
+from snncc.passes.base import Context
+from snncc.passes.pipeline import Pipeline, parse
+from snncc.passes.widths import LEVEL_BITS, Widths, frontier
+from snncc.sim.evaluate import evaluate_images
+from snncc.sim.reals import RealEngine
+from snncc_ir.errors import DataError, SnnccError
+from snncc_ir.graph import Graph
+from snncc_ir.neurons import Analog, Grid
+from snncc_ir.progress import silent
+
+Array = NDArray[Any]
+
+FEWEST_IMAGES = 32
+"""With fewer calibration images than this, half of them say nothing about a loss."""
+
+PROBED = 128
+"""Images on which the error of every width of every population is measured."""
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A setting, the network that it gives, and its loss on the held-out images."""
+
+    widths: Widths
+    pipeline: Pipeline
+    graph: Graph
+    loss: Loss
+
+
+def compile_within(path: Path, options: CompileOptions, most: float) -> Compiled:
+    """Compile with the narrowest level widths found whose loss is at most `most` percentage points.
+
+    Half of the calibration images set thresholds and biases, the other half measures the loss. The widths
+    are taken from a frontier of settings by bisection. Raises SnnccError where even 8 bits lose more.
+    """
+    start = time.perf_counter()
+    _check(options, most)
+    prepared = prepare(path, options)
+    fit, held = _halves(prepared)
+    search = _Search(prepared, context_of(prepared, fit), held)
+    settings = search.settings()
+    best = search.trial(settings[0])
+    if best.loss.points > most:
+        raise SnnccError(
+            f"no level widths stay within {most:g} points: 8 bits everywhere lose {best.loss}",
+            where="--max-loss",
+            hint="allow more, give more calibration images, or more --weight-bits",
+        )
+    first, last = 0, len(settings) - 1  # settings[first] is within the bound
+    while first < last:
+        middle = (first + last + 1) // 2
+        trial = search.trial(settings[middle])
+        if trial.loss.points <= most:
+            best, first = trial, middle
+        else:
+            last = middle - 1
+    more = {"max_loss": _summary(best, most)}
+    return write(replace(prepared, samples=fit), best.graph, best.pipeline, start, more)
+
+
+def _summary(best: _Trial, most: float) -> dict[str, Any]:
+    found = best.loss
+    return {
+        "bound": most,
+        "loss": round(found.points, 3),
+        "interval": [round(found.low, 3), round(found.high, 3)],
+        "images": found.images,
+        "labelled": found.labelled,
+        "text": str(found),
+        "mean_level_bits": round(best.widths.mean, 3),
+        "level_bits": dict(best.widths.bits),
+    }
+
+
+def _check(options: CompileOptions, most: float) -> None:
+    if not 0 <= most <= 100:
+        raise SnnccError(f"must be 0 to 100 percentage points, not {most:g}", where="--max-loss")
+    if options.level_bits != CompileOptions.level_bits:
+        raise SnnccError("chooses the level bits", where="--max-loss", hint="leave out --level-bits")
+    if options.passes is not None:
+        raise SnnccError("works on the default pipeline", where="--max-loss", hint="leave out --passes")
+    if options.code == "rate":
+        raise SnnccError(
+            "chooses level widths, which do not bound what rate loses",
+            where="--max-loss",
+            hint="choose --steps, or another --code",
+        )
+
+
+def _halves(prepared: Prepared) -> tuple[Samples, Samples]:
+    samples = prepared.samples
+    if samples.synthetic:
+        raise DataError("needs real images", where="--max-loss", hint="give them with --calibrate")
+    count = len(samples.images)
+    if count < FEWEST_IMAGES:
+        raise DataError(
+            f"needs at least {FEWEST_IMAGES} calibration images, there are {count}", where="--max-loss"
+        )
+    order = np.random.default_rng(0).permutation(count)
+    return samples.chosen(np.sort(order[: count // 2])), samples.chosen(np.sort(order[count // 2 :]))
+
+
+class _Search:
+    """Builds and measures settings; the float network's outputs on the held-out images are taken once."""
+
+    def __init__(self, prepared: Prepared, context: Context, held: Samples) -> None:
+        self.prepared, self.context, self.held = prepared, context, held
+        self.float_predictions = _predictions(float_outputs_of(prepared, held)[0])
+        self.progress = prepared.options.watch("level widths")
+        self.done = 0
+
+    def settings(self) -> Sequence[Widths]:
+        """Settings to choose from, the widest first."""
+        graph = self.prepared.lowered.graph
+        analog = [node.name for node in graph.populations if isinstance(node.neuron, Analog)]
+        engine = RealEngine(graph)
+        form = self.prepared.samples.form
+        images = form.to_reals(self.context.samples[:PROBED])
+        real = engine.run(images, {})
+        errors: dict[str, dict[int, float]] = {name: {} for name in analog}
+        for bits in LEVEL_BITS:
+            grids = _grids(self._balanced(bits))
+            for name in analog:
+                found = engine.run(images, {name: grids[name]})
+                errors[name][bits] = sum(_relative_error(found[key], real[key]) for key in real)
+                self._advance(len(LEVEL_BITS) * len(analog))
+        neurons = {name: int(np.prod(graph.types[name].shape)) for name in analog}
+        return frontier(errors, neurons)
+
+    def _balanced(self, bits: int) -> Graph:
+        return Balance(level_bits=bits).apply(self.prepared.lowered.graph, self.context)
+
+    def _advance(self, total: int) -> None:
+        self.done += 1
+        self.progress(self.done, total)
+
+    def trial(self, widths: Widths) -> _Trial:
+        """The network with these widths, and its loss."""
+        options = replace(self.prepared.options, widths=print_widths(widths.bits))
+        pipeline = parse(default_passes(options, self.prepared.machine))
+        graph = run_passes(self.prepared, pipeline, self.context)
+        found = evaluate_images(graph, self.held.form, self.held.images, "levels", silent)
+        return _Trial(
+            widths, pipeline, graph, loss(found.predictions, self.float_predictions, self.held.labels)
+        )
+
+
+def _grids(graph: Graph) -> dict[str, Grid]:
+    return {
+        node.name: node.neuron.grid
+        for node in graph.populations
+        if isinstance(node.neuron, Analog) and node.neuron.grid is not None
+    }
+
+
+def _predictions(outputs: Array) -> Array:
+    return np.asarray(outputs.reshape(len(outputs), -1).argmax(axis=1))
+
+
+def _relative_error(found: Array, wanted: Array) -> float:
+    """Mean squared difference, in units of the variance of what is wanted."""
+    return float(np.square(found - wanted).mean() / max(float(wanted.var()), 1e-12))
