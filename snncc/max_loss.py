@@ -64,8 +64,9 @@ def compile_within(path: Path, options: CompileOptions, most: float) -> Compiled
     _check(options, most)
     prepared = prepare(path, options)
     fit, held = _halves(prepared)
-    search = _Search(prepared, context_of(prepared, fit), held)
-    settings = search.settings()
+    context = context_of(prepared, fit)
+    search = _Search(prepared, context, held)
+    settings = width_settings(prepared, context)
     best = search.trial(settings[0])
     if best.loss.points > most:
         raise SnnccError(
@@ -127,39 +128,30 @@ def _halves(prepared: Prepared) -> tuple[Samples, Samples]:
     return samples.chosen(np.sort(order[: count // 2])), samples.chosen(np.sort(order[count // 2 :]))
 
 
+def width_settings(prepared: Prepared, context: Context) -> Sequence[Widths]:
+    """Level widths to choose from, the widest first, by the error that each alone makes in the outputs."""
+    graph = prepared.lowered.graph
+    analog = [node.name for node in graph.populations if isinstance(node.neuron, Analog)]
+    engine = RealEngine(graph)
+    images = context.input_format.to_reals(context.samples[:PROBED])
+    real = engine.run(images, {})
+    progress = prepared.options.watch("level widths")
+    errors: dict[str, dict[int, float]] = {name: {} for name in analog}
+    for number, bits in enumerate(LEVEL_BITS):
+        grids = _grids(Balance(level_bits=bits).apply(graph, context))
+        for name in analog:
+            found = engine.run(images, {name: grids[name]})
+            errors[name][bits] = sum(_relative_error(found[key], real[key]) for key in real)
+        progress(number + 1, len(LEVEL_BITS))
+    return frontier(errors, {name: int(np.prod(graph.types[name].shape)) for name in analog})
+
+
 class _Search:
     """Builds and measures settings; the float network's outputs on the held-out images are taken once."""
 
     def __init__(self, prepared: Prepared, context: Context, held: Samples) -> None:
         self.prepared, self.context, self.held = prepared, context, held
         self.float_predictions = _predictions(float_outputs_of(prepared, held)[0])
-        self.progress = prepared.options.watch("level widths")
-        self.done = 0
-
-    def settings(self) -> Sequence[Widths]:
-        """Settings to choose from, the widest first."""
-        graph = self.prepared.lowered.graph
-        analog = [node.name for node in graph.populations if isinstance(node.neuron, Analog)]
-        engine = RealEngine(graph)
-        form = self.prepared.samples.form
-        images = form.to_reals(self.context.samples[:PROBED])
-        real = engine.run(images, {})
-        errors: dict[str, dict[int, float]] = {name: {} for name in analog}
-        for bits in LEVEL_BITS:
-            grids = _grids(self._balanced(bits))
-            for name in analog:
-                found = engine.run(images, {name: grids[name]})
-                errors[name][bits] = sum(_relative_error(found[key], real[key]) for key in real)
-                self._advance(len(LEVEL_BITS) * len(analog))
-        neurons = {name: int(np.prod(graph.types[name].shape)) for name in analog}
-        return frontier(errors, neurons)
-
-    def _balanced(self, bits: int) -> Graph:
-        return Balance(level_bits=bits).apply(self.prepared.lowered.graph, self.context)
-
-    def _advance(self, total: int) -> None:
-        self.done += 1
-        self.progress(self.done, total)
 
     def trial(self, widths: Widths) -> _Trial:
         """The network with these widths, and its loss."""

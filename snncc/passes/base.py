@@ -53,6 +53,10 @@ class Pass(ABC):
     def apply(self, graph: Graph, context: Context) -> Graph:
         """The graph after the pass."""
 
+    def adapted(self, graph: Graph, context: Context) -> Context:
+        """What later passes may know, where the pass changes the units of the graph given to `apply`."""
+        return context
+
 
 def option(default: T, help_text: str) -> T:
     """A field of a pass with its help text."""

@@ -12,11 +12,14 @@ from snncc.passes.balance import Balance
 from snncc.passes.base import Context, Pass
 from snncc.passes.choose_code import ChooseCode
 from snncc.passes.correct_bias import CorrectBias
+from snncc.passes.equalize import Equalize
 from snncc.passes.quantize import Quantize
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 
-PASSES: dict[str, type[Pass]] = {kind.name: kind for kind in (Balance, Quantize, CorrectBias, ChooseCode)}
+PASS_TYPES = (Equalize, Balance, Quantize, CorrectBias, ChooseCode)
+
+PASSES: dict[str, type[Pass]] = {kind.name: kind for kind in PASS_TYPES}
 """Every pass by its name."""
 
 ITEM = re.compile(r"\s*([a-z_]+)\s*(?:\{([^{}]*)\})?\s*")
@@ -35,7 +38,7 @@ class Pipeline:
         """Apply every pass; `after` hears of each with the graph it gave and its seconds."""
         for step in self.passes:
             start = time.perf_counter()
-            graph = step.apply(graph, context)
+            graph, context = step.apply(graph, context), step.adapted(graph, context)
             after(step, graph, time.perf_counter() - start)
         return graph
 
