@@ -123,9 +123,10 @@ def _keeps_order(drive: DriveValue) -> bool:
 
 def _tap(found: Walk, node: AnyNode) -> Tap:
     probe, shape = found.builder.probes[node.name], found.builder.shape(node.name)
-    low, high = -np.inf, np.inf
+    low, high, slope = -np.inf, np.inf, None
     if isinstance(node, Population) and isinstance(node.neuron, Analog):
         low, high = node.neuron.low, node.neuron.high
+        slope = None if node.neuron.slope is None else node.neuron.slope.data
     return Tap(
         tensor=probe.tensor,
         undoing=undone(shape, probe.layout),
@@ -134,4 +135,5 @@ def _tap(found: Walk, node: AnyNode) -> Tap:
         offset=probe.offset,
         low=low,
         high=high,
+        slope=slope,
     )

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc.frontend.onnx_nodes import OnnxNode
-from snncc_ir.nodes import Linear, MaxPool, Pad, Pair, Reshape, Slice, Transpose
+from snncc_ir.nodes import Linear, MaxPool, Pad, Pair, Repeat, Reshape, Slice, Transpose
 from snncc_ir.tensors import Reals
 from snncc_ir.types import Shape
 
 Array = NDArray[Any]
-UnaryWiring = MaxPool | Reshape | Transpose | Slice | Pad
+UnaryWiring = MaxPool | Reshape | Transpose | Slice | Pad | Repeat
 
 
 @dataclass(frozen=True, slots=True)

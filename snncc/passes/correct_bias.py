@@ -8,12 +8,15 @@ from typing import ClassVar
 import numpy as np
 
 from snncc.passes.base import Array, Context, Pass
+from snncc.passes.tables import shifted, table_bias
+from snncc_ir.certificates import drive_interval
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
-from snncc_ir.neurons import Bias, Staircase
+from snncc_ir.neurons import Bias, Staircase, Table, per_channel
 from snncc_ir.nodes import AnyNode, Input, Linear, Population, Readout, Wiring
-from snncc_ir.tensors import Reals, Tensor
+from snncc_ir.tensors import Ints, Reals, Tensor
+from snncc_ir.types import Shape
 
 BATCH = 64
 
@@ -54,39 +57,50 @@ class _Walk:
         match node:
             case Input():
                 self.values[node.name] = self.context.samples.astype(np.int16)
-            case Population(neuron=Staircase()):
-                self._population(node)
+            case Population(neuron=Staircase() as neuron):
+                self._staircase(node, neuron)
+            case Population(neuron=Table() as neuron):
+                self._table(node, neuron)
             case Readout():
-                self._correct(node, self._drive(node), node.bias, np.asarray(node.scale))
+                shift = self._shift(node, self._drive(node), _full(node.bias, self._shape(node)), node.scale)
+                self.changed.append(replace(node, bias=_moved(node.bias, shift)))
             case Wiring():
                 self.values[node.name] = wire(node, *(self.values[name] for name in node.sources))
         self._forget(node)
 
-    def _population(self, node: Population) -> None:
-        neuron = node.neuron
-        if not isinstance(neuron, Staircase) or node.scale is None:
-            raise TypeError("bias correction runs on staircases with scales")
+    def _staircase(self, node: Population, neuron: Staircase) -> None:
+        if node.scale is None:
+            raise TypeError("bias correction runs on populations with scales")
         drive = self._drive(node)
         unit = node.scale.data / neuron.theta.data
-        bias = self._correct(node, drive, neuron.bias, unit)
-        self.values[node.name] = self.context.layers.fire(replace(neuron, bias=bias), drive)
+        shift = self._shift(node, drive, _full(neuron.bias, self._shape(node)), unit)
+        self._set(node, replace(neuron, bias=_moved(neuron.bias, shift)), drive)
 
-    def _correct(self, node: Population | Readout, drive: Array, bias: Bias, unit: Reals) -> Bias:
-        """Record `node` with the bias whose mean drive is the float network's, and return that bias."""
+    def _table(self, node: Population, neuron: Table) -> None:
+        """A table without units was imported as it is, and stays so."""
+        drive = self._drive(node)
+        if node.scale is not None and node.unit is not None:
+            theta = np.rint(node.scale.data / node.unit.data).astype(np.int64)
+            bias = per_channel(table_bias(neuron, theta), drive.ndim - 1)
+            shift = self._shift(node, drive, bias, node.unit.data)
+            neuron = shifted(neuron, shift, drive_interval(self.graph, node).low)
+        self._set(node, neuron, drive)
+
+    def _set(self, node: Population, neuron: Staircase | Table, drive: Array) -> None:
+        self.changed.append(replace(node, neuron=neuron))
+        self.values[node.name] = self.context.layers.fire(neuron, drive)
+
+    def _shift(self, node: Population | Readout, drive: Array, bias: Array, unit: Reals | float) -> Ints:
+        """What makes each channel's mean drive that of the float network, in units of drive."""
         channels = drive.shape[1]
         axes = (0, *range(2, drive.ndim))
-        mean = drive.mean(axis=axes, dtype=np.float64) + np.broadcast_to(
-            bias.spread(drive.shape[1:]), drive.shape[1:]
-        ).reshape(channels, -1).mean(axis=1)
+        full = np.broadcast_to(bias, drive.shape[1:]).reshape(channels, -1)
+        mean = drive.mean(axis=axes, dtype=np.float64) + full.mean(axis=1)
         wanted = self.context.calibration.populations[node.name].drive_mean / unit
-        shift = np.rint(wanted - mean).astype(np.int64)
-        values = bias.values.data + shift.reshape(-1, *(1,) * (bias.values.data.ndim - 1))
-        corrected = replace(bias, values=Tensor.integer(values))
-        if isinstance(node, Readout):
-            self.changed.append(replace(node, bias=corrected))
-        elif isinstance(node.neuron, Staircase):
-            self.changed.append(replace(node, neuron=replace(node.neuron, bias=corrected)))
-        return corrected
+        return np.asarray(np.rint(wanted - mean), dtype=np.int64)
+
+    def _shape(self, node: Population | Readout) -> Shape:
+        return self.graph.types[node.name].shape
 
     def _drive(self, node: Population | Readout) -> Array:
         total: Array | None = None
@@ -103,6 +117,16 @@ class _Walk:
         """Drop the levels that no later node reads."""
         for name in [name for name in self.values if self.last_reader.get(name) == node.name]:
             del self.values[name]
+
+
+def _full(bias: Bias, shape: Shape) -> Array:
+    """The bias of every position."""
+    return np.asarray(bias.spread(shape))
+
+
+def _moved(bias: Bias, shift: Ints) -> Bias:
+    values = bias.values.data + per_channel(shift, bias.values.data.ndim)
+    return replace(bias, values=Tensor.integer(values))
 
 
 def _last_readers(graph: Graph) -> dict[str, str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from snncc.passes.balance import level_range
 from snncc.passes.base import Array, Context, Pass, option
+from snncc.passes.tables import leaky_table, within_reach
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import GraphError, SnnccError
 from snncc_ir.graph import Graph
@@ -46,7 +47,7 @@ class Quantize(Pass):
 
     With s_w the real value of one unit of drive: W_int = round(W * s_in / s_w), theta = round(s_out / s_w),
     b = round(b_real / s_w - sum over the valid taps of W_int * zero), where `zero` is the input's level of
-    the real value 0. Readouts share one s_w, so that their integer argmax is the real one.
+    the real value 0. A unit with a slope becomes a breakpoint table (`tables.leaky_table`). Readouts share one s_w, so that their integer argmax is the real one.
     """
 
     name: ClassVar[str] = "quantize"
@@ -67,7 +68,7 @@ class Quantize(Pass):
                 work.visit(node)
             except GraphError as error:
                 raise GraphError(error.what, where=error.where or node.name, hint=error.hint) from error
-        return replace(graph, nodes=tuple(work.done[node.name] for node in graph.nodes))
+        return within_reach(replace(graph, nodes=tuple(work.done[node.name] for node in graph.nodes)))
 
 
 @dataclass
@@ -125,7 +126,9 @@ class _Quantizer:
         bias = self._finish(node, folded, unit, neuron.bias)
         staircase = Staircase(theta=Tensor.integer(theta), bias=bias, lo=grid.lo, hi=grid.hi)
         scale = theta * unit
-        self.done[node.name] = replace(node, neuron=staircase, scale=Tensor.real(scale))
+        self.done[node.name] = _with_slope(
+            replace(node, neuron=staircase, scale=Tensor.real(scale)), staircase, neuron.slope, unit
+        )
         shape = self.graph.types[node.name].shape
         self.scales[node.name] = scale.reshape(-1, *(1,) * (len(shape) - 1))
         self.zeros[node.name] = np.zeros((1,) * len(shape))
@@ -202,6 +205,13 @@ class _Quantizer:
             return np.zeros(1)
         full = np.broadcast_to(zero, self.graph.types[node.source].shape)
         return np.asarray(drive(node, full[None])[0])
+
+
+def _with_slope(node: Population, stairs: Staircase, slope: Tensor | None, unit: Reals) -> Population:
+    """The population with a table in the place of its staircase where its unit has a slope."""
+    if slope is None:
+        return node
+    return replace(node, neuron=leaky_table(stairs, slope.data), unit=Tensor.real(unit))
 
 
 def _folded(node: Linear, scale: Reals) -> Reals:

@@ -32,6 +32,7 @@ from snncc_ir.nodes import (
     Pad,
     Population,
     Readout,
+    Repeat,
     Reshape,
     Scale,
     Slice,
@@ -131,7 +132,7 @@ class _Builder:
 
     @add.register
     def _(self, node: Reshape) -> None:
-        self._emit("Reshape", [node.source, self._constant(np.array([-1, *node.shape]))], node.name)
+        self._reshaped(node.source, node.shape, node.name)
 
     @add.register
     def _(self, node: Transpose) -> None:
@@ -145,8 +146,34 @@ class _Builder:
 
     @add.register
     def _(self, node: Pad) -> None:
+        source = self._spaced(node) if any(node.interior) else node.source
         pads = np.array([0, *(pad[0] for pad in node.padding), 0, *(pad[1] for pad in node.padding)])
-        self._emit("Pad", [node.source, self._constant(pads)], node.name)
+        self._emit("Pad", [source, self._constant(pads)], node.name)
+
+    def _spaced(self, node: Pad) -> str:
+        """Zeros behind every position of every axis, without those behind the last one."""
+        shape = self.graph.types[node.source].shape
+        steps = [between + 1 for between in node.interior]
+        cells = self._reshaped(node.source, [n for size in shape for n in (size, 1)])
+        behind = [n for between in node.interior for n in (0, between)]
+        pads = np.array([*(0,) * (2 * len(shape) + 1), 0, *behind])
+        grown = self._emit("Pad", [cells, self._constant(pads)])
+        full = [size * step for size, step in zip(shape, steps, strict=True)]
+        whole = self._reshaped(grown, full)
+        stops = [(size - 1) * step + 1 for size, step in zip(shape, steps, strict=True)]
+        bounds = (np.zeros(len(shape), dtype=np.int64), np.array(stops), np.arange(1, len(shape) + 1))
+        return self._emit("Slice", [whole, *map(self._constant, bounds)])
+
+    def _reshaped(self, source: str, shape: Sequence[int], output: str = "") -> str:
+        return self._emit("Reshape", [source, self._constant(np.array([-1, *shape]))], output)
+
+    @add.register
+    def _(self, node: Repeat) -> None:
+        shape = self.graph.types[node.source].shape
+        cells = self._reshaped(node.source, [n for size in shape for n in (size, 1)])
+        times = [1, *(n for factor in node.factors for n in (1, factor))]
+        grown = self._emit("Tile", [cells, self._constant(np.array(times))])
+        self._reshaped(grown, self.graph.types[node.name].shape, node.name)
 
     @add.register
     def _(self, node: Readout) -> None:

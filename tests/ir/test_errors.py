@@ -23,6 +23,7 @@ from snncc_ir.nodes import (
     Pad,
     Population,
     Readout,
+    Repeat,
     Reshape,
     Scale,
     Slice,
@@ -50,6 +51,9 @@ def bias(*values: int) -> Bias:
 
 def stairs(channels: int = 2, lo: int = 0, hi: int = 3) -> Staircase:
     return Staircase(theta=T([4] * channels), bias=bias(*[0] * channels), lo=lo, hi=hi)
+
+
+UNIT = Analog(bias=Bias(values=Tensor.real([0, 0])), low=-1.0, high=1.0)
 
 
 def population(
@@ -156,6 +160,10 @@ GRAPHS: dict[str, Callable[[], object]] = {
     "k: padding ((0, 0), (0, -1), (0, 0)) does not fit 2x4x4": lambda: linear(
         Pad(name="k", source="x", padding=((0, 0), (0, -1), (0, 0)))
     ),
+    "k: interior padding (0, 1) does not fit 2x4x4": lambda: linear(
+        Pad(name="k", source="x", padding=((0, 0), (0, 0), (0, 0)), interior=(0, 1))
+    ),
+    "k: factors (1, 0, 2) do not fit 2x4x4": lambda: linear(Repeat(name="k", source="x", factors=(1, 0, 2))),
     "m: pools values of different codes, ranges or delays; pool each of them, then concatenate": lambda: (
         graph(
             X,
@@ -190,6 +198,14 @@ GRAPHS: dict[str, Callable[[], object]] = {
     ),
     "p: scale of shape 3 does not fit 2 channels": lambda: graph(
         X, SAME, replace(population("d"), scale=Tensor.real([1, 1, 1]))
+    ),
+    "p: unit of shape 3 does not fit 2 channels": lambda: graph(
+        X, SAME, replace(population("d"), unit=Tensor.real([1, 1, 1]))
+    ),
+    "p: slope of 1 channels does not fit 2 channels": lambda: graph(
+        R,
+        Scale(name="d", source="r", weight=Tensor.real([1, 1])),
+        population("d", neuron=replace(UNIT, slope=Tensor.real([0.5]))),
     ),
     "p: grid of 1 channels does not fit 2 channels": lambda: graph(
         R,
@@ -264,6 +280,7 @@ GRAPHS: dict[str, Callable[[], object]] = {
     "breakpoints must not decrease": lambda: Table(breakpoints=T([[2, 1]]), lo=0, hi=2),
     "a unit's range nan..1.0 must contain 0": lambda: Analog(bias=bias(0), low=float("nan"), high=1.0),
     "a unit's range must contain more than one value": lambda: Analog(bias=bias(0), low=0.0, high=0.0),
+    "slopes must be a vector of numbers >= 0": lambda: replace(UNIT, slope=Tensor.real([-0.5, 1.0])),
     "grid 0..0 must contain 0 and more than one level": lambda: Grid(top=Tensor.real([1]), lo=0, hi=0),
     "a grid's top must have 1 axis, not 0": lambda: Grid(top=Tensor.real(1), lo=0, hi=1),
     # running
