@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from snncc.frontend.builder import real
-from snncc.frontend.calls import Call, Result, lowered
+from snncc.frontend.calls import Call, Result, lowered, signed
 from snncc.frontend.compose import conv_of_pool, conv_of_scaled, conv_term, dense_of
 from snncc.frontend.geometry import pads_of, pair_of
-from snncc.frontend.values import DriveValue, Origin, Probe, Signal, Step, Term
+from snncc.frontend.values import DriveValue, Operand, Origin, Probe, Signal, Step, Term
 from snncc.frontend.verdicts import Reject
 from snncc.frontend.wiring import inverse, push, reshape_step, result_shape, transpose_step
 from snncc_ir.nodes import Conv, Dense
@@ -20,19 +20,21 @@ from snncc_ir.types import Shape, shape_text
 
 
 def conv(call: Call) -> Result:
-    """Conv: 2-D, any stride, dilation, groups and padding."""
+    """Conv over an image: any stride, dilation, groups and padding."""
     value = call.operand()
-    weight = _weights(call, 1)
-    if len(value.shape) != 3 or weight.ndim != 4:
-        raise Reject(
-            f"convolution over {len(value.shape) - 1} axes is not supported yet; only images (two axes) are"
-        )
+    weight = weights_of(call, 1)
+    if weight.ndim != 4:
+        raise Reject(f"weights {shape_text(weight.shape)} are not those of an image's convolution")
     node = _conv_node(call, weight, value.shape)
-    base = result_shape(node, value.shape)
-    terms, bias = _conv_terms(call, node)
+    return lowered(conv_drive(call, value, node, result_shape(node, value.shape)))
+
+
+def conv_drive(call: Call, value: Operand, node: Conv, base: Shape) -> DriveValue:
+    """The convolution `node` of a value, with the bias that the call's third input holds."""
+    terms, bias = _conv_terms(call, value, node)
     if call.has(2):
-        bias = _plus(bias, _weights(call, 2))
-    return lowered(_drive(call, terms, bias, base))
+        bias = _plus(bias, weights_of(call, 2))
+    return _drive(call, terms, bias, base)
 
 
 def _conv_node(call: Call, weight: Reals, shape: Shape) -> Conv:
@@ -52,14 +54,14 @@ def _conv_node(call: Call, weight: Reals, shape: Shape) -> Conv:
     )
 
 
-def _conv_terms(call: Call, node: Conv) -> tuple[tuple[Term, ...], Reals]:
-    value = call.operand()
+def _conv_terms(call: Call, value: Operand, node: Conv) -> tuple[tuple[Term, ...], Reals]:
     if isinstance(value, DriveValue):
         composed = conv_of_scaled(call.builder, value, node, call.origin)
         composed = composed or conv_of_pool(value, node, call.origin)
         if composed is not None:
             return composed
-    term = conv_term(node, call.padded_signal(), call.origin)
+    signal = value if isinstance(value, Signal) else signed(call.builder, value)
+    term = conv_term(node, signal, call.origin)
     return (term,), np.zeros(node.weight.shape[0])
 
 
@@ -69,7 +71,7 @@ def gemm(call: Call) -> Result:
     attributes = call.attributes
     if attributes.integer("transA", 0):
         raise Reject("transA mixes the images of a batch; export with transA=0")
-    weight = _weights(call, 1)
+    weight = weights_of(call, 1)
     if len(value.shape) != 1 or weight.ndim != 2:
         raise Reject(f"needs a vector per image, not {shape_text(value.shape)}; flatten it before")
     weight = weight if attributes.integer("transB", 0) else weight.T
@@ -88,7 +90,7 @@ def matmul(call: Call) -> Result:
     if _is_constant(call, 0):
         raise Reject("a constant matrix on the left is not supported yet; put it on the right, transposed")
     shape = call.operand().shape
-    weight = _weights(call, 1)
+    weight = weights_of(call, 1)
     if weight.ndim != 2 or weight.shape[0] != shape[-1]:
         raise Reject(f"matrix {shape_text(weight.shape)} does not fit {shape_text(shape)} per image")
     if math.prod(shape) == shape[-1]:
@@ -151,7 +153,8 @@ def _drive(call: Call, terms: tuple[Term, ...], bias: Reals, base: Shape) -> Dri
     return DriveValue(terms=terms, bias=bias, base=base, shape=base, probe=probe, origin=call.origin)
 
 
-def _weights(call: Call, index: int) -> Reals:
+def weights_of(call: Call, index: int) -> Reals:
+    """Constant weights as real numbers."""
     weights = call.constant(index, "its weights are")
     if weights.dtype.kind not in "fiu":
         raise Reject("its weights are no numbers")

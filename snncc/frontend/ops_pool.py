@@ -78,15 +78,13 @@ def _global_average(call: Call) -> DriveValue:
 
 def _whole(shape: Shape) -> Pair:
     """A window over the whole image."""
-    if len(shape) != 3:
-        raise Reject(f"pooling over {len(shape) - 1} axes is not supported yet; only images (two axes) are")
     if shape[1] * shape[2] > MAX_WINDOW:
         raise Reject(f"a window of {shape_text(shape[1:])} is too large")
     return shape[1], shape[2]
 
 
 def _window(call: Call, shape: Shape) -> tuple[Pair, Pair, tuple[Pair, Pair]]:
-    kernel, stride = window_of(call, shape), pair_of(call, "strides")
+    kernel, stride = window_of(call), pair_of(call, "strides")
     if pair_of(call, "dilations") != (1, 1):
         raise Reject("dilated pooling is not supported; use dilations=[1, 1]")
     padding = pads_of(call, shape, kernel, stride, (1, 1))

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from snncc.frontend import ops_activation, ops_arithmetic, ops_linear, ops_pool, ops_shape
+from snncc.frontend import (
+    ops_activation,
+    ops_arithmetic,
+    ops_linear,
+    ops_pool,
+    ops_resize,
+    ops_shape,
+    ops_transposed,
+)
 from snncc.frontend.calls import Call, Result
+from snncc.frontend.lifting import on_images
 
 Lowering = Callable[[Call], Result]
 
 LOWERINGS: Mapping[str, Lowering] = {
     "Add": ops_arithmetic.add,
     "ArgMax": ops_activation.arg_max,
-    "AveragePool": ops_pool.average_pool,
+    "AveragePool": on_images("pooling", ops_pool.average_pool),
     "BatchNormalization": ops_arithmetic.batch_normalization,
     "Cast": ops_shape.cast,
     "Clip": ops_activation.clip,
     "Concat": ops_shape.concat,
-    "Conv": ops_linear.conv,
+    "Conv": on_images("convolution", ops_linear.conv),
+    "ConvTranspose": on_images("convolution", ops_transposed.conv_transpose),
     "Div": ops_arithmetic.div,
     "Dropout": ops_shape.dropout,
     "Flatten": ops_shape.flatten,
     "Gemm": ops_linear.gemm,
-    "GlobalAveragePool": ops_pool.global_average_pool,
-    "GlobalMaxPool": ops_pool.global_max_pool,
+    "GlobalAveragePool": on_images("pooling", ops_pool.global_average_pool),
+    "GlobalMaxPool": on_images("pooling", ops_pool.global_max_pool),
     "Identity": ops_shape.identity,
     "LogSoftmax": ops_activation.softmax,
     "MatMul": ops_linear.matmul,
     "Max": ops_activation.maximum,
-    "MaxPool": ops_pool.max_pool,
+    "MaxPool": on_images("pooling", ops_pool.max_pool),
     "Min": ops_activation.minimum,
     "Mul": ops_arithmetic.mul,
     "Neg": ops_arithmetic.negate,
@@ -36,6 +46,7 @@ LOWERINGS: Mapping[str, Lowering] = {
     "ReduceMean": ops_pool.reduce_mean,
     "Relu": ops_activation.relu,
     "Reshape": ops_shape.reshape,
+    "Resize": ops_resize.resize,
     "Sigmoid": ops_activation.sigmoid,
     "Slice": ops_shape.slice_,
     "Softmax": ops_activation.softmax,
@@ -44,4 +55,5 @@ LOWERINGS: Mapping[str, Lowering] = {
     "Sum": ops_arithmetic.add,
     "Transpose": ops_shape.transpose,
     "Unsqueeze": ops_shape.unsqueeze,
+    "Upsample": ops_resize.resize,
 }
