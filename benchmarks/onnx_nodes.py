@@ -19,12 +19,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from support.node_cases import Outcome, Verdict, node_cases, run, stored_cases  # noqa: E402
+from support.node_cases import Outcome, Verdict, node_cases, run, stored_cases
 
 
 def main() -> int:
     """Run the cases and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", default="", help="cases whose name holds this text")
     parser.add_argument("--reasons", action="store_true", help="count the reasons as well")
     options = parser.parse_args()
@@ -44,7 +46,9 @@ def main() -> int:
 
 def print_table(outcomes: list[Outcome]) -> None:
     """One row per suite, one column per verdict."""
-    print("| suite | models | " + " | ".join(verdict.value for verdict in Verdict) + " | compiled at 8 bits |")
+    print(
+        "| suite | models | " + " | ".join(verdict.value for verdict in Verdict) + " | compiled at 8 bits |"
+    )
     print("|---" * (len(Verdict) + 3) + "|")
     for suite in dict.fromkeys(outcome.suite for outcome in outcomes):
         rows = [outcome for outcome in outcomes if outcome.suite == suite]

@@ -40,6 +40,8 @@ def calibrate(
     """
     if total < 1:
         raise DataError("there are no images to calibrate on", hint="give one image or more")
+    if not lowered.taps:  # wiring alone
+        return Calibration(populations={}, images=total, synthetic=synthetic)
     probe = tapped(model, lowered.taps, max(rows // total, 1))
     network = Network(model, probe.proto)
     collector = _Collector(probe, min(rows, total))

@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from snncc.frontend.builder import identity_term
 from snncc.frontend.calls import Call, Result, as_drive, folded, lowered, signed
 from snncc.frontend.compose import scaled, settled, spread, summed
-from snncc.frontend.values import Const, DriveValue, Operand, Probe, Signal
+from snncc.frontend.values import Const, DriveValue, Operand, Probe, Signal, Step
 from snncc.frontend.verdicts import Reject
 from snncc.frontend.wiring import channel_values, inverse, is_layout, push, transpose_step
-from snncc_ir.nodes import MaxPool
+from snncc_ir.nodes import MaxPool, Repeat
 from snncc_ir.tensors import Reals
 from snncc_ir.types import Shape, shape_text
 
@@ -33,6 +32,15 @@ def add(call: Call) -> Result:
     for index in constants:
         total = _affine(call, total, one, call.fitted(index, total.shape))
     return folded(total, "becomes the bias")
+
+
+def mean(call: Call) -> Result:
+    """Mean: the sum over the number of values."""
+    total = add(call).values[0]
+    if not isinstance(total, Signal | DriveValue):
+        raise TypeError("a sum of computed values is computed")
+    rank = len(total.shape)
+    return lowered(_affine(call, total, np.full((1,) * rank, 1 / len(call.values)), np.zeros((1,) * rank)))
 
 
 def sub(call: Call) -> Result:
@@ -152,27 +160,29 @@ def _changed(call: Call, drive: DriveValue, gain: Reals, offset: Reals) -> Drive
 
 def _affine_signal(call: Call, signal: Signal, factor: Reals, shift: Reals) -> DriveValue:
     """A scale projection along the one axis on which the factor varies, with the shift as its bias."""
-    signal = call.builder.solid(signal)
-    axis = _varying_axis((factor, shift))
-    rank = len(signal.shape)
-    order = (axis, *(other for other in range(rank) if other != axis))
-    step = transpose_step(order, call.origin)
-    turned = call.builder.wire(signal, step)
-    channels = turned.shape[0]
-    drive = DriveValue(
-        terms=(identity_term(turned, np.array(np.broadcast_to(factor.reshape(-1), channels)), call.origin),),
+    drive = along_axis(call, signal, varying_axis((factor, shift)))
+    channels = drive.base[0]
+    gain = np.array(np.broadcast_to(factor.reshape(-1), channels))
+    return replace(
+        drive,
+        terms=tuple(scaled(term, gain) for term in drive.terms),
         bias=np.array(np.broadcast_to(shift.reshape(-1), channels)),
-        base=turned.shape,
-        shape=turned.shape,
-        probe=Probe.plain(call.tensor, channels),
-        origin=call.origin,
     )
+
+
+def along_axis(call: Call, signal: Signal, axis: int) -> DriveValue:
+    """The signal itself as a drive whose channels are its positions along one axis."""
+    signal = call.builder.solid(signal)
+    order = (axis, *(other for other in range(len(signal.shape)) if other != axis))
+    step = transpose_step(order, call.origin)
+    drive = as_drive(call.builder, call.builder.wire(signal, step), call.tensor, call.origin)
     for undo in inverse(signal.shape, (step,)):
         drive = push(drive, undo)
-    return replace(drive, probe=Probe.plain(call.tensor, channels, drive.steps))
+    return replace(drive, probe=Probe.plain(call.tensor, drive.base[0], drive.steps))
 
 
-def _varying_axis(constants: Sequence[Reals]) -> int:
+def varying_axis(constants: Sequence[Reals]) -> int:
+    """The one axis along which the constants vary, 0 where they do not."""
     axes = {axis for array in constants for axis, size in enumerate(array.shape) if size > 1}
     if len(axes) > 1:
         raise Reject(
@@ -183,6 +193,7 @@ def _varying_axis(constants: Sequence[Reals]) -> int:
 
 def _added(call: Call, first: Operand, second: Operand, sign: float) -> DriveValue:
     """first + sign * second; both computed."""
+    first, second = _alike(call, first, second)
     if first.shape != second.shape:
         raise Reject(
             f"adds {shape_text(first.shape)} and {shape_text(second.shape)} per image; "
@@ -204,6 +215,22 @@ def _added(call: Call, first: Operand, second: Operand, sign: float) -> DriveVal
         probe=Probe.plain(call.tensor, one.base[0], one.steps),
         origin=call.origin,
     )
+
+
+def _alike(call: Call, first: Operand, second: Operand) -> tuple[Operand, Operand]:
+    """Both values with axes of one position repeated to the other's size; as they are where none fits."""
+    if len(first.shape) != len(second.shape):
+        return first, second
+    pairs = list(zip(first.shape, second.shape, strict=True))
+    if any(a != b and 1 not in (a, b) for a, b in pairs):
+        return first, second
+    return _repeated(call, first, [b for _, b in pairs]), _repeated(call, second, [a for a, _ in pairs])
+
+
+def _repeated(call: Call, value: Operand, sizes: Sequence[int]) -> Operand:
+    """The value with axes of one position repeated to `sizes`."""
+    factors = tuple(size if own == 1 else 1 for own, size in zip(value.shape, sizes, strict=True))
+    return call.wired(value, Step(Repeat(name="", source="", factors=factors), call.origin))
 
 
 def _movable(call: Call, value: Operand) -> Operand:

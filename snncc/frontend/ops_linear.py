@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from snncc.frontend.builder import real
-from snncc.frontend.calls import Call, Result, lowered, signed
+from snncc.frontend.calls import Call, Result, lowered
 from snncc.frontend.compose import conv_of_pool, conv_of_scaled, conv_term, dense_of
 from snncc.frontend.geometry import pads_of, pair_of
 from snncc.frontend.values import DriveValue, Operand, Origin, Probe, Signal, Step, Term
@@ -60,8 +60,7 @@ def _conv_terms(call: Call, value: Operand, node: Conv) -> tuple[tuple[Term, ...
         composed = composed or conv_of_pool(value, node, call.origin)
         if composed is not None:
             return composed
-    signal = value if isinstance(value, Signal) else signed(call.builder, value)
-    term = conv_term(node, signal, call.origin)
+    term = conv_term(node, call.as_signal(value), call.origin)
     return (term,), np.zeros(node.weight.shape[0])
 
 
@@ -76,7 +75,7 @@ def gemm(call: Call) -> Result:
         raise Reject(f"needs a vector per image, not {shape_text(value.shape)}; flatten it before")
     weight = weight if attributes.integer("transB", 0) else weight.T
     weight = np.ascontiguousarray(weight) * attributes.real("alpha", 1.0)
-    terms, bias = _dense_terms(call, weight, value.shape)
+    terms, bias = _dense_terms(call, value, weight)
     if call.has(2):
         constant = call.fitted(2, (len(weight),)) * attributes.real("beta", 1.0)
         bias = bias + constant
@@ -94,16 +93,17 @@ def matmul(call: Call) -> Result:
     if weight.ndim != 2 or weight.shape[0] != shape[-1]:
         raise Reject(f"matrix {shape_text(weight.shape)} does not fit {shape_text(shape)} per image")
     if math.prod(shape) == shape[-1]:
-        return lowered(_vector_product(call, weight.T, shape))
+        drive = vector_product(call, call.operand(), weight.T)
+        visible = (*shape[:-1], weight.shape[1])
+        step = reshape_step(visible, call.origin)
+        return lowered(_seen_through(drive, (step,)) if visible != drive.base else drive)
     return lowered(_along_last_axis(call, weight.T, shape))
 
 
-def _vector_product(call: Call, weight: Reals, shape: Shape) -> DriveValue:
-    visible = (*shape[:-1], len(weight))
-    terms, bias = _dense_terms(call, np.ascontiguousarray(weight), shape)
-    drive = _drive(call, terms, bias, (len(weight),))
-    step = reshape_step(visible, call.origin)
-    return _seen_through(drive, (step,)) if visible != drive.base else drive
+def vector_product(call: Call, value: Operand, weight: Reals) -> DriveValue:
+    """The product of `weight[O, I]` and the value's I elements, as a vector."""
+    terms, bias = _dense_terms(call, value, np.ascontiguousarray(weight))
+    return _drive(call, terms, bias, (len(weight),))
 
 
 def _along_last_axis(call: Call, weight: Reals, shape: Shape) -> DriveValue:
@@ -134,16 +134,17 @@ def _seen_through(drive: DriveValue, steps: tuple[Step, ...]) -> DriveValue:
     return replace(drive, probe=Probe.plain(drive.probe.tensor, drive.base[0], drive.steps))
 
 
-def _dense_terms(call: Call, weight: Reals, shape: Shape) -> tuple[tuple[Term, ...], Reals]:
-    """Terms and bias of the product with `weight[O, I]` of the flattened first input."""
-    if weight.shape[1] != math.prod(shape):
-        raise Reject(f"weights {shape_text(weight.shape)} do not fit {shape_text(shape)} per image")
-    value = call.operand()
+def _dense_terms(call: Call, value: Operand, weight: Reals) -> tuple[tuple[Term, ...], Reals]:
+    """Terms and bias of the product with `weight[O, I]` of the flattened value."""
+    size = math.prod(value.shape)
+    if weight.shape[1] != size:
+        raise Reject(f"weights {shape_text(weight.shape)} do not fit {shape_text(value.shape)} per image")
     if isinstance(value, DriveValue):
         composed = dense_of(call.builder, value, weight, call.origin)
         if composed is not None:
             return composed
-    flat = call.builder.wire(call.signal(), reshape_step((math.prod(shape),), call.origin))
+    solid = call.builder.solid(call.as_signal(value))
+    flat = call.builder.wire(solid, reshape_step((size,), call.origin))
     dense = Dense(name="", source="", weight=real(weight))
     return (Term(dense, flat, call.origin),), np.zeros(len(weight))
 

@@ -83,7 +83,7 @@ class _Walk:
             theta = np.rint(node.scale.data / node.unit.data).astype(np.int64)
             bias = per_channel(table_bias(neuron, theta), drive.ndim - 1)
             shift = self._shift(node, drive, bias, node.unit.data)
-            neuron = shifted(neuron, shift, drive_interval(self.graph, node).low)
+            neuron = shifted(neuron, shift, drive_interval(self.graph, node))
         self._set(node, neuron, drive)
 
     def _set(self, node: Population, neuron: Staircase | Table, drive: Array) -> None:

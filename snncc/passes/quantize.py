@@ -10,7 +10,7 @@ import numpy as np
 
 from snncc.passes.balance import level_range
 from snncc.passes.base import Array, Context, Pass, option
-from snncc.passes.tables import leaky_table, within_reach
+from snncc.passes.tables import needs_table, table_of, within_reach
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import GraphError, SnnccError
 from snncc_ir.graph import Graph
@@ -22,6 +22,7 @@ from snncc_ir.nodes import (
     Dense,
     Input,
     Linear,
+    MaxPool,
     Pad,
     Population,
     Readout,
@@ -47,7 +48,7 @@ class Quantize(Pass):
 
     With s_w the real value of one unit of drive: W_int = round(W * s_in / s_w), theta = round(s_out / s_w),
     b = round(b_real / s_w - sum over the valid taps of W_int * zero), where `zero` is the input's level of
-    the real value 0. A unit with a slope becomes a breakpoint table (`tables.leaky_table`). Readouts share one s_w, so that their integer argmax is the real one.
+    the real value 0. A unit with a slope or uneven bounds becomes a table (`tables.table_of`). Readouts share one s_w, so that their integer argmax is the real one.
     """
 
     name: ClassVar[str] = "quantize"
@@ -110,10 +111,24 @@ class _Quantizer:
                 where=node.name,
                 hint="let the convolution pad, or normalise the input without a mean",
             )
+        if isinstance(node, MaxPool):
+            self._check_pool(node)
         for table in (self.scales, self.zeros):
             parts = [np.broadcast_to(table[name], self.graph.types[name].shape)[None] for name in sources]
             table[node.name] = np.asarray(wire(node, *parts)[0])
         self.done[node.name] = node
+
+    def _check_pool(self, node: MaxPool) -> None:
+        """A greatest level is the greatest real value only where all members share a scale and a zero."""
+        shape = self.graph.types[node.source].shape
+        for table in (self.scales, self.zeros):
+            full = np.broadcast_to(table[node.source], shape)[None]
+            if (wire(node, full) != -wire(node, -full)).any():
+                raise GraphError(
+                    "pools values whose levels differ in scale",
+                    where=node.name,
+                    hint="pool along height and width alone",
+                )
 
     def _population(self, node: Population) -> None:
         neuron = node.neuron
@@ -126,9 +141,11 @@ class _Quantizer:
         bias = self._finish(node, folded, unit, neuron.bias)
         staircase = Staircase(theta=Tensor.integer(theta), bias=bias, lo=grid.lo, hi=grid.hi)
         scale = theta * unit
-        self.done[node.name] = _with_slope(
-            replace(node, neuron=staircase, scale=Tensor.real(scale)), staircase, neuron.slope, unit
-        )
+        quantised = replace(node, neuron=staircase, scale=Tensor.real(scale))
+        if needs_table(neuron, grid.scale, grid.lo, grid.hi):
+            table = table_of(neuron, staircase, grid.scale)
+            quantised = replace(quantised, neuron=table, unit=Tensor.real(unit))
+        self.done[node.name] = quantised
         shape = self.graph.types[node.name].shape
         self.scales[node.name] = scale.reshape(-1, *(1,) * (len(shape) - 1))
         self.zeros[node.name] = np.zeros((1,) * len(shape))
@@ -205,13 +222,6 @@ class _Quantizer:
             return np.zeros(1)
         full = np.broadcast_to(zero, self.graph.types[node.source].shape)
         return np.asarray(drive(node, full[None])[0])
-
-
-def _with_slope(node: Population, stairs: Staircase, slope: Tensor | None, unit: Reals) -> Population:
-    """The population with a table in the place of its staircase where its unit has a slope."""
-    if slope is None:
-        return node
-    return replace(node, neuron=leaky_table(stairs, slope.data), unit=Tensor.real(unit))
 
 
 def _folded(node: Linear, scale: Reals) -> Reals:

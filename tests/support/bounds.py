@@ -58,7 +58,7 @@ def differences(real: Graph, integer: Graph, form: InputFormat, images: Array) -
     for node in real.nodes:
         match node:
             case Input():
-                away = np.abs(images - form.to_reals(levels))
+                away = np.abs(images - form.scale * (levels - form.zero))
                 scale = np.broadcast_to(form.scale, levels.shape)
                 sources[name] = _Source(levels - form.zero, scale, away)
             case Population():
@@ -114,9 +114,7 @@ def _unit(node: Population) -> Array:
     return np.asarray(node.scale.data / node.neuron.theta.data)
 
 
-def _drive_error(
-    real: Graph, node: Population | Readout, sources: dict[str, _Source], unit: Array
-) -> Array:
+def _drive_error(real: Graph, node: Population | Readout, sources: dict[str, _Source], unit: Array) -> Array:
     total: Array = np.zeros(1)
     for name in node.drives:
         projection = real.by_name[name]
