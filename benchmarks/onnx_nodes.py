@@ -4,8 +4,8 @@
     python benchmarks/onnx_nodes.py --only conv      those whose name holds "conv", one line each
     python benchmarks/onnx_nodes.py --reasons        with every reason and how often it was given
 
-A model is `lowered and equal` where the lowered graph gives the stored outputs up to float rounding; it is then
-compiled with 8-bit levels and weights, calibrated on the stored input and perturbed copies, and every
+A model is `lowered and equal` where the lowered graph gives the stored outputs up to float rounding; it is
+then compiled with 8-bit levels and weights, calibrated on the stored input and perturbed copies, and every
 population must stay within the error that the roundings allow (tests/support/bounds.py).
 Exits 1 on any traceback or disagreement.
 """

@@ -44,7 +44,9 @@ def mean(call: Call) -> Result:
 
 
 def sub(call: Call) -> Result:
-    """Sub: Add with the second value negated."""
+    """Sub: Add with the second value negated; 1 - p of a Sigmoid p at the end is the negated drive."""
+    if call.is_tail:
+        return _complement(call)
     if isinstance(call.values[1], Const):
         value = call.operand(0)
         one = np.ones((1,) * len(value.shape))
@@ -56,12 +58,21 @@ def sub(call: Call) -> Result:
     return lowered(_added(call, call.operand(0), second, -1.0))
 
 
+def _complement(call: Call) -> Result:
+    """1 - sigmoid(d) = sigmoid(-d)."""
+    if not isinstance(call.values[0], Const) or not (call.constant(0, "the minuend is") == 1).all():
+        raise Reject("computes with a Sigmoid; only 1 - p at the end is supported")
+    value = call.operand(1)
+    one = np.ones((1,) * len(value.shape))
+    return folded(_affine(call, value, -one, 0.0 * one), "1 - p has the order of the negated drive")
+
+
 def mul(call: Call) -> Result:
     """Mul by a constant."""
     index = _constant_factor(call, "a product of two computed values (a gate)")
     value = call.operand(1 - index)
     factor = call.fitted(index, value.shape)
-    return _scaled(call, value, factor, np.zeros((1,) * len(value.shape)))
+    return by_channel(call, value, factor, np.zeros((1,) * len(value.shape)))
 
 
 def div(call: Call) -> Result:
@@ -72,7 +83,7 @@ def div(call: Call) -> Result:
     divisor = call.fitted(1, value.shape)
     if not divisor.all():
         raise Reject("divides by zero")
-    return _scaled(call, value, 1.0 / divisor, np.zeros((1,) * len(value.shape)))
+    return by_channel(call, value, 1.0 / divisor, np.zeros((1,) * len(value.shape)))
 
 
 def _constant_factor(call: Call, what: str) -> int:
@@ -86,7 +97,7 @@ def negate(call: Call) -> Result:
     """Neg: times -1."""
     value = call.operand()
     one = np.ones((1,) * len(value.shape))
-    return _scaled(call, value, -one, 0.0 * one)
+    return by_channel(call, value, -one, 0.0 * one)
 
 
 def batch_normalization(call: Call) -> Result:
@@ -102,7 +113,7 @@ def batch_normalization(call: Call) -> Result:
         raise Reject("a variance is not positive")
     factor = gamma / np.sqrt(spread_of)
     per_axis = (-1, *(1,) * (len(value.shape) - 1))
-    return _scaled(call, value, factor.reshape(per_axis), (beta - mean * factor).reshape(per_axis))
+    return by_channel(call, value, factor.reshape(per_axis), (beta - mean * factor).reshape(per_axis))
 
 
 def _statistics(call: Call, index: int, shape: Shape) -> Reals:
@@ -114,7 +125,8 @@ def _statistics(call: Call, index: int, shape: Shape) -> Reals:
     return values
 
 
-def _scaled(call: Call, value: Operand, factor: Reals, shift: Reals) -> Result:
+def by_channel(call: Call, value: Operand, factor: Reals, shift: Reals) -> Result:
+    """factor * value + shift with constants that broadcast to the value's shape."""
     result = _affine(call, value, factor, shift)
     if result.origin != call.origin:
         return folded(result, "becomes part of the weights before it")

@@ -70,10 +70,7 @@ def _sizes(call: Call, full: Shape) -> tuple[list[int], list[Fraction]]:
 
 def _scales(call: Call) -> list[Fraction] | None:
     """The stated scales, None where sizes are stated."""
-    if call.node.op == "Upsample" or call.opset < _ATTRIBUTES_SINCE:
-        index = 1
-    else:
-        index = 2
+    index = 1 if call.node.op == "Upsample" or call.opset < _ATTRIBUTES_SINCE else 2
     if call.has(index):
         values: Sequence[float] = call.constant(index, "its scales are").reshape(-1).tolist()
     else:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from snncc.frontend import (
     ops_activation,
     ops_arithmetic,
+    ops_labels,
     ops_linear,
     ops_parts,
     ops_pool,
@@ -18,6 +19,8 @@ from snncc.frontend import (
 )
 from snncc.frontend.calls import Call, Result
 from snncc.frontend.lifting import on_images
+from snncc.frontend.onnx_nodes import OnnxNode
+from snncc.frontend.usage import ML_DOMAIN
 
 Lowering = Callable[[Call], Result]
 
@@ -27,6 +30,7 @@ LOWERINGS: Mapping[str, Lowering] = {
     "AveragePool": on_images("pooling", ops_pool.average_pool),
     "BatchNormalization": ops_arithmetic.batch_normalization,
     "Cast": ops_shape.cast,
+    "CastLike": ops_shape.cast_like,
     "Clip": ops_activation.clip,
     "Concat": ops_shape.concat,
     "Conv": on_images("convolution", ops_linear.conv),
@@ -40,6 +44,7 @@ LOWERINGS: Mapping[str, Lowering] = {
     "Gemm": ops_linear.gemm,
     "GlobalAveragePool": on_images("pooling", ops_pool.global_average_pool),
     "GlobalMaxPool": on_images("pooling", ops_pool.global_max_pool),
+    "Hardmax": ops_activation.hardmax,
     "Identity": ops_shape.identity,
     "LeakyRelu": ops_rectifier.leaky_relu,
     "LogSoftmax": ops_activation.softmax,
@@ -71,3 +76,18 @@ LOWERINGS: Mapping[str, Lowering] = {
     "Unsqueeze": ops_shape.unsqueeze,
     "Upsample": ops_resize.resize,
 }
+
+ML_LOWERINGS: Mapping[str, Lowering] = {
+    "ArrayFeatureExtractor": ops_labels.array_feature_extractor,
+    "LabelEncoder": ops_labels.label_encoder,
+    "Scaler": ops_labels.scaler,
+    "ZipMap": ops_labels.zip_map,
+}
+"""Operators of ONNX-ML that skl2onnx puts around a neural network."""
+
+
+def lowering_of(node: OnnxNode) -> Lowering | None:
+    """The lowering function of a node's operator."""
+    if node.is_standard:
+        return LOWERINGS.get(node.op)
+    return ML_LOWERINGS.get(node.op) if node.domain == ML_DOMAIN else None

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from snncc_ir.linear import wire
 from snncc_ir.neurons import per_channel
-from snncc_ir.nodes import Reshape, Transpose
+from snncc_ir.nodes import Repeat, Reshape, Transpose
 from snncc_ir.tensors import Reals
 from snncc_ir.types import Shape
 
-Layout = tuple[Reshape | Transpose, ...]
+Layout = tuple[Reshape | Transpose | Repeat, ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Tap:
-    """drive = gain * (the ONNX tensor, its layout undone) + offset; activation = min(max(f(drive), low), high).
+    """drive = gain * (the ONNX tensor, its layout undone) + offset; activation = clip(f(drive), low, high).
 
     f multiplies what is negative by `slope` [C], where there is one.
 

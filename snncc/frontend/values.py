@@ -86,6 +86,8 @@ class Probe:
     layout: tuple[Step, ...]
     gain: Reals
     offset: Reals
+    copies: int = 1
+    """How many channels of the drive show the tensor's only one."""
 
     @staticmethod
     def plain(tensor: str, channels: int, layout: tuple[Step, ...] = ()) -> Probe:

@@ -5,6 +5,7 @@ Weights that arrive as inputs become constants; the image is the first input for
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import traceback
 import warnings
@@ -20,6 +21,7 @@ import onnx.backend.test
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, version_converter
 from onnx.backend.test.case.node import collect_testcases
+from onnx.reference import ReferenceEvaluator
 
 from snncc import dataset
 from snncc.artefact import read
@@ -196,13 +198,8 @@ def _prepared(case: Case, index: int) -> onnx.ModelProto:
     model.graph.input.extend(inputs)
     _renew(model)
     if any(entry.version < OLDEST_OPSET for entry in model.opset_import if entry.domain == ""):
-        try:
-            model = version_converter.convert_version(model, CONVERTED_OPSET)
-        except (
-            RuntimeError,
-            version_converter.ConvertError,
-        ):  # the converter lacks some operators: the model is refused as it is
-            pass
+        with contextlib.suppress(RuntimeError, version_converter.ConvertError):  # it lacks some operators
+            return version_converter.convert_version(model, CONVERTED_OPSET)
     return model
 
 
@@ -235,15 +232,20 @@ def _real_problem(model: Model, lowered: Lowered, images: Array, expected: Seque
         got = values[lowered.outputs[output]]
         if givers[output].op in TAIL:
             got = _finished(model, output, got)
-        if got.size != wanted.size:
-            return f"{output}: {got.shape} for {wanted.shape}"
-        got, wanted = got.reshape(wanted.shape).astype(np.float64), wanted.astype(np.float64)
-        tolerance = 2e-3 if expected[0] is not None and expected[0].dtype == np.float16 else 1e-4
-        size = max(float(np.abs(wanted).max(initial=0)), 1.0)
-        worst = float(np.abs(got - wanted).max(initial=0))
-        if not worst <= tolerance * size:
-            return f"{output}: off by {worst:g} at values of {size:g}"
+        problem = _distance(got, wanted)
+        if problem:
+            return f"{output}: {problem}"
     return ""
+
+
+def _distance(got: Array, wanted: Array) -> str:
+    """How far the values are apart; empty where it is no further than rounding brings them."""
+    if got.size != wanted.size:
+        return f"{got.shape} for {wanted.shape}"
+    tolerance = 2e-3 if wanted.dtype == np.float16 else 1e-4
+    size = max(float(np.abs(wanted).max(initial=0)), 1.0)
+    worst = float(np.abs(got.reshape(wanted.shape) - wanted.astype(np.float64)).max(initial=0))
+    return "" if worst <= tolerance * size else f"off by {worst:g} at values of {size:g}"
 
 
 def _finished(model: Model, output: str, drive: Array) -> Array:
@@ -255,8 +257,6 @@ def _finished(model: Model, output: str, drive: Array) -> Array:
         [helper.make_tensor_value_info(node.input[0], TensorProto.FLOAT, None)],
         [helper.make_empty_tensor_value_info(output)],
     )
-    from onnx.reference import ReferenceEvaluator
-
     tail = helper.make_model(graph, opset_imports=[helper.make_opsetid("", model.opset)])
     (value,) = ReferenceEvaluator(tail).run(None, {node.input[0]: drive.astype(np.float32)})
     return np.asarray(value)
