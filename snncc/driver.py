@@ -125,7 +125,7 @@ def compile_model(path: Path, options: CompileOptions) -> Compiled:
     samples = _samples(lowered, options)
     graph = _run_passes(model, lowered, samples, pipeline, options)
     _check_target(graph, backend, machine)
-    notes = _notes(model, samples, pipeline, backend, machine)
+    notes = _notes(model, lowered, samples, pipeline, backend, machine)
     artefact.write(
         options.output,
         graph,
@@ -283,7 +283,7 @@ def _check_target(graph: Graph, backend: Backend, machine: Machine) -> None:
 
 
 def _notes(
-    model: Model, samples: _Samples, pipeline: Pipeline, backend: Backend, machine: Machine
+    model: Model, lowered: Lowered, samples: _Samples, pipeline: Pipeline, backend: Backend, machine: Machine
 ) -> dict[str, Any]:
     return {
         "snncc": __version__,
@@ -292,6 +292,7 @@ def _notes(
         "chip": machine.name,
         "pipeline": str(pipeline),
         "input": samples.form.verdict,
+        "outputs": lowered.named_outputs,
         "pixels": samples.images.dtype == np.uint8,
         "calibration": {
             "kind": "synthetic" if samples.synthetic else "images",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Container
 from dataclasses import replace
 
 import numpy as np
@@ -166,12 +167,16 @@ class Builder:
         return node.name
 
     def _unique(self, hint: str) -> str:
-        base = sanitised(hint)
-        name, number = base, 1
-        while name in self._nodes:
-            number += 1
-            name = f"{base}_{number}"
-        return name
+        return unused(sanitised(hint), self._nodes)
+
+
+def unused(base: str, taken: Container[str]) -> str:
+    """The name, with a number behind it where it is taken."""
+    name, number = base, 1
+    while name in taken:
+        number += 1
+        name = f"{base}_{number}"
+    return name
 
 
 def sanitised(hint: str) -> str:

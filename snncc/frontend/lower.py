@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snncc.frontend.builder import sanitised, unused
 from snncc.frontend.calls import signed
 from snncc.frontend.load import Model
 from snncc.frontend.taps import Layout, Tap
@@ -40,9 +41,12 @@ class Lowered:
 
     @property
     def named_outputs(self) -> dict[str, str]:
-        """IR name of every ONNX output that holds scores or values; of the labels where there is no other."""
+        """IR name of every ONNX output but labels (these where there is no other), by its name made safe."""
         scores = {name: node for name, node in self.outputs.items() if name not in self.labels}
-        return scores or dict(self.outputs)
+        named: dict[str, str] = {}
+        for name, node in (scores or self.outputs).items():
+            named[unused(sanitised(name), named)] = node
+        return named
 
 
 @dataclass(frozen=True, eq=False)

@@ -172,7 +172,7 @@ def _changed(call: Call, drive: DriveValue, gain: Reals, offset: Reals) -> Drive
 
 def _affine_signal(call: Call, signal: Signal, factor: Reals, shift: Reals) -> DriveValue:
     """A scale projection along the one axis on which the factor varies, with the shift as its bias."""
-    drive = along_axis(call, signal, varying_axis((factor, shift)))
+    drive = along_axis(call, signal, varying_axis((factor, shift)), call.tensor)
     channels = drive.base[0]
     gain = np.array(np.broadcast_to(factor.reshape(-1), channels))
     return replace(
@@ -182,15 +182,15 @@ def _affine_signal(call: Call, signal: Signal, factor: Reals, shift: Reals) -> D
     )
 
 
-def along_axis(call: Call, signal: Signal, axis: int) -> DriveValue:
-    """The signal itself as a drive whose channels are its positions along one axis."""
+def along_axis(call: Call, signal: Signal, axis: int, tensor: str) -> DriveValue:
+    """The signal, which the network shows as `tensor`, as a drive whose channels lie along one axis."""
     signal = call.builder.solid(signal)
     order = (axis, *(other for other in range(len(signal.shape)) if other != axis))
     step = transpose_step(order, call.origin)
-    drive = as_drive(call.builder, call.builder.wire(signal, step), call.tensor, call.origin)
+    drive = as_drive(call.builder, call.builder.wire(signal, step), tensor, call.origin)
     for undo in inverse(signal.shape, (step,)):
         drive = push(drive, undo)
-    return replace(drive, probe=Probe.plain(call.tensor, drive.base[0], drive.steps))
+    return replace(drive, probe=Probe.plain(tensor, drive.base[0], drive.steps))
 
 
 def varying_axis(constants: Sequence[Reals]) -> int:

@@ -48,5 +48,5 @@ def _drive_and_slopes(call: Call, slope: Reals) -> tuple[DriveValue, Reals]:
         if slopes is not None:
             return value, slopes
     axis = varying_axis((slope,))
-    drive = along_axis(call, call.signal(), axis)
+    drive = along_axis(call, call.signal(), axis, call.node.inputs[0])
     return drive, np.array(np.broadcast_to(slope.reshape(-1), drive.base[:1]))

@@ -21,6 +21,9 @@ Ints = NDArray[np.int64]
 _NUDGES = (-1e-6, 0.0, 1e-6)
 """A position that rounds elsewhere with such an error may do so in ONNX Runtime's float32 as well."""
 
+_SMALL = 2**10
+"""With a scale of so few digits, which float32 holds, no place rounds to the other side of a tie."""
+
 _ATTRIBUTES_SINCE = 11
 """Before this opset Resize had a mode alone: floor(i / scale)."""
 
@@ -90,7 +93,7 @@ def _index_map(call: Call, size: int, out: int, scale: Fraction) -> Ints:
     mode = "asymmetric" if old else call.attributes.text("coordinate_transformation_mode", "half_pixel")
     nearest = "floor" if old else call.attributes.text("nearest_mode", "round_prefer_floor")
     places = _places(mode, size, out, float(scale))
-    exact = scale.numerator == 1 or scale.denominator == 1
+    exact = Fraction(float(np.float32(scale))) == scale and scale.numerator < _SMALL
     maps = [_rounded(nearest, places + nudge) for nudge in ((0.0,) if exact else _NUDGES)]
     if old and scale < 1:
         maps += [_rounded("ceil", places)]

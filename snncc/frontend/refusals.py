@@ -42,7 +42,7 @@ _FAMILIES: Mapping[str, str] = {
     "Abs": "falls before it rises, which no staircase does; use Relu(x) + Relu(-x)",
     "ThresholdedRelu Shrink": "jumps at its threshold; replace it by Relu and fine-tune",
     "Exp Log Sqrt Pow Reciprocal Sinh Acosh Atanh Asin Acos Sin Cos Tan Det": (
-        "a function of calculus of a computed value is no weighted sum; compute it from constants, or use Relu"
+        "a function of calculus is no weighted sum; compute it from constants, or use Relu"
     ),
     "Sign Greater GreaterOrEqual Less LessOrEqual Equal": (
         "not supported yet; replace it by Relu or Clip and fine-tune"

@@ -45,23 +45,24 @@ CURVED = (
         ("Sigmoid", {}, CURVED),
         ("Tanh", {}, CURVED),
         ("Abs", {}, "rejected: falls before it rises, which no staircase does; use Relu(x) + Relu(-x)"),
-        ("Exp", {}, "rejected: a function of calculus of a computed value is no weighted sum; "
+        ("Exp", {}, "rejected: a function of calculus is no weighted sum; "
          "compute it from constants, or use Relu"),
         ("ThresholdedRelu", {}, "rejected: jumps at its threshold; replace it by Relu and fine-tune"),
         ("LeakyRelu", {"alpha": -0.5},
-         "rejected: slope -0.5 falls where its input rises, which no staircase does; use slopes of at least 0"),
+         "rejected: slope -0.5 falls where its input rises, which no staircase does; "
+         "use slopes of at least 0"),
         ("Sign", {}, "rejected: not supported yet; replace it by Relu or Clip and fine-tune"),
         ("DepthToSpace", {"blocksize": 3}, "rejected: 4 channels do not fill blocks of 3x3"),
         ("LRN", {"size": 3}, "rejected: divides by statistics of the image itself, which is no weighted sum; "
          "use BatchNormalization"),
         ("Softmax", {}, "rejected: only supported at the end; in between (attention) it is no staircase "
          "of a sum, use convolutions"),
-        ("ReduceMax", {"keepdims": 0}, "rejected: reduces over the images of a batch; name the other axes alone"),
+        ("ReduceMax", {"keepdims": 0},
+         "rejected: reduces over the images of a batch; name the other axes alone"),
         ("ReduceMean", {"axes": [1, 2, 3], "keepdims": 0},
          "rejected: leaves no axis but the batch; use keepdims=1"),
         ("ReduceMin", {"axes": [2]},
          "rejected: the least value needs a sign change on both sides; use Neg, ReduceMax and Neg"),
-        ("CumSum", {}, "rejected: not supported; multiply by a triangular matrix of ones"),
         ("Transpose", {"perm": [1, 0, 2, 3]},
          "rejected: perm [1, 0, 2, 3] moves the batch axis; keep it first"),
         ("Cast", {"to": TensorProto.INT32}, "rejected: rounds to int32; only real numbers are cast freely"),

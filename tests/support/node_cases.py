@@ -23,15 +23,13 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 from onnx.backend.test.case.node import collect_testcases
 from onnx.reference import ReferenceEvaluator
 
-from snncc import dataset
-from snncc.artefact import read
-from snncc.driver import CompileOptions, compile_model
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, examine
 from snncc.frontend.runtime import OLDEST_OPSET, newest_ir_version, newest_opset
 from snncc_ir.errors import SnnccError
 from snncc_ir.semantics import evaluate
 from support.bounds import differences
+from support.quantised import compiled
 
 Array = NDArray[Any]
 
@@ -269,13 +267,7 @@ def _quantised_problem(path: Path, lowered: Lowered, images: Array, folder: Path
     spread = 0.05 * (np.abs(real).max(initial=0) or 1.0)
     copies = [real + random.normal(0, spread, real.shape) for _ in range(COPIES)]
     stored = np.concatenate([real, *copies]).astype(np.float32)
-    data, out = folder / "images.npz", folder / "out.snncc"
-    np.savez(data, images=stored)
-    passes = "balance{method=max,level_bits=8};quantize{weight_bits=8,level_bits=8};choose_code"
-    options = CompileOptions(output=out, target="sim", calibrate=data, passes=passes, force=True)
-    graph = compile_model(path, options).graph
-    form = dataset.real_format(stored, None)
+    graph, form = compiled(path, stored, folder)
     found = differences(lowered.graph, graph, form, stored[: len(real)].astype(np.float64))
-    assert read(out).graph == graph
     broken = {name: item.excess for name, item in found.items() if item.excess > 0}
     return "; ".join(f"{name} leaves its bound by {excess:g}" for name, excess in broken.items())
