@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from snncc.frontend.calls import Call, Result, as_drive, folded, lowered, signed
+from snncc.frontend.calls import Call, Result, as_drive, folded, is_scaling, lowered, signed
 from snncc.frontend.compose import scaled, settled, spread, summed
 from snncc.frontend.values import Const, DriveValue, Operand, Probe, Signal, Step
 from snncc.frontend.verdicts import Reject
-from snncc.frontend.wiring import channel_values, inverse, is_layout, push, transpose_step
+from snncc.frontend.wiring import channel_values, inverse, is_layout, narrowed, push, trace, transpose_step
 from snncc_ir.nodes import MaxPool, Repeat
 from snncc_ir.tensors import Reals
 from snncc_ir.types import Shape, shape_text
@@ -142,12 +142,36 @@ def _affine(call: Call, value: Operand, factor: Reals, shift: Reals) -> DriveVal
     offset = channel_values(drive, shift, 0.0)
     pools = any(isinstance(step.wiring, MaxPool) for step in drive.steps)
     if gain is None or (pools and bool((gain < 0).any())):
-        return _affine_signal(call, signed(call.builder, drive), factor, shift)
+        return _affine_anew(call, drive, factor, shift)
     if offset is not None:
         return _changed(call, drive, gain, offset)
     if drive.steps or len(drive.base) != 3:
-        return _affine_signal(call, signed(call.builder, drive), factor, shift)
+        return _affine_anew(call, drive, factor, shift)
     return _changed(call, drive, gain, np.broadcast_to(shift, drive.base))
+
+
+def _affine_anew(call: Call, drive: DriveValue, factor: Reals, shift: Reals) -> DriveValue:
+    """factor * drive + shift along other axes than the drive's own.
+
+    A signal with one factor (pixels / 255) takes any axis; another drive becomes a population first.
+    """
+    gains = drive.terms[0].linear.weight.data
+    if is_scaling(drive) and is_layout(drive.steps) and np.ptp(gains) == 0:
+        bias = trace(np.broadcast_to(spread(drive.bias, drive.base), drive.base), drive.steps)
+        total = narrowed(factor * bias + shift)
+        if len(varying_axes((factor, total))) <= 1:
+            return _rescaled(call, drive, factor * gains[0], total)
+    return _affine_signal(call, signed(call.builder, drive), factor, shift)
+
+
+def _rescaled(call: Call, drive: DriveValue, factor: Reals, shift: Reals) -> DriveValue:
+    """factor and shift of the one signal that a drive scales, in the place of its own."""
+    signal, origin = drive.terms[0].source, drive.origin.also(call.node)
+    for step in drive.steps:
+        signal = call.builder.wire(signal, step)
+    anew = _affine_signal(call, signal, factor, shift)
+    terms = tuple(replace(term, origin=origin) for term in anew.terms)
+    return replace(anew, terms=terms, origin=origin)
 
 
 def _changed(call: Call, drive: DriveValue, gain: Reals, offset: Reals) -> DriveValue:
@@ -193,9 +217,14 @@ def along_axis(call: Call, signal: Signal, axis: int, tensor: str) -> DriveValue
     return replace(drive, probe=Probe.plain(tensor, drive.base[0], drive.steps))
 
 
+def varying_axes(constants: Sequence[Reals]) -> set[int]:
+    """The axes along which the constants vary."""
+    return {axis for array in constants for axis, size in enumerate(array.shape) if size > 1}
+
+
 def varying_axis(constants: Sequence[Reals]) -> int:
     """The one axis along which the constants vary, 0 where they do not."""
-    axes = {axis for array in constants for axis, size in enumerate(array.shape) if size > 1}
+    axes = varying_axes(constants)
     if len(axes) > 1:
         raise Reject(
             "a constant varies along several axes; only one factor and shift per channel is supported"

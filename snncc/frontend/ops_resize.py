@@ -100,6 +100,11 @@ def _index_map(call: Call, size: int, out: int, scale: Fraction) -> Ints:
     maps = [np.clip(found, 0, size - 1) for found in maps]
     if any((found != maps[0]).any() for found in maps):
         raise Reject(f"the neighbours at scale {float(scale):g} hang on rounding; use an integer scale")
+    if out == size and (maps[0] != np.arange(size)).any():
+        raise Reject(
+            f"scale {float(scale):g} leaves the size {size}, which ONNX and ONNX Runtime read in two ways; "
+            "state sizes, or use an integer scale"
+        )
     return maps[0]
 
 

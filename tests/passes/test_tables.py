@@ -105,12 +105,11 @@ def test_a_shifted_table_is_that_of_the_larger_bias(shift: int, bias: int) -> No
 
 def test_a_bias_that_varies_by_position() -> None:
     bias = Bias(values=Tensor.integer([[[1, 2]]]), rows=(0,), columns=(0, 1))
+    neuron = Staircase(theta=Tensor.integer([3]), bias=bias, lo=-1, hi=1)
     with pytest.raises(GraphError) as caught:
-        table_of(
-            unit(1, slope=[0.5]), Staircase(theta=Tensor.integer([3]), bias=bias, lo=-1, hi=1), np.ones(1)
-        )
+        table_of(unit(1, slope=[0.5]), neuron, np.ones(1))
     assert str(caught.value) == (
-        "needs a table (a slope for negative values, or bounds that are not symmetric) and a bias that varies "
-        "by position, which no table holds; normalise the input without a mean, pad the image before that, "
+        "needs a table (a slope for negative values, or bounds that are not symmetric) and a bias that "
+        "varies by position, which no table holds; normalise the input without a mean, pad the image before that, "
         "or use Relu"
     )
