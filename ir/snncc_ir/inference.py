@@ -217,8 +217,10 @@ def _check_neuron(neuron: Neuron, shape: Shape) -> None:
         case Staircase(theta=theta, bias=bias):
             _check_channels(theta, shape, "threshold")
             bias.check(shape)
-        case Table(breakpoints=breakpoints):
+        case Table(breakpoints=breakpoints, bias=bias):
             _check_channels(breakpoints, shape, "table")
+            if bias is not None:
+                bias.check(shape)
 
 
 def _check_channels(tensor: Tensor, shape: Shape, what: str) -> None:

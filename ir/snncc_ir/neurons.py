@@ -124,15 +124,19 @@ class Staircase:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A neuron by breakpoints: `breakpoints[C, j]` is the least U whose level is at least lo + 1 + j."""
+    """A neuron by breakpoints: `breakpoints[C, j]` is the least U + b whose level is at least lo + 1 + j.
+
+    Without a `bias`, which may vary near the border, b is 0.
+    """
 
     breakpoints: Tensor
     lo: int
     hi: int
+    bias: Bias | None = sparse(None)
 
     def __post_init__(self) -> None:
-        if not self.breakpoints.is_integer:
-            raise GraphError("breakpoints must be integers")
+        if not self.breakpoints.is_integer or (self.bias and not self.bias.values.is_integer):
+            raise GraphError("breakpoints and their biases must be integers")
         if self.breakpoints.shape[1:] != (self.hi - self.lo,):
             raise GraphError(f"a table of levels {self.lo}..{self.hi} needs {self.hi - self.lo} breakpoints")
         if (np.diff(self.breakpoints.data, axis=1) < 0).any():

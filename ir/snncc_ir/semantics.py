@@ -83,6 +83,7 @@ def fire(neuron: Neuron, drive: Array) -> Array:
             return np.clip(unit, low, high)
         case Staircase(theta=theta, lo=lo, hi=hi):
             return np.clip(potential(neuron, drive) // per_channel(theta.data, rank), lo, hi)
-        case Table(breakpoints=table, lo=lo):
+        case Table(breakpoints=table, lo=lo, bias=bias):
+            drive = drive if bias is None else drive + bias.spread(drive.shape[1:])
             reached = (drive >= per_channel(column, rank) for column in table.data.T)
             return np.asarray(sum(reached, start=np.full(drive.shape, lo)))

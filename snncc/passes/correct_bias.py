@@ -8,8 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from snncc.passes.base import Array, Context, Pass
-from snncc.passes.tables import shifted, table_bias
-from snncc_ir.certificates import drive_interval
+from snncc.passes.tables import with_bias
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
@@ -79,11 +78,9 @@ class _Walk:
     def _table(self, node: Population, neuron: Table) -> None:
         """A table without units was imported as it is, and stays so."""
         drive = self._drive(node)
-        if node.scale is not None and node.unit is not None:
-            theta = np.rint(node.scale.data / node.unit.data).astype(np.int64)
-            bias = per_channel(table_bias(neuron, theta), drive.ndim - 1)
-            shift = self._shift(node, drive, bias, node.unit.data)
-            neuron = shifted(neuron, shift, drive_interval(self.graph, node))
+        if node.unit is not None and neuron.bias is not None:
+            shift = self._shift(node, drive, _full(neuron.bias, self._shape(node)), node.unit.data)
+            neuron = with_bias(self.graph, node, neuron, _moved(neuron.bias, shift))
         self._set(node, neuron, drive)
 
     def _set(self, node: Population, neuron: Staircase | Table, drive: Array) -> None:

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from snncc_ir.certificates import Interval, drive_interval
-from snncc_ir.errors import GraphError
+from snncc_ir.certificates import Interval, bias_interval, drive_interval
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Analog, Staircase, Table
+from snncc_ir.neurons import Analog, Bias, Staircase, Table
 from snncc_ir.nodes import Population
 from snncc_ir.tensors import NEURON_BITS, Ints, Reals, Tensor
 
@@ -30,24 +29,17 @@ def table_of(unit: Analog, stairs: Staircase, scale: Reals) -> Table:
     """The staircase with the unit's slope on its negative side and its own bounds, as breakpoints.
 
     With v = U + b and f(v) = v where v >= 0, else slope * v, the level is f(v) / theta rounded half up:
-    B_j = ceil((j - 1/2) * theta - b) for j > 0 and ceil((j - 1/2) * theta / slope - b) for j <= 0. Levels
+    B_j = ceil((j - 1/2) * theta) for j > 0 and ceil((j - 1/2) * theta / slope) for j <= 0. Levels
     beyond the unit's low and high, rounded to levels, do not occur.
     """
-    if stairs.bias.rows:
-        raise GraphError(
-            "needs a table (a slope for negative values, or bounds that are not symmetric) and a bias that "
-            "varies by position, which no table holds",
-            hint="normalise the input without a mean, pad the image before that, or use Relu",
-        )
     slope = np.ones(len(scale)) if unit.slope is None else unit.slope.data
-    theta, bias = stairs.theta.data[:, None], stairs.bias.values.data[:, None]
     level = np.arange(stairs.lo + 1, stairs.hi + 1)
     with np.errstate(divide="ignore"):
-        reach = (level - 0.5) * theta / np.where(level <= 0, slope[:, None], 1.0)
+        reach = (level - 0.5) * stairs.theta.data[:, None] / np.where(level <= 0, slope[:, None], 1.0)
     first, last = (bound[:, None] for bound in _bounds(unit, scale, stairs.lo, stairs.hi))
-    points = np.clip(np.ceil(reach - bias), -FARTHEST, FARTHEST)
+    points = np.clip(np.ceil(reach), -FARTHEST, FARTHEST)
     points = np.where(level <= first, -FARTHEST, np.where(level > last, FARTHEST, points))
-    return Table(breakpoints=Tensor.integer(points), lo=stairs.lo, hi=stairs.hi)
+    return Table(breakpoints=Tensor.integer(points), lo=stairs.lo, hi=stairs.hi, bias=stairs.bias)
 
 
 def _bounds(unit: Analog, scale: Reals, lo: int, hi: int) -> tuple[Reals, Reals]:
@@ -57,40 +49,36 @@ def _bounds(unit: Analog, scale: Reals, lo: int, hi: int) -> tuple[Reals, Reals]
 
 
 def within_reach(graph: Graph) -> Graph:
-    """The graph whose own tables have no breakpoint beyond the drives that can occur.
+    """The graph whose own tables have no breakpoint below the values of U + b, and none far beyond them.
 
     No level changes, and the width certificate counts nothing that cannot be.
     """
     changed = []
     for node in graph.of_type(Population):
-        if isinstance(node.neuron, Table) and node.unit is not None:
-            reach = drive_interval(graph, node)
-            points = np.clip(node.neuron.breakpoints.data, reach.low[:, None], reach.high[:, None] + 1)
+        if isinstance(node.neuron, Table) and node.neuron.bias is not None and node.unit is not None:
+            reach = _reach(graph, node, node.neuron.bias)
+            points = np.maximum(node.neuron.breakpoints.data, reach.low[:, None])
+            points = np.where(points == FARTHEST, reach.high[:, None] + 1, points)
+            points = np.maximum.accumulate(points, axis=1)
             changed.append(replace(node, neuron=_with_points(node.neuron, points)))
     return graph.with_nodes(changed)
 
 
-def table_bias(table: Table, theta: Ints) -> Ints:
-    """The bias b[C] that `table_of` folded into the breakpoints: B_1 = theta - floor(theta / 2) - b."""
-    return np.asarray(theta - theta // 2 - _first_positive(table))
-
-
-def shifted(table: Table, shift: Ints, reach: Interval) -> Table:
-    """The table for a bias that is larger by shift[C].
-
-    Levels that every drive reaches, or none, stay so; so does a channel of which level 1 is one of them.
-    """
+def with_bias(graph: Graph, node: Population, table: Table, bias: Bias) -> Table:
+    """The table of a population with another bias; what every drive reached, or none, stays so."""
+    if table.bias is None:
+        return replace(table, bias=bias)
+    old, new = (_reach(graph, node, each) for each in (table.bias, bias))
     points = table.breakpoints.data
-    low, high = reach.low[:, None], reach.high[:, None]
-    one = _first_positive(table)[:, None]
-    fixed = (points <= low) | (points > high) | (one <= low) | (one > high)
-    moved = np.clip(points - shift[:, None], low, high + 1)
-    return _with_points(table, np.where(fixed, points, moved))
+    always, never = points <= old.low[:, None], points > old.high[:, None]
+    moved = np.where(always, np.minimum(points, new.low[:, None]), points)
+    moved = np.where(never, np.maximum(points, new.high[:, None] + 1), moved)
+    return _with_points(replace(table, bias=bias), moved)
 
 
-def _first_positive(table: Table) -> Ints:
-    """The breakpoint of level 1."""
-    return np.asarray(table.breakpoints.data[:, -table.lo])
+def _reach(graph: Graph, node: Population, bias: Bias) -> Interval:
+    """The values of U + b."""
+    return drive_interval(graph, node) + bias_interval(bias)
 
 
 def _with_points(table: Table, points: Ints) -> Table:

@@ -78,6 +78,8 @@ class Layers:
 
 def _look_up(neuron: Table, drive: Array) -> Array:
     """Levels by binary search in each channel's breakpoints."""
+    if neuron.bias is not None:
+        drive = drive + neuron.bias.spread(drive.shape[1:])
     levels = np.empty(drive.shape, dtype=np.int16)
     for channel, points in enumerate(neuron.breakpoints.data):
         levels[:, channel] = np.searchsorted(points, drive[:, channel], side="right") + neuron.lo

@@ -199,8 +199,8 @@ class _Builder:
                 whole = self._emit("Floor", [steps])
                 bounds = [self._constant(np.array(bound, dtype=kind)) for bound in (lo, hi)]
                 self._to_levels(self._emit("Clip", [whole, *bounds]), node.name, exact)
-            case Table(breakpoints=table, lo=lo):
-                self._table(node, np.asarray(table.data), lo, len(shape))
+            case Table() as table:
+                self._table(node, table)
             case _:
                 raise TypeError("an analog unit has no integer form")
 
@@ -210,14 +210,19 @@ class _Builder:
         else:
             self._emit("Cast", [value], name, to=TensorProto.FLOAT)
 
-    def _table(self, node: Population, table: Array, lo: int, rank: int) -> None:
-        """n = lo + the number of breakpoints that U reaches, one comparison after the other."""
-        exact = self._is_narrow(node, table)
+    def _table(self, node: Population, table: Table) -> None:
+        """n = lo + the number of breakpoints that U + b reaches, one comparison after the other."""
+        shape = self.graph.types[node.name].shape
+        bias = None if table.bias is None else np.asarray(table.bias.spread(shape))
+        points = table.breakpoints
+        exact = not points.reaches(EXACT.bit_length()) and self._is_narrow(
+            node, np.zeros(1) if bias is None else bias
+        )
         kind = np.float32 if exact else np.float64
-        drive = self._drive(node, None, exact)
-        total = self._constant(np.array(lo, dtype=np.float32))
-        for column in table.T:
-            level = self._constant(per_channel(column, rank).astype(kind))
+        drive = self._drive(node, bias, exact)
+        total = self._constant(np.array(table.lo, dtype=np.float32))
+        for column in points.data.T:
+            level = self._constant(per_channel(column, len(shape)).astype(kind))
             reached = self._emit("GreaterOrEqual", [drive, level])
             total = self._emit("Add", [total, self._emit("Cast", [reached], to=TensorProto.FLOAT)])
         self._emit("Identity", [total], node.name)

@@ -278,7 +278,9 @@ GRAPHS: dict[str, Callable[[], object]] = {
     ),
     "a staircase needs integer thresholds and biases": lambda: replace(stairs(1), theta=Tensor.real([1.0])),
     "thresholds must be a vector of integers >= 1": lambda: replace(stairs(1), theta=T([0])),
-    "breakpoints must be integers": lambda: Table(breakpoints=Tensor.real([[1.0]]), lo=0, hi=1),
+    "breakpoints and their biases must be integers": lambda: Table(
+        breakpoints=Tensor.real([[1.0]]), lo=0, hi=1
+    ),
     "a table of levels -1..2 needs 3 breakpoints": lambda: Table(breakpoints=T([[1, 2]]), lo=-1, hi=2),
     "breakpoints must not decrease": lambda: Table(breakpoints=T([[2, 1]]), lo=0, hi=2),
     "a unit's range nan..1.0 must contain 0": lambda: Analog(bias=bias(0), low=float("nan"), high=1.0),

@@ -11,17 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snncc.passes.tables import needs_table, shifted, table_bias, table_of, within_reach
-from snncc_ir.certificates import Interval
-from snncc_ir.errors import GraphError
+from snncc.passes.tables import needs_table, table_of, with_bias, within_reach
+from snncc_ir.certificates import drive_interval
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Analog, Bias, Staircase
+from snncc_ir.neurons import Analog, Bias, Staircase, Table
 from snncc_ir.nodes import Dense, Input, Population
 from snncc_ir.semantics import evaluate, fire
 from snncc_ir.tensors import Tensor
 from snncc_ir.types import Levels
 
 INF = math.inf
+WEIGHT = [[3, -2], [1, 1]]
+LEVELS = np.stack(np.meshgrid(np.arange(-3, 8), np.arange(-3, 8)), axis=-1).reshape(-1, 2)
 
 
 def unit(channels: int, low: float = -INF, high: float = INF, slope: list[float] | None = None) -> Analog:
@@ -39,7 +40,6 @@ def test_slope_one_is_the_staircase(theta: int, bias: int, hi: int) -> None:
     table = table_of(unit(1, slope=[1.0]), neuron, np.ones(1))
     drive = np.arange(-theta * (hi + 2) - 60, theta * (hi + 2) + 60)[:, None]
     np.testing.assert_array_equal(fire(table, drive), fire(neuron, drive))
-    assert table_bias(table, np.array([theta])) == bias
 
 
 @given(
@@ -82,34 +82,43 @@ def graph(table: Any, weight: list[list[int]]) -> Graph:
 
 def test_breakpoints_within_reach_change_no_level() -> None:
     table = table_of(unit(2, slope=[0.0, 0.01]), stairs([9, 5], [4, -7], -7, 7), np.ones(2))
-    before = graph(table, [[3, -2], [1, 1]])
+    before = graph(table, WEIGHT)
     after = within_reach(before)
-    levels = np.stack(np.meshgrid(np.arange(-3, 8), np.arange(-3, 8)), axis=-1).reshape(-1, 2)
     for name in ("d", "p"):
-        values = [evaluate(each, {"x": levels})[name] for each in (before, after)]
+        values = [evaluate(each, {"x": LEVELS})[name] for each in (before, after)]
         np.testing.assert_array_equal(*values)
     points = after.by_name["p"].neuron.breakpoints  # type: ignore[union-attr]
-    assert points.range == (-23, 28)
+    assert points.range == (-19, 59)
 
 
-@given(shift=st.integers(-20, 20), bias=st.integers(-9, 9))
-def test_a_shifted_table_is_that_of_the_larger_bias(shift: int, bias: int) -> None:
-    reach = Interval(np.array([-100]), np.array([100]))
-    tables = [
-        table_of(unit(1, slope=[0.5]), stairs([6], [b], -5, 5), np.ones(1)) for b in (bias, bias + shift)
-    ]
-    drive = np.arange(-100, 101)[:, None]
-    moved = shifted(tables[0], np.array([shift]), reach)
-    np.testing.assert_array_equal(fire(moved, drive), fire(tables[1], drive))
+@given(shift=st.integers(-20, 20), bias=st.integers(-9, 9), slope=st.sampled_from((0.0, 0.5)))
+def test_another_bias_gives_the_table_of_that_bias(shift: int, bias: int, slope: float) -> None:
+    slopes = [slope, slope]
+    one, two = (
+        within_reach(
+            graph(table_of(unit(2, slope=slopes), stairs([6, 9], [b, b], -5, 5), np.ones(2)), WEIGHT)
+        )
+        for b in (bias, bias + shift)
+    )
+    node, wanted = (each.by_name["p"] for each in (one, two))
+    assert isinstance(node, Population)
+    assert isinstance(wanted, Population)
+    assert isinstance(node.neuron, Table)
+    assert isinstance(wanted.neuron, Table)
+    assert wanted.neuron.bias is not None
+    moved = with_bias(one, node, node.neuron, wanted.neuron.bias)
+    drive = evaluate(one, {"x": LEVELS})["d"]
+    old = [drive_interval(one, node).low + bias, drive_interval(one, node).high + bias]
+    seen = drive + bias + shift
+    inner = (seen >= old[0]) & (seen <= old[1])  # beyond, the first table tells nothing apart
+    np.testing.assert_array_equal(fire(moved, drive)[inner], fire(wanted.neuron, drive)[inner])
+    if slope == 0:
+        assert fire(moved, drive).min() >= 0
 
 
 def test_a_bias_that_varies_by_position() -> None:
     bias = Bias(values=Tensor.integer([[[1, 2]]]), rows=(0,), columns=(0, 1))
     neuron = Staircase(theta=Tensor.integer([3]), bias=bias, lo=-1, hi=1)
-    with pytest.raises(GraphError) as caught:
-        table_of(unit(1, slope=[0.5]), neuron, np.ones(1))
-    assert str(caught.value) == (
-        "needs a table (a slope for negative values, or bounds that are not symmetric) and a bias that "
-        "varies by position, which no table holds; normalise the input without a mean, pad the image before that, "
-        "or use Relu"
-    )
+    table = table_of(unit(1, slope=[1.0]), neuron, np.ones(1))
+    drive = np.arange(-9, 9).reshape(-1, 1, 1, 1) * np.ones((1, 1, 1, 2), dtype=np.int64)
+    np.testing.assert_array_equal(fire(table, drive), fire(neuron, drive))

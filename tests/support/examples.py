@@ -44,7 +44,7 @@ def every_node() -> Graph:
     corners = Bias(values=Tensor.integer(ramp(2, 2, 2)), rows=(0, 1, 1, 0), columns=(0, 1, 1, 0))
     first = Staircase(theta=Tensor.integer([9, 12]), bias=corners, lo=0, hi=15)
     signed = Staircase(theta=Tensor.integer([5, 6]), bias=bias(3, -2), lo=-7, hi=7)
-    table = Table(breakpoints=Tensor.integer([[-4, 0, 9], [1, 1, 30]]), lo=-1, hi=2)
+    table = Table(breakpoints=Tensor.integer([[-4, 0, 9], [1, 1, 30]]), lo=-1, hi=2, bias=bias(2, -1))
     return Graph(
         name="every_node",
         nodes=(
