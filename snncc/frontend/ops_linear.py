@@ -90,6 +90,11 @@ def matmul(call: Call) -> Result:
         raise Reject("a constant matrix on the left is not supported yet; put it on the right, transposed")
     shape = call.operand().shape
     weight = weights_of(call, 1)
+    if weight.ndim > 2 and math.prod(weight.shape[:-2]) > 1:
+        raise Reject(
+            f"multiplies by a stack of matrices {shape_text(weight.shape)}; use one, or a grouped Conv"
+        )
+    weight = weight.reshape(weight.shape[-2:]) if weight.ndim > 2 else weight
     if weight.ndim != 2 or weight.shape[0] != shape[-1]:
         raise Reject(f"matrix {shape_text(weight.shape)} does not fit {shape_text(shape)} per image")
     if math.prod(shape) == shape[-1]:

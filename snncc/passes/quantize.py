@@ -120,16 +120,22 @@ class _Quantizer:
         self.done[node.name] = node
 
     def _check_pool(self, node: MaxPool) -> None:
-        """A greatest level is the greatest real value only where all members share a scale and a zero."""
+        """A greatest level is the greatest real value only where all members share a scale and a zero.
+
+        A scale of 0 stands for a position that padding added, whose level 0 is right on any scale.
+        """
         shape = self.graph.types[node.source].shape
-        for table in (self.scales, self.zeros):
-            full = np.broadcast_to(table[node.source], shape)[None]
-            if (wire(node, full) != -wire(node, -full)).any():
-                raise GraphError(
-                    "pools values whose levels differ in scale",
-                    where=node.name,
-                    hint="pool along height and width alone",
-                )
+        scale, zero = (
+            np.broadcast_to(table[node.source], shape)[None] for table in (self.scales, self.zeros)
+        )
+        least = -wire(node, np.where(scale == 0, -np.inf, -scale))
+        scales_differ = (wire(node, scale) != np.where(np.isinf(least), 0, least)).any()
+        if scales_differ or (wire(node, zero) != -wire(node, -zero)).any():
+            raise GraphError(
+                "pools values whose levels differ in scale",
+                where=node.name,
+                hint="pool along height and width alone",
+            )
 
     def _population(self, node: Population) -> None:
         neuron = node.neuron
@@ -144,7 +150,7 @@ class _Quantizer:
         scale = theta * unit
         quantised = replace(node, neuron=staircase, scale=Tensor.real(scale))
         if needs_table(neuron, grid.scale, grid.lo, grid.hi):
-            table = table_of(neuron, staircase, grid.scale)
+            table = table_of(neuron, staircase, scale)
             quantised = replace(quantised, neuron=table, unit=Tensor.real(unit))
         self.done[node.name] = quantised
         shape = self.graph.types[node.name].shape

@@ -6,9 +6,15 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx_models import Net, assert_agrees
+
+from snncc.frontend.load import load
+from snncc.frontend.lower import lower
+from snncc_ir.errors import GraphError
+from support.bounds import differences
+from support.quantised import compiled
 
 LAYERS = (
     "conv", "depthwise", "strided", "dilated", "same", "bn", "scale", "shift", "relu", "relu6", "clip",
@@ -222,3 +228,27 @@ def test_random_network(layers: list[str], seed: int, batch: int | str, end: str
     output = net.finish(end)
     with tempfile.TemporaryDirectory() as folder:
         assert_agrees(net, Path(folder), output)
+
+
+@settings(max_examples=30)
+@given(
+    layers=st.lists(st.sampled_from(LAYERS), min_size=1, max_size=8),
+    seed=st.integers(0, 2**16),
+    end=st.sampled_from(["flat", "pooled", "map"]),
+)
+def test_random_network_quantised(layers: list[str], seed: int, end: str) -> None:
+    net = Grown((3, 7, 6), seed, "N")
+    for layer in layers:
+        net.grow(layer)
+    output = net.finish(end)
+    images = net.images(12)
+    with tempfile.TemporaryDirectory() as name:
+        path = net.save(Path(name), output)
+        try:
+            graph, form = compiled(path, images, Path(name))
+        except GraphError as error:
+            if "pools values of different" in error.what:  # a concatenation of delays, pooled
+                return
+            raise
+        found = differences(lower(load(path)).graph, graph, form, images.astype(np.float64))
+    assert {key: item.excess for key, item in found.items() if item.excess > 0} == {}

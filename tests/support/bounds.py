@@ -2,7 +2,7 @@
 
 With s the real value of a source's level n, u that of a unit of drive and E the error of a source:
 a weight is off by u/2 at most, so a drive is off by |W| E + u/2 * (sum of |n| over the taps) + u/2 for the
-bias; a population adds half a level, one u for floor(theta/2), and what lies beyond its greatest level.
+bias; a population adds half a level, one u for floor(theta/2), and what lies beyond either greatest value.
 """
 
 from __future__ import annotations
@@ -100,8 +100,11 @@ def _population(
     steep = 1.0 if node.neuron.slope is None else per_channel(np.maximum(node.neuron.slope.data, 1), rank)
     scale = per_channel(quantised.scale.data, rank)
     top = scale * max(quantised.neuron.hi, -quantised.neuron.lo)  # type: ignore[union-attr]
+    # A threshold is rounded, so that the greatest level may lie beside the greatest value.
+    ends = np.abs([node.neuron.low, node.neuron.high]).max()
+    beside = np.maximum(np.abs(value) - top, 0) + np.maximum(top - ends, 0)
     error = _drive_error(real, node, sources, unit) * steep
-    error = error + scale / 2 + per_channel(unit, rank) * steep + np.maximum(np.abs(value) - top, 0)
+    error = error + scale / 2 + per_channel(unit, rank) * steep + beside
     sources[node.name] = _Source(levels, np.broadcast_to(scale, levels.shape), error)
     return Difference(value, levels * scale, error)
 
