@@ -39,6 +39,7 @@ NOTES = {
     "chip": "",
     "pipeline": "",
     "input": "",
+    "outputs": {"": ""},
     "calibration.kind": "",
     "calibration.images": 0,
     "calibration.digests": [""],
@@ -124,6 +125,8 @@ def read(path: Path) -> Artefact:
     content = {name: _read_listed(path, name, entry) for name, entry in entries.items()}
     _refuse_unlisted(path, {MANIFEST, *entries})
     graph = store.read_graph(content.pop(GRAPH), content.pop(TENSORS), str(path))
+    if not set(manifest["outputs"].values()) <= set(graph.outputs):
+        raise ArtefactError("is damaged: its entry outputs names no outputs", where=str(path / MANIFEST))
     golden = store.read_arrays(content.pop(GOLDEN), str(path / GOLDEN))
     _check_golden(golden, path / GOLDEN)
     return Artefact(path, manifest, graph, golden, content)
@@ -146,7 +149,8 @@ def _check_notes(manifest: Manifest, file: Path) -> None:
 def _is_like(value: object, example: object) -> bool:
     if type(value) is not type(example):  # no isinstance: JSON's true would pass for a number
         return False
-    return not isinstance(value, list) or all(isinstance(item, str) for item in value)
+    items = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    return all(isinstance(item, str) for item in items)
 
 
 def _refuse_unlisted(path: Path, listed: set[str]) -> None:

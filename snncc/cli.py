@@ -247,7 +247,7 @@ def simulate(
     for text in simulation.warnings:
         warn(text)
     if outputs is not None:
-        _save(outputs, evaluation.outputs)
+        _save(outputs, simulation.outputs)
     images = evaluation.images
     result = {
         "engine": evaluation.engine,

@@ -351,6 +351,7 @@ def _notes(prepared: Prepared, pipeline: Pipeline) -> dict[str, Any]:
         "chip": prepared.machine.name,
         "pipeline": str(pipeline),
         "input": samples.form.verdict,
+        "outputs": prepared.lowered.named_outputs,
         "pixels": samples.images.dtype == np.uint8,
         "calibration": {
             "kind": "synthetic" if samples.synthetic else "images",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,13 @@ class Simulation:
     evaluation: Evaluation
     labels: Array | None
     warnings: tuple[str, ...]
+    names: Mapping[str, str]
+    """IR name of every output, by its name in the model."""
+
+    @property
+    def outputs(self) -> dict[str, Array]:
+        """Every output in real units, by its name in the model, made safe."""
+        return {name: self.evaluation.outputs[node] for name, node in self.names.items()}
 
     @property
     def accuracy(self) -> float | None:
@@ -69,7 +77,9 @@ def simulate(
     progress = silent if runner else watch("simulate")
     warnings = (*_overlap(found, form, images), *_off_range(form, images))
     evaluation = evaluate_images(found.graph, form, images, name, progress, runner)
-    return Simulation(evaluation=evaluation, labels=labels, warnings=warnings)
+    return Simulation(
+        evaluation=evaluation, labels=labels, warnings=warnings, names=found.manifest["outputs"]
+    )
 
 
 def _foreign_runner(found: Artefact, name: str, watch: Watch) -> Runner:

@@ -117,7 +117,8 @@ def _(node: SumPool, source: Levels) -> tuple[Ints, Ints]:
     return np.maximum(weight, 0), np.minimum(weight, 0)
 
 
-def _bias_interval(bias: Bias) -> Interval:
+def bias_interval(bias: Bias) -> Interval:
+    """Least and greatest bias of each channel."""
     values = bias.values.data.reshape(bias.values.shape[0], -1)
     return Interval(values.min(axis=1), values.max(axis=1))
 
@@ -129,10 +130,11 @@ def _point(values: Ints) -> Interval:
 def _phased_membrane(node: Population, drive: Interval, strand: Strand) -> Interval:
     match node.neuron:
         case Staircase(theta=theta, bias=bias):
-            start = drive + _bias_interval(bias) + _point(theta.data // 2)
+            start = drive + bias_interval(bias) + _point(theta.data // 2)
             return start.hull(_comparands(theta.data, strand))
-        case Table(breakpoints=table):
-            return drive.hull(Interval(table.data.min(axis=1), table.data.max(axis=1)))
+        case Table(breakpoints=table, bias=bias):
+            start = drive if bias is None else drive + bias_interval(bias)
+            return start.hull(Interval(table.data.min(axis=1), table.data.max(axis=1)))
         case _:
             raise TypeError("an analog unit has no width")
 
@@ -151,8 +153,8 @@ def _comparands(theta: Ints, strand: Strand) -> Interval:
 
 def _stbif_membrane(neuron: Staircase, drive: Interval) -> Interval:
     theta = neuron.theta.data
-    start = drive + _bias_interval(neuron.bias) + _point(theta // 2)
-    rest = _bias_interval(neuron.bias) + _point(theta // 2)
+    start = drive + bias_interval(neuron.bias) + _point(theta // 2)
+    rest = bias_interval(neuron.bias) + _point(theta // 2)
     bound = Interval(start.low - theta * neuron.hi, start.high - theta * neuron.lo)
     return bound.hull(rest).hull(Interval(np.zeros_like(theta), theta))
 
@@ -160,7 +162,7 @@ def _stbif_membrane(neuron: Staircase, drive: Interval) -> Interval:
 def _rate_membrane(neuron: Staircase, drive: Interval, rate: Rate) -> Interval:
     """The extremes of v over T steps of extreme drive, partial sums in any order included."""
     theta = neuron.theta.data * max(neuron.hi, -neuron.lo)
-    bias = _bias_interval(neuron.bias)
+    bias = bias_interval(neuron.bias)
     partial = drive + bias.hull(_point(np.zeros_like(theta)))
     bound = Interval(np.zeros_like(theta), theta)
     v = _point(theta // 2)
@@ -185,7 +187,7 @@ def _after_rate_step(v: Interval, theta: Ints, signed: bool, reset: Reset) -> In
 
 
 def _readout_membrane(graph: Graph, node: Readout, drive: Interval) -> Interval:
-    bias = _bias_interval(node.bias)
+    bias = bias_interval(node.bias)
     if not isinstance(graph.timing, Rate):
         return (drive + bias).hull(drive)
     zero = _point(np.zeros_like(bias.low))

@@ -19,6 +19,7 @@ from snncc_ir.nodes import (
     Pair,
     Population,
     Readout,
+    Repeat,
     Reshape,
     Scale,
     Slice,
@@ -160,16 +161,29 @@ def _(node: Pad, sources: Sources) -> ValueType:
     source = _signal(sources[0])
     if len(node.padding) != len(source.shape) or min(map(min, node.padding)) < 0:
         raise GraphError(f"padding {node.padding} does not fit {shape_text(source.shape)}")
-    padded = zip(source.shape, node.padding, strict=True)
-    return _reshaped(source, tuple(before + size + after for size, (before, after) in padded))
+    interior = node.interior or (0,) * len(source.shape)
+    if len(interior) != len(source.shape) or min(interior) < 0:
+        raise GraphError(f"interior padding {node.interior} does not fit {shape_text(source.shape)}")
+    padded = zip(source.shape, node.padding, interior, strict=True)
+    sizes = (before + size + (size - 1) * between + after for size, (before, after), between in padded)
+    return _reshaped(source, tuple(sizes))
+
+
+@_result.register
+def _(node: Repeat, sources: Sources) -> ValueType:
+    source = _signal(sources[0])
+    if len(node.factors) != len(source.shape) or min(node.factors) < 1:
+        raise GraphError(f"factors {node.factors} do not fit {shape_text(source.shape)}")
+    return _reshaped(source, tuple(map(math.prod, zip(source.shape, node.factors, strict=True))))
 
 
 @_result.register
 def _(node: Population, sources: Sources) -> ValueType:
     shape = _summed(sources)
     _check_neuron(node.neuron, shape)
-    if node.scale is not None and node.scale.shape != shape[:1]:
-        raise GraphError(f"scale of shape {shape_text(node.scale.shape)} does not fit {shape[0]} channels")
+    for what, tensor in (("scale", node.scale), ("unit", node.unit)):
+        if tensor is not None and tensor.shape != shape[:1]:
+            raise GraphError(f"{what} of shape {shape_text(tensor.shape)} does not fit {shape[0]} channels")
     if isinstance(node.neuron, Analog):
         return Real(shape)
     return Levels(shape, node.neuron.lo, node.neuron.hi)
@@ -194,15 +208,19 @@ def _check_divisor(node: SumPool, source: Levels) -> None:
 
 def _check_neuron(neuron: Neuron, shape: Shape) -> None:
     match neuron:
-        case Analog(bias=bias, grid=grid):
+        case Analog(bias=bias, grid=grid, slope=slope):
             bias.check(shape)
             if grid is not None:
                 _check_channels(grid.top, shape, "grid")
+            if slope is not None:
+                _check_channels(slope, shape, "slope")
         case Staircase(theta=theta, bias=bias):
             _check_channels(theta, shape, "threshold")
             bias.check(shape)
-        case Table(breakpoints=breakpoints):
+        case Table(breakpoints=breakpoints, bias=bias):
             _check_channels(breakpoints, shape, "table")
+            if bias is not None:
+                bias.check(shape)
 
 
 def _check_channels(tensor: Tensor, shape: Shape, what: str) -> None:

@@ -23,6 +23,7 @@ from snncc_ir.nodes import (
     MaxPool,
     Pad,
     Pair,
+    Repeat,
     Reshape,
     Scale,
     Slice,
@@ -141,7 +142,23 @@ def _(node: Slice, x: Array) -> Array:
 
 @wire.register
 def _(node: Pad, x: Array) -> Array:
-    return np.pad(x, ((0, 0), *node.padding))
+    return np.pad(_spaced(x, node.interior) if any(node.interior) else x, ((0, 0), *node.padding))
+
+
+def _spaced(x: Array, interior: tuple[int, ...]) -> Array:
+    """Zeros between neighbours along every axis behind the batch axis."""
+    steps = tuple(between + 1 for between in interior)
+    sizes = ((size - 1) * step + 1 for size, step in zip(x.shape[1:], steps, strict=True))
+    spaced = np.zeros((len(x), *sizes), dtype=x.dtype)
+    spaced[(slice(None), *(slice(None, None, step) for step in steps))] = x
+    return spaced
+
+
+@wire.register
+def _(node: Repeat, x: Array) -> Array:
+    for axis, factor in enumerate(node.factors, start=1):
+        x = np.repeat(x, factor, axis=axis) if factor > 1 else x
+    return x
 
 
 def _pad_image(x: Array, padding: Padding, value: float) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc_ir.errors import GraphError
+from snncc_ir.fields import sparse
 from snncc_ir.tensors import NEURON_BITS, Reals, Tensor
 from snncc_ir.types import Shape
 
@@ -84,18 +85,24 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Analog:
-    """A real unit before quantisation: a = min(max(U + b, low), high); `grid` once it is balanced."""
+    """A real unit before quantisation: a = min(max(f(U + b), low), high); `grid` once it is balanced.
+
+    f(v) = v where v >= 0 or there is no `slope`, else slope[c] * v with slope[c] >= 0 (LeakyRelu, PRelu).
+    """
 
     bias: Bias
     low: float
     high: float
     grid: Grid | None = None
+    slope: Tensor | None = sparse(None)
 
     def __post_init__(self) -> None:
         if math.isnan(self.low) or math.isnan(self.high) or not self.low <= 0 <= self.high:
             raise GraphError(f"a unit's range {self.low}..{self.high} must contain 0")
         if self.low == self.high:
             raise GraphError("a unit's range must contain more than one value")
+        if self.slope is not None and (len(self.slope.shape) != 1 or self.slope.data.min() < 0):
+            raise GraphError("slopes must be a vector of numbers >= 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,15 +124,19 @@ class Staircase:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A neuron by breakpoints: `breakpoints[C, j]` is the least U whose level is at least lo + 1 + j."""
+    """A neuron by breakpoints: `breakpoints[C, j]` is the least U + b whose level is at least lo + 1 + j.
+
+    Without a `bias`, which may vary near the border, b is 0.
+    """
 
     breakpoints: Tensor
     lo: int
     hi: int
+    bias: Bias | None = sparse(None)
 
     def __post_init__(self) -> None:
-        if not self.breakpoints.is_integer:
-            raise GraphError("breakpoints must be integers")
+        if not self.breakpoints.is_integer or (self.bias and not self.bias.values.is_integer):
+            raise GraphError("breakpoints and their biases must be integers")
         if self.breakpoints.shape[1:] != (self.hi - self.lo,):
             raise GraphError(f"a table of levels {self.lo}..{self.hi} needs {self.hi - self.lo} breakpoints")
         if (np.diff(self.breakpoints.data, axis=1) < 0).any():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snncc_ir.codes import Code
+from snncc_ir.fields import sparse
 from snncc_ir.neurons import Bias, Neuron
 from snncc_ir.tensors import Tensor
 from snncc_ir.types import Levels, Real, Shape
@@ -146,22 +147,35 @@ class Slice(Unary, Wiring):
 
 @dataclass(frozen=True, kw_only=True)
 class Pad(Unary, Wiring):
-    """Level 0 added before and after each axis."""
+    """Level 0 added before and after each axis, and `interior` times between neighbours along it.
+
+    An empty `interior` adds none. Zeros between neighbours make a transposed convolution an ordinary one.
+    """
 
     padding: tuple[Pair, ...]
+    interior: tuple[int, ...] = sparse(())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeat(Unary, Wiring):
+    """Every position of axis i `factors[i]` times in a row: upsampling by the nearest neighbour."""
+
+    factors: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Population(Node):
     """Neurons of one shape: they add the drives they read and give levels (reals before `quantize`).
 
-    `scale[C]` is the real value of one level once there are levels.
+    `scale[C]` is the real value of one level once there are levels, `unit[C]` that of one unit of drive
+    where no threshold tells: with a breakpoint table.
     """
 
     drives: tuple[str, ...]
     neuron: Neuron
     code: Code = Code.RADIX
     scale: Tensor | None = None
+    unit: Tensor | None = sparse(None)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -197,6 +211,7 @@ NODE_TYPES: dict[str, type[AnyNode]] = {
     "transpose": Transpose,
     "slice": Slice,
     "pad": Pad,
+    "repeat": Repeat,
     "population": Population,
     "readout": Readout,
 }

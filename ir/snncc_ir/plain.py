@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc_ir.errors import GraphError
+from snncc_ir.fields import written_fields
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog, Bias, Grid, Staircase, Table
 from snncc_ir.nodes import NODE_NAMES, NODE_TYPES, AnyNode
@@ -97,7 +98,7 @@ def _narrow(tensor: Tensor) -> NDArray[Any]:
 
 
 def _fields_to_plain(value: Any) -> Plain:
-    return {field.name: _to_plain(getattr(value, field.name)) for field in fields(value)}
+    return {field.name: _to_plain(getattr(value, field.name)) for field in written_fields(value)}
 
 
 def _to_plain(value: Any) -> Any:

@@ -76,10 +76,14 @@ def fire(neuron: Neuron, drive: Array) -> Array:
     """Levels (reals for an analog unit) of a population for `drive[N, C, ...]`."""
     rank = drive.ndim - 1
     match neuron:
-        case Analog(bias=bias, low=low, high=high):
-            return np.clip(drive + bias.spread(drive.shape[1:]), low, high)
+        case Analog(bias=bias, low=low, high=high, slope=slope):
+            unit = drive + bias.spread(drive.shape[1:])
+            if slope is not None:
+                unit = np.where(unit < 0, unit * per_channel(slope.data, rank), unit)
+            return np.clip(unit, low, high)
         case Staircase(theta=theta, lo=lo, hi=hi):
             return np.clip(potential(neuron, drive) // per_channel(theta.data, rank), lo, hi)
-        case Table(breakpoints=table, lo=lo):
-            steps = table.data.reshape(table.shape[0], *(1,) * (rank - 1), table.shape[1])
-            return np.asarray(lo + (drive[..., None] >= steps).sum(axis=-1))
+        case Table(breakpoints=table, lo=lo, bias=bias):
+            drive = drive if bias is None else drive + bias.spread(drive.shape[1:])
+            reached = (drive >= per_channel(column, rank) for column in table.data.T)
+            return np.asarray(sum(reached, start=np.full(drive.shape, lo)))

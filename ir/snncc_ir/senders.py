@@ -78,18 +78,18 @@ class StaircaseSender:
 
 
 class TableSender:
-    """Fires by comparing U with breakpoints; `sent` is the magnitude sent so far."""
+    """Fires by comparing U + b with breakpoints; `sent` is the magnitude sent so far."""
 
     def __init__(self, neuron: Table, strand: Strand) -> None:
         """Prepare for a neuron that sends by `strand`."""
-        self.strand = strand
+        self.strand, self.bias = strand, neuron.bias
         channels = neuron.breakpoints.shape[0]
         below, above = np.full((channels, 1), -FAR), np.full((channels, 1), FAR)
         self.table = np.concatenate([below, neuron.breakpoints.data, above], axis=1)
 
     def load(self, drive: Array) -> None:
-        """Latch the drive."""
-        self.drive = drive
+        """Latch the drive and add the bias."""
+        self.drive = drive if self.bias is None else drive + self.bias.spread(drive.shape[1:])
         self.sent = np.zeros_like(drive)
         self.fired = np.zeros(drive.shape, dtype=bool)
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from enum import Enum
 from typing import Any, TypeVar
 
 from snncc_ir.errors import GraphError
+from snncc_ir.fields import written_fields
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import NODE_NAMES, AnyNode
 from snncc_ir.plain import FORMAT, KIND_NAMES, TIMING_NAMES, Arrays, graph_from_plain
@@ -45,7 +45,7 @@ def print_node(node: AnyNode, value_type: str) -> str:
 
 
 def _body(value: Any, brackets: str) -> str:
-    shown = (field.name for field in fields(value) if field.name not in ("name", "origin"))
+    shown = (field.name for field in written_fields(value) if field.name not in ("name", "origin"))
     items = ", ".join(f"{name}={_show(name, getattr(value, name))}" for name in shown)
     return brackets[0] + items + brackets[1]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Container
 from dataclasses import replace
 
 import numpy as np
@@ -44,6 +45,7 @@ class Builder:
     def wire(self, signal: Signal, step: Step) -> Signal:
         """The signal behind one more step of wiring; zero padding waits for a convolution to take it."""
         if isinstance(step.wiring, Pad):
+            signal = self._spaced(signal, step)
             return _padded(signal, step.wiring)
         signal = self.solid(signal)
         plain = simplified(step, signal.shape)
@@ -56,6 +58,16 @@ class Builder:
             source = before.sources[0]
             return self.wire(replace(signal, name=source, shape=self._shapes[source]), joined)
         return self._wired(signal, plain)
+
+    def _spaced(self, signal: Signal, step: Step) -> Signal:
+        """The signal with the zeros between neighbours placed, which no convolution takes over."""
+        if not isinstance(step.wiring, Pad) or not any(step.wiring.interior):
+            return signal
+        signal = self.solid(signal)
+        bare = replace(step.wiring, padding=((0, 0),) * len(signal.shape))
+        if result_shape(bare, signal.shape) == signal.shape:
+            return signal
+        return _with_zero(self._wired(signal, Step(bare, step.origin)))
 
     def _wired(self, signal: Signal, step: Step) -> Signal:
         known = self._signals.get((signal.name, step))
@@ -86,10 +98,15 @@ class Builder:
         low, high = min(part.low for part in solid), max(part.high for part in solid)
         return Signal(name=name, shape=shape, low=low, high=high)
 
-    def fire(self, drive: DriveValue, low: float, high: float, origin: Origin) -> Signal:
-        """A population of the drive, a = min(max(drive, low), high), and the drive's wiring after it."""
+    def fire(
+        self, drive: DriveValue, low: float, high: float, origin: Origin, slope: Reals | None = None
+    ) -> Signal:
+        """A population of the drive, a = min(max(f(drive), low), high), and the drive's wiring after it.
+
+        f multiplies what is negative by `slope` [C], where there is one.
+        """
         terms = self._place_terms(drive.terms)
-        neuron = Analog(bias=bias_of(drive), low=low, high=high)
+        neuron = Analog(bias=bias_of(drive), low=low, high=high, slope=None if slope is None else real(slope))
         name = self._unique(origin.hint)
         self._place(Population(name=name, drives=terms, neuron=neuron, origin=origin.nodes), drive.base)
         self.probes[name] = drive.probe
@@ -150,12 +167,16 @@ class Builder:
         return node.name
 
     def _unique(self, hint: str) -> str:
-        base = sanitised(hint)
-        name, number = base, 1
-        while name in self._nodes:
-            number += 1
-            name = f"{base}_{number}"
-        return name
+        return unused(sanitised(hint), self._nodes)
+
+
+def unused(base: str, taken: Container[str]) -> str:
+    """The name, with a number behind it where it is taken."""
+    name, number = base, 1
+    while name in taken:
+        number += 1
+        name = f"{base}_{number}"
+    return name
 
 
 def sanitised(hint: str) -> str:
@@ -224,9 +245,17 @@ def _step_of(node: AnyNode) -> Step | None:
 
 
 def _padded(signal: Signal, pad: Pad) -> Signal:
-    shape = result_shape(pad, signal.shape)
+    """The signal with the pad's outer zeros pending."""
+    if not any(map(any, pad.padding)):
+        return signal
+    outer = replace(pad, interior=())
+    shape = result_shape(outer, signal.shape)
     before = signal.pad or ((0, 0),) * len(signal.shape)
     pairs = zip(before, pad.padding, strict=True)
     total = tuple((old[0] + new[0], old[1] + new[1]) for old, new in pairs)
-    low, high = min(signal.low, 0.0), max(signal.high, 0.0)
-    return replace(signal, shape=shape, pad=total, low=low, high=high)
+    return _with_zero(replace(signal, shape=shape, pad=total))
+
+
+def _with_zero(signal: Signal) -> Signal:
+    """The signal whose range holds the zeros that padding adds."""
+    return replace(signal, low=min(signal.low, 0.0), high=max(signal.high, 0.0))

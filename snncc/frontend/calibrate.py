@@ -40,6 +40,8 @@ def calibrate(
     """
     if total < 1:
         raise DataError("there are no images to calibrate on", hint="give one image or more")
+    if not lowered.taps:  # wiring alone
+        return Calibration(populations={}, images=total, synthetic=synthetic)
     probe = tapped(model, lowered.taps, max(rows // total, 1))
     network = Network(model, probe.proto)
     collector = _Collector(probe, min(rows, total))
@@ -94,9 +96,10 @@ class _Collector:
             part = slice(start, start + tap.shape[0])
             ends = np.stack([self.low[part], self.high[part]]) * tap.gain + tap.offset
             _check_finite(name, ends)
+            reached = tap.activation(ends)
             found[name] = Statistics(
-                low=np.clip(ends.min(axis=0), tap.low, tap.high),
-                high=np.clip(ends.max(axis=0), tap.low, tap.high),
+                low=reached.min(axis=0),
+                high=reached.max(axis=0),
                 drive_mean=self.total[part] / self.seen * tap.gain + tap.offset,
                 sample=sample.values[:, : sample.filled].T,
             )
@@ -137,6 +140,8 @@ def _activate(tap: Tap, values: NDArray[np.float32], result: NDArray[np.float32]
     if not tap.is_plain:
         gain, offset = (array.astype(np.float32)[:, None, None] for array in (tap.gain, tap.offset))
         values = values * gain + offset
+    if tap.slope is not None:
+        values = np.where(values < 0, values * tap.slope.astype(np.float32)[:, None, None], values)
     np.maximum(values, np.float32(tap.low), out=result)
     if tap.high < np.inf:
         np.minimum(result, np.float32(tap.high), out=result)

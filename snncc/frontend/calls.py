@@ -107,7 +107,10 @@ class Call:
 
     def padded_signal(self, index: int = 0) -> Signal:
         """A computed input as a signal; a drive becomes a signed population."""
-        value = self.operand(index)
+        return self.as_signal(self.operand(index))
+
+    def as_signal(self, value: Operand) -> Signal:
+        """A computed value as a signal; a drive becomes a signed population."""
         return value if isinstance(value, Signal) else signed(self.builder, value)
 
     def wired(self, value: Operand, step: Step) -> Operand:

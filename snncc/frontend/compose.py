@@ -9,7 +9,7 @@ from functools import singledispatch
 import numpy as np
 
 from snncc.frontend.builder import Builder, real, unpadded
-from snncc.frontend.values import DriveValue, Origin, Signal, Term
+from snncc.frontend.values import DriveValue, Origin, Probe, Signal, Term
 from snncc.frontend.wiring import MAX_TRACED, is_layout, reshape_step, result_shape, trace
 from snncc_ir.linear import drive as apply_linear
 from snncc_ir.linear import pool_divisor, pool_factors
@@ -271,3 +271,27 @@ def averaging(pool: SumPool, shape: Shape) -> SumPool:
     """The pooling with 1/divisor as its weights, so that its drive is the average."""
     divisor = pool_divisor(pool, shape)
     return replace(pool, weight=real(np.full(shape[0], 1.0 / divisor)))
+
+
+# Two drives of the same signals, one above the other.
+
+
+def stacked(first: DriveValue, second: DriveValue, probe: Probe, origin: Origin) -> DriveValue | None:
+    """The channels of both drives as one; None where they are no products of the same vectors."""
+    pairs = list(zip(first.terms, second.terms, strict=False))
+    alike = len(first.terms) == len(second.terms) and all(_alike(*pair) for pair in pairs)
+    if not alike or first.steps or second.steps or len(first.base) != 1:
+        return None
+    terms = tuple(replace(one, linear=_joined(one.linear, two.linear)) for one, two in pairs)
+    base = (first.base[0] + second.base[0],)
+    bias = np.concatenate([first.bias, second.bias])
+    return replace(first, terms=terms, bias=bias, base=base, shape=base, probe=probe, origin=origin)
+
+
+def _joined(first: Linear, second: Linear) -> Linear:
+    return replace(first, weight=real(np.concatenate([reals(first), reals(second)])))
+
+
+def _alike(first: Term, second: Term) -> bool:
+    dense = isinstance(first.linear, Dense) and isinstance(second.linear, Dense)
+    return dense and first.source == second.source

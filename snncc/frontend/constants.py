@@ -19,16 +19,19 @@ MAX_FOLDED = 2**26
 
 _NO_LARGER: frozenset[str] = words(
     """
-    Abs And Cast CastLike Ceil Clip Constant DequantizeLinear Dropout Exp Flatten Floor Identity Log Neg
-    Not Reciprocal ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Reshape Round ScatterElements
-    ScatterND Shape Sign Size Slice Split Sqrt Squeeze Transpose Unsqueeze
+    Abs And ArgMax ArgMin BitwiseNot Cast CastLike Ceil Clip Constant Cos CumSum DequantizeLinear Dropout
+    Elu Erf Exp Flatten Floor HardSigmoid Identity IsInf IsNaN LeakyRelu Log LogSoftmax Neg Not Reciprocal
+    ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+    ReduceSumSquare Relu Reshape Round ScatterElements ScatterND Shape Sigmoid Sign Sin Size Slice Softmax
+    Softplus Split Sqrt Squeeze Tan Tanh Transpose Trilu Unsqueeze
     """
 )
 """Operators whose values are no larger than all their inputs together."""
 
 _BROADCAST: frozenset[str] = words(
     """
-    Add Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod Mul Or Pow Sub Sum Where Xor
+    Add BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod
+    Mul Or PRelu Pow Sub Sum Where Xor
     """
 )
 

@@ -21,10 +21,8 @@ def pair_of(call: Call, name: str) -> Pair:
     return sizes[0], sizes[1]
 
 
-def window_of(call: Call, shape: Shape) -> Pair:
-    """The pooling window over an image of `shape`."""
-    if len(shape) != 3:
-        raise Reject(f"pooling over {len(shape) - 1} axes is not supported yet; only images (two axes) are")
+def window_of(call: Call) -> Pair:
+    """The pooling window over an image."""
     kernel = call.attributes.integers("kernel_shape", ())
     if len(kernel) != 2 or min(kernel) < 1:
         raise Reject(f"kernel_shape must be two sizes of at least 1, not {list(kernel)}")

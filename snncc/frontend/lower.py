@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snncc.frontend.builder import sanitised, unused
 from snncc.frontend.calls import signed
 from snncc.frontend.load import Model
-from snncc.frontend.taps import Tap
+from snncc.frontend.taps import Layout, Tap
 from snncc.frontend.values import Const, DriveValue, Signal
 from snncc.frontend.verdicts import Kind, Reject, Verdict
 from snncc.frontend.walk import Walk, walk
@@ -17,7 +18,7 @@ from snncc.frontend.wiring import undone
 from snncc_ir.errors import ModelError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog
-from snncc_ir.nodes import AnyNode, Population, Readout, Reshape
+from snncc_ir.nodes import AnyNode, Population, Readout, Repeat, Reshape
 
 MOST_LISTED = 20
 """Rejected nodes that one message lists."""
@@ -34,7 +35,18 @@ class Lowered:
     graph: Graph
     taps: Mapping[str, Tap]
     outputs: Mapping[str, str]
+    labels: frozenset[str]
+    """ONNX outputs that hold the chosen class; what they stand for in the IR are the scores."""
     verdicts: tuple[Verdict, ...]
+
+    @property
+    def named_outputs(self) -> dict[str, str]:
+        """IR name of every ONNX output but labels (these where there is no other), by its name made safe."""
+        scores = {name: node for name, node in self.outputs.items() if name not in self.labels}
+        named: dict[str, str] = {}
+        for name, node in (scores or self.outputs).items():
+            named[unused(sanitised(name), named)] = node
+        return named
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +76,10 @@ def examine(model: Model) -> Examined:
         return Examined(verdicts, None)
     graph = found.builder.finish(model.name, tuple(dict.fromkeys(outputs.values())))
     taps = {node.name: _tap(found, node) for node in graph.nodes if isinstance(node, Population | Readout)}
-    return Examined(verdicts, Lowered(graph=graph, taps=taps, outputs=outputs, verdicts=verdicts))
+    labels = found.chosen.intersection(outputs)
+    return Examined(
+        verdicts, Lowered(graph=graph, taps=taps, outputs=outputs, labels=labels, verdicts=verdicts)
+    )
 
 
 def _rejection(model: Model, verdicts: tuple[Verdict, ...]) -> ModelError:
@@ -81,7 +96,7 @@ def _place_outputs(model: Model, found: Walk, outputs: dict[str, str]) -> tuple[
     changed: dict[int, Verdict] = {}
     placed: dict[int, str] = {}
     givers = {name: node for node in model.nodes for name in node.outputs}
-    for output in model.outputs:
+    for output in sorted(model.outputs, key=lambda name: name in found.chosen):  # scores give the names
         node = givers.get(output)
         if node is None:
             raise ModelError("an output is the input itself or a constant", where=output)
@@ -95,6 +110,9 @@ def _place_outputs(model: Model, found: Walk, outputs: dict[str, str]) -> tuple[
             continue
         if isinstance(value, DriveValue) and not _keeps_order(value):
             changed[node.index] = Verdict(node.name, node.op, Kind.APPROXIMATED, _REQUANTISED)
+    for output in model.outputs:  # in the model's own order
+        if output in outputs:
+            outputs[output] = outputs.pop(output)
     return tuple(changed.get(index, verdict) for index, verdict in enumerate(found.verdicts))
 
 
@@ -123,15 +141,20 @@ def _keeps_order(drive: DriveValue) -> bool:
 
 def _tap(found: Walk, node: AnyNode) -> Tap:
     probe, shape = found.builder.probes[node.name], found.builder.shape(node.name)
-    low, high = -np.inf, np.inf
+    low, high, slope = -np.inf, np.inf, None
     if isinstance(node, Population) and isinstance(node.neuron, Analog):
         low, high = node.neuron.low, node.neuron.high
+        slope = None if node.neuron.slope is None else node.neuron.slope.data
+    undoing: Layout = undone((shape[0] // probe.copies, *shape[1:]), probe.layout)
+    if probe.copies > 1:
+        undoing = (*undoing, Repeat(name="", source="", factors=(probe.copies, *(1,) * (len(shape) - 1))))
     return Tap(
         tensor=probe.tensor,
-        undoing=undone(shape, probe.layout),
+        undoing=undoing,
         shape=shape,
         gain=probe.gain,
         offset=probe.offset,
         low=low,
         high=high,
+        slope=slope,
     )

@@ -41,6 +41,11 @@ class Attributes:
         proto = self._find(name, Kind.FLOAT)
         return default if proto is None else float(proto.f)
 
+    def reals(self, name: str, default: tuple[float, ...]) -> tuple[float, ...]:
+        """A list of real numbers."""
+        proto = self._find(name, Kind.FLOATS)
+        return default if proto is None else tuple(map(float, proto.floats))
+
     def text(self, name: str, default: str) -> str:
         """A text attribute."""
         proto = self._find(name, Kind.STRING)

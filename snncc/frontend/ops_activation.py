@@ -8,6 +8,7 @@ import numpy as np
 
 from snncc.frontend.calls import Call, Result, as_drive, folded, lowered
 from snncc.frontend.ops_shape import normal_axes
+from snncc.frontend.refusals import refusal_of
 from snncc.frontend.values import Array, Const, DriveValue
 from snncc.frontend.verdicts import Reject
 
@@ -46,7 +47,10 @@ def minimum(call: Call) -> Result:
 def _number_index(call: Call) -> int:
     constants = [index for index, value in enumerate(call.values) if isinstance(value, Const)]
     if len(call.values) != 2 or len(constants) != 1:
-        raise Reject("only the bound of one computed value by one constant is supported; use Relu or Clip")
+        raise Reject(
+            "only the bound of one computed value by one constant is supported; "
+            "write Max(a, b) as a + Relu(b - a), Min(a, b) as a - Relu(a - b)"
+        )
     return constants[0]
 
 
@@ -95,9 +99,14 @@ def softmax(call: Call) -> Result:
     return folded(value, "the class order is that of the drives")
 
 
+def hardmax(call: Call) -> Result:
+    """Hardmax over the classes at the end: like Softmax it keeps the greatest score greatest."""
+    return softmax(call)
+
+
 def sigmoid(call: Call) -> Result:
     """Sigmoid at the end."""
-    _check_tail(call, "not a staircase of a sum; replace it by Relu or Clip and fine-tune")
+    _check_tail(call, refusal_of("Sigmoid"))
     return folded(call.operand(), "the order is that of the drives; 0.5 becomes a drive of 0")
 
 

@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from snncc.frontend.builder import identity_term
-from snncc.frontend.calls import Call, Result, as_drive, folded, lowered, signed
+from snncc.frontend.calls import Call, Result, as_drive, folded, is_scaling, lowered, signed
 from snncc.frontend.compose import scaled, settled, spread, summed
-from snncc.frontend.values import Const, DriveValue, Operand, Probe, Signal
+from snncc.frontend.values import Const, DriveValue, Operand, Probe, Signal, Step
 from snncc.frontend.verdicts import Reject
-from snncc.frontend.wiring import channel_values, inverse, is_layout, push, transpose_step
-from snncc_ir.nodes import MaxPool
+from snncc.frontend.wiring import channel_values, inverse, is_layout, narrowed, push, trace, transpose_step
+from snncc_ir.nodes import MaxPool, Repeat
 from snncc_ir.tensors import Reals
 from snncc_ir.types import Shape, shape_text
 
@@ -35,8 +34,19 @@ def add(call: Call) -> Result:
     return folded(total, "becomes the bias")
 
 
+def mean(call: Call) -> Result:
+    """Mean: the sum over the number of values."""
+    total = add(call).values[0]
+    if not isinstance(total, Signal | DriveValue):
+        raise TypeError("a sum of computed values is computed")
+    rank = len(total.shape)
+    return lowered(_affine(call, total, np.full((1,) * rank, 1 / len(call.values)), np.zeros((1,) * rank)))
+
+
 def sub(call: Call) -> Result:
-    """Sub: Add with the second value negated."""
+    """Sub: Add with the second value negated; 1 - p of a Sigmoid p at the end is the negated drive."""
+    if call.is_tail:
+        return _complement(call)
     if isinstance(call.values[1], Const):
         value = call.operand(0)
         one = np.ones((1,) * len(value.shape))
@@ -48,12 +58,21 @@ def sub(call: Call) -> Result:
     return lowered(_added(call, call.operand(0), second, -1.0))
 
 
+def _complement(call: Call) -> Result:
+    """1 - sigmoid(d) = sigmoid(-d)."""
+    if not isinstance(call.values[0], Const) or not (call.constant(0, "the minuend is") == 1).all():
+        raise Reject("computes with a Sigmoid; only 1 - p at the end is supported")
+    value = call.operand(1)
+    one = np.ones((1,) * len(value.shape))
+    return folded(_affine(call, value, -one, 0.0 * one), "1 - p has the order of the negated drive")
+
+
 def mul(call: Call) -> Result:
     """Mul by a constant."""
     index = _constant_factor(call, "a product of two computed values (a gate)")
     value = call.operand(1 - index)
     factor = call.fitted(index, value.shape)
-    return _scaled(call, value, factor, np.zeros((1,) * len(value.shape)))
+    return by_channel(call, value, factor, np.zeros((1,) * len(value.shape)))
 
 
 def div(call: Call) -> Result:
@@ -64,7 +83,7 @@ def div(call: Call) -> Result:
     divisor = call.fitted(1, value.shape)
     if not divisor.all():
         raise Reject("divides by zero")
-    return _scaled(call, value, 1.0 / divisor, np.zeros((1,) * len(value.shape)))
+    return by_channel(call, value, 1.0 / divisor, np.zeros((1,) * len(value.shape)))
 
 
 def _constant_factor(call: Call, what: str) -> int:
@@ -78,7 +97,7 @@ def negate(call: Call) -> Result:
     """Neg: times -1."""
     value = call.operand()
     one = np.ones((1,) * len(value.shape))
-    return _scaled(call, value, -one, 0.0 * one)
+    return by_channel(call, value, -one, 0.0 * one)
 
 
 def batch_normalization(call: Call) -> Result:
@@ -94,7 +113,7 @@ def batch_normalization(call: Call) -> Result:
         raise Reject("a variance is not positive")
     factor = gamma / np.sqrt(spread_of)
     per_axis = (-1, *(1,) * (len(value.shape) - 1))
-    return _scaled(call, value, factor.reshape(per_axis), (beta - mean * factor).reshape(per_axis))
+    return by_channel(call, value, factor.reshape(per_axis), (beta - mean * factor).reshape(per_axis))
 
 
 def _statistics(call: Call, index: int, shape: Shape) -> Reals:
@@ -106,7 +125,8 @@ def _statistics(call: Call, index: int, shape: Shape) -> Reals:
     return values
 
 
-def _scaled(call: Call, value: Operand, factor: Reals, shift: Reals) -> Result:
+def by_channel(call: Call, value: Operand, factor: Reals, shift: Reals) -> Result:
+    """factor * value + shift with constants that broadcast to the value's shape."""
     result = _affine(call, value, factor, shift)
     if result.origin != call.origin:
         return folded(result, "becomes part of the weights before it")
@@ -122,12 +142,36 @@ def _affine(call: Call, value: Operand, factor: Reals, shift: Reals) -> DriveVal
     offset = channel_values(drive, shift, 0.0)
     pools = any(isinstance(step.wiring, MaxPool) for step in drive.steps)
     if gain is None or (pools and bool((gain < 0).any())):
-        return _affine_signal(call, signed(call.builder, drive), factor, shift)
+        return _affine_anew(call, drive, factor, shift)
     if offset is not None:
         return _changed(call, drive, gain, offset)
     if drive.steps or len(drive.base) != 3:
-        return _affine_signal(call, signed(call.builder, drive), factor, shift)
+        return _affine_anew(call, drive, factor, shift)
     return _changed(call, drive, gain, np.broadcast_to(shift, drive.base))
+
+
+def _affine_anew(call: Call, drive: DriveValue, factor: Reals, shift: Reals) -> DriveValue:
+    """factor * drive + shift along other axes than the drive's own.
+
+    A signal with one factor (pixels / 255) takes any axis; another drive becomes a population first.
+    """
+    gains = drive.terms[0].linear.weight.data
+    if is_scaling(drive) and is_layout(drive.steps) and np.ptp(gains) == 0:
+        bias = trace(np.broadcast_to(spread(drive.bias, drive.base), drive.base), drive.steps)
+        total = narrowed(factor * bias + shift)
+        if len(varying_axes((factor, total))) <= 1:
+            return _rescaled(call, drive, factor * gains[0], total)
+    return _affine_signal(call, signed(call.builder, drive), factor, shift)
+
+
+def _rescaled(call: Call, drive: DriveValue, factor: Reals, shift: Reals) -> DriveValue:
+    """factor and shift of the one signal that a drive scales, in the place of its own."""
+    signal, origin = drive.terms[0].source, drive.origin.also(call.node)
+    for step in drive.steps:
+        signal = call.builder.wire(signal, step)
+    anew = _affine_signal(call, signal, factor, shift)
+    terms = tuple(replace(term, origin=origin) for term in anew.terms)
+    return replace(anew, terms=terms, origin=origin)
 
 
 def _changed(call: Call, drive: DriveValue, gain: Reals, offset: Reals) -> DriveValue:
@@ -152,28 +196,35 @@ def _changed(call: Call, drive: DriveValue, gain: Reals, offset: Reals) -> Drive
 
 def _affine_signal(call: Call, signal: Signal, factor: Reals, shift: Reals) -> DriveValue:
     """A scale projection along the one axis on which the factor varies, with the shift as its bias."""
-    signal = call.builder.solid(signal)
-    axis = _varying_axis((factor, shift))
-    rank = len(signal.shape)
-    order = (axis, *(other for other in range(rank) if other != axis))
-    step = transpose_step(order, call.origin)
-    turned = call.builder.wire(signal, step)
-    channels = turned.shape[0]
-    drive = DriveValue(
-        terms=(identity_term(turned, np.array(np.broadcast_to(factor.reshape(-1), channels)), call.origin),),
+    drive = along_axis(call, signal, varying_axis((factor, shift)), call.tensor)
+    channels = drive.base[0]
+    gain = np.array(np.broadcast_to(factor.reshape(-1), channels))
+    return replace(
+        drive,
+        terms=tuple(scaled(term, gain) for term in drive.terms),
         bias=np.array(np.broadcast_to(shift.reshape(-1), channels)),
-        base=turned.shape,
-        shape=turned.shape,
-        probe=Probe.plain(call.tensor, channels),
-        origin=call.origin,
     )
+
+
+def along_axis(call: Call, signal: Signal, axis: int, tensor: str) -> DriveValue:
+    """The signal, which the network shows as `tensor`, as a drive whose channels lie along one axis."""
+    signal = call.builder.solid(signal)
+    order = (axis, *(other for other in range(len(signal.shape)) if other != axis))
+    step = transpose_step(order, call.origin)
+    drive = as_drive(call.builder, call.builder.wire(signal, step), tensor, call.origin)
     for undo in inverse(signal.shape, (step,)):
         drive = push(drive, undo)
-    return replace(drive, probe=Probe.plain(call.tensor, channels, drive.steps))
+    return replace(drive, probe=Probe.plain(tensor, drive.base[0], drive.steps))
 
 
-def _varying_axis(constants: Sequence[Reals]) -> int:
-    axes = {axis for array in constants for axis, size in enumerate(array.shape) if size > 1}
+def varying_axes(constants: Sequence[Reals]) -> set[int]:
+    """The axes along which the constants vary."""
+    return {axis for array in constants for axis, size in enumerate(array.shape) if size > 1}
+
+
+def varying_axis(constants: Sequence[Reals]) -> int:
+    """The one axis along which the constants vary, 0 where they do not."""
+    axes = varying_axes(constants)
     if len(axes) > 1:
         raise Reject(
             "a constant varies along several axes; only one factor and shift per channel is supported"
@@ -183,6 +234,7 @@ def _varying_axis(constants: Sequence[Reals]) -> int:
 
 def _added(call: Call, first: Operand, second: Operand, sign: float) -> DriveValue:
     """first + sign * second; both computed."""
+    first, second = _alike(call, first, second)
     if first.shape != second.shape:
         raise Reject(
             f"adds {shape_text(first.shape)} and {shape_text(second.shape)} per image; "
@@ -204,6 +256,22 @@ def _added(call: Call, first: Operand, second: Operand, sign: float) -> DriveVal
         probe=Probe.plain(call.tensor, one.base[0], one.steps),
         origin=call.origin,
     )
+
+
+def _alike(call: Call, first: Operand, second: Operand) -> tuple[Operand, Operand]:
+    """Both values with axes of one position repeated to the other's size; as they are where none fits."""
+    if len(first.shape) != len(second.shape):
+        return first, second
+    pairs = list(zip(first.shape, second.shape, strict=True))
+    if any(a != b and 1 not in (a, b) for a, b in pairs):
+        return first, second
+    return _repeated(call, first, [b for _, b in pairs]), _repeated(call, second, [a for a, _ in pairs])
+
+
+def _repeated(call: Call, value: Operand, sizes: Sequence[int]) -> Operand:
+    """The value with axes of one position repeated to `sizes`."""
+    factors = tuple(size if own == 1 else 1 for own, size in zip(value.shape, sizes, strict=True))
+    return call.wired(value, Step(Repeat(name="", source="", factors=factors), call.origin))
 
 
 def _movable(call: Call, value: Operand) -> Operand:

@@ -11,7 +11,7 @@ from snncc.frontend.builder import real
 from snncc.frontend.calls import Call, Result, lowered
 from snncc.frontend.compose import conv_of_pool, conv_of_scaled, conv_term, dense_of
 from snncc.frontend.geometry import pads_of, pair_of
-from snncc.frontend.values import DriveValue, Origin, Probe, Signal, Step, Term
+from snncc.frontend.values import DriveValue, Operand, Origin, Probe, Signal, Step, Term
 from snncc.frontend.verdicts import Reject
 from snncc.frontend.wiring import inverse, push, reshape_step, result_shape, transpose_step
 from snncc_ir.nodes import Conv, Dense
@@ -20,19 +20,21 @@ from snncc_ir.types import Shape, shape_text
 
 
 def conv(call: Call) -> Result:
-    """Conv: 2-D, any stride, dilation, groups and padding."""
+    """Conv over an image: any stride, dilation, groups and padding."""
     value = call.operand()
-    weight = _weights(call, 1)
-    if len(value.shape) != 3 or weight.ndim != 4:
-        raise Reject(
-            f"convolution over {len(value.shape) - 1} axes is not supported yet; only images (two axes) are"
-        )
+    weight = weights_of(call, 1)
+    if weight.ndim != 4:
+        raise Reject(f"weights {shape_text(weight.shape)} are not those of an image's convolution")
     node = _conv_node(call, weight, value.shape)
-    base = result_shape(node, value.shape)
-    terms, bias = _conv_terms(call, node)
+    return lowered(conv_drive(call, value, node, result_shape(node, value.shape)))
+
+
+def conv_drive(call: Call, value: Operand, node: Conv, base: Shape) -> DriveValue:
+    """The convolution `node` of a value, with the bias that the call's third input holds."""
+    terms, bias = _conv_terms(call, value, node)
     if call.has(2):
-        bias = _plus(bias, _weights(call, 2))
-    return lowered(_drive(call, terms, bias, base))
+        bias = _plus(bias, weights_of(call, 2))
+    return _drive(call, terms, bias, base)
 
 
 def _conv_node(call: Call, weight: Reals, shape: Shape) -> Conv:
@@ -52,14 +54,13 @@ def _conv_node(call: Call, weight: Reals, shape: Shape) -> Conv:
     )
 
 
-def _conv_terms(call: Call, node: Conv) -> tuple[tuple[Term, ...], Reals]:
-    value = call.operand()
+def _conv_terms(call: Call, value: Operand, node: Conv) -> tuple[tuple[Term, ...], Reals]:
     if isinstance(value, DriveValue):
         composed = conv_of_scaled(call.builder, value, node, call.origin)
         composed = composed or conv_of_pool(value, node, call.origin)
         if composed is not None:
             return composed
-    term = conv_term(node, call.padded_signal(), call.origin)
+    term = conv_term(node, call.as_signal(value), call.origin)
     return (term,), np.zeros(node.weight.shape[0])
 
 
@@ -69,12 +70,12 @@ def gemm(call: Call) -> Result:
     attributes = call.attributes
     if attributes.integer("transA", 0):
         raise Reject("transA mixes the images of a batch; export with transA=0")
-    weight = _weights(call, 1)
+    weight = weights_of(call, 1)
     if len(value.shape) != 1 or weight.ndim != 2:
         raise Reject(f"needs a vector per image, not {shape_text(value.shape)}; flatten it before")
     weight = weight if attributes.integer("transB", 0) else weight.T
     weight = np.ascontiguousarray(weight) * attributes.real("alpha", 1.0)
-    terms, bias = _dense_terms(call, weight, value.shape)
+    terms, bias = _dense_terms(call, value, weight)
     if call.has(2):
         constant = call.fitted(2, (len(weight),)) * attributes.real("beta", 1.0)
         bias = bias + constant
@@ -88,20 +89,26 @@ def matmul(call: Call) -> Result:
     if _is_constant(call, 0):
         raise Reject("a constant matrix on the left is not supported yet; put it on the right, transposed")
     shape = call.operand().shape
-    weight = _weights(call, 1)
+    weight = weights_of(call, 1)
+    if weight.ndim > 2 and math.prod(weight.shape[:-2]) > 1:
+        raise Reject(
+            f"multiplies by a stack of matrices {shape_text(weight.shape)}; use one, or a grouped Conv"
+        )
+    weight = weight.reshape(weight.shape[-2:]) if weight.ndim > 2 else weight
     if weight.ndim != 2 or weight.shape[0] != shape[-1]:
         raise Reject(f"matrix {shape_text(weight.shape)} does not fit {shape_text(shape)} per image")
     if math.prod(shape) == shape[-1]:
-        return lowered(_vector_product(call, weight.T, shape))
+        drive = vector_product(call, call.operand(), weight.T)
+        visible = (*shape[:-1], weight.shape[1])
+        step = reshape_step(visible, call.origin)
+        return lowered(_seen_through(drive, (step,)) if visible != drive.base else drive)
     return lowered(_along_last_axis(call, weight.T, shape))
 
 
-def _vector_product(call: Call, weight: Reals, shape: Shape) -> DriveValue:
-    visible = (*shape[:-1], len(weight))
-    terms, bias = _dense_terms(call, np.ascontiguousarray(weight), shape)
-    drive = _drive(call, terms, bias, (len(weight),))
-    step = reshape_step(visible, call.origin)
-    return _seen_through(drive, (step,)) if visible != drive.base else drive
+def vector_product(call: Call, value: Operand, weight: Reals) -> DriveValue:
+    """The product of `weight[O, I]` and the value's I elements, as a vector."""
+    terms, bias = _dense_terms(call, value, np.ascontiguousarray(weight))
+    return _drive(call, terms, bias, (len(weight),))
 
 
 def _along_last_axis(call: Call, weight: Reals, shape: Shape) -> DriveValue:
@@ -132,16 +139,17 @@ def _seen_through(drive: DriveValue, steps: tuple[Step, ...]) -> DriveValue:
     return replace(drive, probe=Probe.plain(drive.probe.tensor, drive.base[0], drive.steps))
 
 
-def _dense_terms(call: Call, weight: Reals, shape: Shape) -> tuple[tuple[Term, ...], Reals]:
-    """Terms and bias of the product with `weight[O, I]` of the flattened first input."""
-    if weight.shape[1] != math.prod(shape):
-        raise Reject(f"weights {shape_text(weight.shape)} do not fit {shape_text(shape)} per image")
-    value = call.operand()
+def _dense_terms(call: Call, value: Operand, weight: Reals) -> tuple[tuple[Term, ...], Reals]:
+    """Terms and bias of the product with `weight[O, I]` of the flattened value."""
+    size = math.prod(value.shape)
+    if weight.shape[1] != size:
+        raise Reject(f"weights {shape_text(weight.shape)} do not fit {shape_text(value.shape)} per image")
     if isinstance(value, DriveValue):
         composed = dense_of(call.builder, value, weight, call.origin)
         if composed is not None:
             return composed
-    flat = call.builder.wire(call.signal(), reshape_step((math.prod(shape),), call.origin))
+    solid = call.builder.solid(call.as_signal(value))
+    flat = call.builder.wire(solid, reshape_step((size,), call.origin))
     dense = Dense(name="", source="", weight=real(weight))
     return (Term(dense, flat, call.origin),), np.zeros(len(weight))
 
@@ -151,7 +159,8 @@ def _drive(call: Call, terms: tuple[Term, ...], bias: Reals, base: Shape) -> Dri
     return DriveValue(terms=terms, bias=bias, base=base, shape=base, probe=probe, origin=call.origin)
 
 
-def _weights(call: Call, index: int) -> Reals:
+def weights_of(call: Call, index: int) -> Reals:
+    """Constant weights as real numbers."""
     weights = call.constant(index, "its weights are")
     if weights.dtype.kind not in "fiu":
         raise Reject("its weights are no numbers")

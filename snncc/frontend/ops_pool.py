@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from snncc.frontend.builder import real
 from snncc.frontend.calls import Call, Result, as_drive, lowered, signed
 from snncc.frontend.compose import MAX_WINDOW, averaging, pooled, settled, spread
 from snncc.frontend.geometry import ceiled, pads_of, pair_of, window_of
-from snncc.frontend.ops_shape import normal_axes
 from snncc.frontend.values import DriveValue, Operand, Probe, Step
 from snncc.frontend.verdicts import Reject
-from snncc.frontend.wiring import push, reshape_step, result_shape
+from snncc.frontend.wiring import result_shape
 from snncc_ir.linear import drive as apply_linear
 from snncc_ir.nodes import MaxPool, Pair, SumPool
 from snncc_ir.types import Shape, shape_text
@@ -45,48 +42,26 @@ def average_pool(call: Call) -> Result:
     counts_padding = bool(call.attributes.integer("count_include_pad", 0)) and any(map(any, padding))
     if counts_padding and _is_partial(call, value.shape, kernel, stride, padding):
         raise Reject("ceil_mode with count_include_pad is not supported; use count_include_pad=0")
-    pool = _sum_pool(value.shape, kernel, stride, padding, counts_padding)
-    return lowered(_averaged(call, value, pool))
+    pool = window_pool(value.shape, kernel, stride, padding, counts_padding)
+    return lowered(averaged(call, value, pool))
 
 
 def global_average_pool(call: Call) -> Result:
     """GlobalAveragePool: one window over the whole image."""
-    return lowered(_global_average(call))
-
-
-def reduce_mean(call: Call) -> Result:
-    """ReduceMean over both axes of an image: GlobalAveragePool."""
-    value = call.operand()
-    listed = call.integers(1, "axes are") if call.has(1) else call.attributes.integers("axes", ())
-    axes = normal_axes(listed, len(value.shape) + 1)
-    if len(value.shape) != 3 or sorted(axes) != [2, 3]:
-        raise Reject("only the mean over height and width is supported (axes 2 and 3)")
-    drive = _global_average(call)
-    if call.attributes.integer("keepdims", 1):
-        return lowered(drive)
-    step = reshape_step(drive.base[:1], call.origin)
-    kept = push(drive, step)
-    return lowered(replace(kept, probe=Probe.plain(call.tensor, drive.base[0], kept.steps)))
-
-
-def _global_average(call: Call) -> DriveValue:
     value = call.operand()
     kernel = _whole(value.shape)
-    pool = _sum_pool(value.shape, kernel, kernel, ((0, 0), (0, 0)), False)
-    return _averaged(call, value, pool)
+    return lowered(averaged(call, value, window_pool(value.shape, kernel, kernel)))
 
 
 def _whole(shape: Shape) -> Pair:
     """A window over the whole image."""
-    if len(shape) != 3:
-        raise Reject(f"pooling over {len(shape) - 1} axes is not supported yet; only images (two axes) are")
     if shape[1] * shape[2] > MAX_WINDOW:
         raise Reject(f"a window of {shape_text(shape[1:])} is too large")
     return shape[1], shape[2]
 
 
 def _window(call: Call, shape: Shape) -> tuple[Pair, Pair, tuple[Pair, Pair]]:
-    kernel, stride = window_of(call, shape), pair_of(call, "strides")
+    kernel, stride = window_of(call), pair_of(call, "strides")
     if pair_of(call, "dilations") != (1, 1):
         raise Reject("dilated pooling is not supported; use dilations=[1, 1]")
     padding = pads_of(call, shape, kernel, stride, (1, 1))
@@ -99,7 +74,14 @@ def _is_partial(call: Call, shape: Shape, kernel: Pair, stride: Pair, padding: t
     return padding != pads_of(call, shape, kernel, stride, (1, 1))
 
 
-def _sum_pool(shape: Shape, kernel: Pair, stride: Pair, padding: tuple[Pair, Pair], counts: bool) -> SumPool:
+def window_pool(
+    shape: Shape,
+    kernel: Pair,
+    stride: Pair,
+    padding: tuple[Pair, Pair] = ((0, 0), (0, 0)),
+    counts: bool = False,
+) -> SumPool:
+    """Average pooling of an image of `shape`, whose drive is the average."""
     pool = SumPool(
         name="",
         source="",
@@ -115,7 +97,8 @@ def _sum_pool(shape: Shape, kernel: Pair, stride: Pair, padding: tuple[Pair, Pai
     return averaging(pool, shape)
 
 
-def _averaged(call: Call, value: Operand, pool: SumPool) -> DriveValue:
+def averaged(call: Call, value: Operand, pool: SumPool) -> DriveValue:
+    """Average pooling of a value; folded into the drive where that works."""
     shape = result_shape(pool, value.shape)
     drive = value if isinstance(value, DriveValue) else as_drive(call.builder, value, "", call.origin)
     if not drive.steps and drive.bias.ndim in (1, 3):
@@ -132,4 +115,4 @@ def _averaged(call: Call, value: Operand, pool: SumPool) -> DriveValue:
                 probe=Probe.plain(call.tensor, shape[0]),
                 origin=drive.origin.also(call.node),
             )
-    return _averaged(call, signed(call.builder, drive), pool)
+    return averaged(call, signed(call.builder, drive), pool)

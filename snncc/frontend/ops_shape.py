@@ -9,7 +9,8 @@ import numpy as np
 from onnx import TensorProto
 
 from snncc.frontend.calls import Call, Result, folded, lowered
-from snncc.frontend.values import Const, DriveValue, Signal, Step
+from snncc.frontend.compose import stacked
+from snncc.frontend.values import Const, DriveValue, Probe, Signal, Step
 from snncc.frontend.verdicts import Reject
 from snncc.frontend.wiring import reshape_step, transpose_step
 from snncc_ir.nodes import Pad, Slice
@@ -47,6 +48,14 @@ def cast(call: Call) -> Result:
         raise Reject(
             f"rounds to {TensorProto.DataType.Name(target).lower()}; only real numbers are cast freely"
         )
+    return folded(call.operand(), "values are real numbers already")
+
+
+def cast_like(call: Call) -> Result:
+    """CastLike to the type of a real value."""
+    like = call.values[1] if call.has(1) else None
+    if isinstance(like, Const) and like.array.dtype.kind != "f":
+        raise Reject(f"rounds to {like.array.dtype}; only real numbers are cast freely")
     return folded(call.operand(), "values are real numbers already")
 
 
@@ -198,6 +207,8 @@ def _pad_value(call: Call) -> float:
 
 def concat(call: Call) -> Result:
     """Concat along any axis but the batch; a constant part of zeros is padding."""
+    if call.is_tail:
+        return _both_classes(call)
     parts = [value for value in call.values if value is not None]
     ranks = [len(value.shape) + 1 for value in parts if isinstance(value, Signal | DriveValue)]
     axis = normal_axes((call.attributes.integer("axis", 0),), min(ranks))[0]
@@ -210,6 +221,26 @@ def concat(call: Call) -> Result:
     if len(signals) == 1:
         return folded(signals[0], "joins one value alone")
     return lowered(call.builder.concat(signals, axis - 1, call.origin))
+
+
+def _both_classes(call: Call) -> Result:
+    """Concat(1 - p, p) at the end, seen as (-d, d): the network shows d before the Sigmoid alone."""
+    first, second = call.operand(0), call.operand(1)
+    axis = normal_axes((call.attributes.integer("axis", 0),), len(second.shape) + 1)[0]
+    if (
+        axis == 1
+        and second.shape == (1,)
+        and isinstance(first, DriveValue)
+        and isinstance(second, DriveValue)
+    ):
+        seen = second.probe
+        gain, offset = (np.concatenate([-part, part]) for part in (seen.gain, seen.offset))
+        joined = stacked(first, second, Probe(seen.tensor, seen.layout, gain, offset, copies=2), call.origin)
+        if joined is not None:
+            return folded(joined, "the two classes have opposite drives")
+    raise Reject(
+        "joins a Sigmoid with its complement; only two classes behind a matrix product are supported"
+    )
 
 
 def _concat_zeros(call: Call, axis: int, constants: list[int]) -> Result:

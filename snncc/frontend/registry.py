@@ -4,44 +4,90 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from snncc.frontend import ops_activation, ops_arithmetic, ops_linear, ops_pool, ops_shape
+from snncc.frontend import (
+    ops_activation,
+    ops_arithmetic,
+    ops_labels,
+    ops_linear,
+    ops_parts,
+    ops_pool,
+    ops_rectifier,
+    ops_reduce,
+    ops_resize,
+    ops_shape,
+    ops_transposed,
+)
 from snncc.frontend.calls import Call, Result
+from snncc.frontend.lifting import on_images
+from snncc.frontend.onnx_nodes import OnnxNode
+from snncc.frontend.usage import ML_DOMAIN
 
 Lowering = Callable[[Call], Result]
 
 LOWERINGS: Mapping[str, Lowering] = {
     "Add": ops_arithmetic.add,
     "ArgMax": ops_activation.arg_max,
-    "AveragePool": ops_pool.average_pool,
+    "AveragePool": on_images("pooling", ops_pool.average_pool),
     "BatchNormalization": ops_arithmetic.batch_normalization,
     "Cast": ops_shape.cast,
+    "CastLike": ops_shape.cast_like,
     "Clip": ops_activation.clip,
     "Concat": ops_shape.concat,
-    "Conv": ops_linear.conv,
+    "Conv": on_images("convolution", ops_linear.conv),
+    "ConvTranspose": on_images("convolution", ops_transposed.conv_transpose),
+    "DepthToSpace": ops_parts.depth_to_space,
     "Div": ops_arithmetic.div,
     "Dropout": ops_shape.dropout,
+    "Expand": ops_parts.expand,
     "Flatten": ops_shape.flatten,
+    "Gather": ops_parts.gather,
     "Gemm": ops_linear.gemm,
-    "GlobalAveragePool": ops_pool.global_average_pool,
-    "GlobalMaxPool": ops_pool.global_max_pool,
+    "GlobalAveragePool": on_images("pooling", ops_pool.global_average_pool),
+    "GlobalMaxPool": on_images("pooling", ops_pool.global_max_pool),
+    "Hardmax": ops_activation.hardmax,
     "Identity": ops_shape.identity,
+    "LeakyRelu": ops_rectifier.leaky_relu,
     "LogSoftmax": ops_activation.softmax,
     "MatMul": ops_linear.matmul,
     "Max": ops_activation.maximum,
-    "MaxPool": ops_pool.max_pool,
+    "MaxPool": on_images("pooling", ops_pool.max_pool),
+    "Mean": ops_arithmetic.mean,
     "Min": ops_activation.minimum,
     "Mul": ops_arithmetic.mul,
     "Neg": ops_arithmetic.negate,
+    "PRelu": ops_rectifier.prelu,
     "Pad": ops_shape.pad,
-    "ReduceMean": ops_pool.reduce_mean,
+    "ReduceMax": ops_reduce.reduce_max,
+    "ReduceMean": ops_reduce.reduce_mean,
+    "ReduceSum": ops_reduce.reduce_sum,
     "Relu": ops_activation.relu,
     "Reshape": ops_shape.reshape,
+    "Resize": ops_resize.resize,
     "Sigmoid": ops_activation.sigmoid,
     "Slice": ops_shape.slice_,
     "Softmax": ops_activation.softmax,
+    "SpaceToDepth": ops_parts.space_to_depth,
+    "Split": ops_parts.split,
     "Squeeze": ops_shape.squeeze,
     "Sub": ops_arithmetic.sub,
     "Sum": ops_arithmetic.add,
+    "Tile": ops_parts.tile,
     "Transpose": ops_shape.transpose,
     "Unsqueeze": ops_shape.unsqueeze,
+    "Upsample": ops_resize.resize,
 }
+
+ML_LOWERINGS: Mapping[str, Lowering] = {
+    "ArrayFeatureExtractor": ops_labels.array_feature_extractor,
+    "LabelEncoder": ops_labels.label_encoder,
+    "Scaler": ops_labels.scaler,
+    "ZipMap": ops_labels.zip_map,
+}
+"""Operators of ONNX-ML that skl2onnx puts around a neural network."""
+
+
+def lowering_of(node: OnnxNode) -> Lowering | None:
+    """The lowering function of a node's operator."""
+    if node.is_standard:
+        return LOWERINGS.get(node.op)
+    return ML_LOWERINGS.get(node.op) if node.domain == ML_DOMAIN else None

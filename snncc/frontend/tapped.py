@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from snncc.frontend.load import Model
 from snncc.frontend.taps import Tap
-from snncc_ir.nodes import Reshape
+from snncc_ir.nodes import Repeat, Reshape, Transpose
 from snncc_ir.types import Shape
 
 _KINDS = ("Min", "Max", "Mean")
@@ -112,11 +112,14 @@ class _Writer:
         source = self._node("Cast", [tap.tensor], f"{prefix}/real", to=TensorProto.FLOAT)
         for index, step in enumerate(tap.undoing):
             name = f"{prefix}/undo_{index}"
-            if isinstance(step, Reshape):
-                source = self._reshape(source, name, step.shape)
-            else:
-                perm = [0, *(axis + 1 for axis in step.axes)]
-                source = self._node("Transpose", [source], name, perm=perm)
+            match step:
+                case Reshape(shape=shape):
+                    source = self._reshape(source, name, shape)
+                case Transpose(axes=axes):
+                    source = self._node("Transpose", [source], name, perm=[0, *(axis + 1 for axis in axes)])
+                case Repeat(factors=factors):  # of axes of one position
+                    times = self._constant(f"{name}/times", (1, *factors))
+                    source = self._node("Tile", [source, times], name)
         return self._reshape(source, prefix, (tap.shape[0], positions_of(tap)))
 
     def joined(self, kind: str, sources: list[str]) -> str:

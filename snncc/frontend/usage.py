@@ -11,10 +11,16 @@ from snncc.frontend.onnx_nodes import OnnxNode, words
 
 _TAIL: frozenset[str] = words(
     """
-    ArgMax Cast Dropout Flatten Identity LogSoftmax Reshape Sigmoid Softmax Squeeze Transpose Unsqueeze
+    ArgMax Cast Dropout Flatten Hardmax Identity LogSoftmax Reshape Sigmoid Softmax Squeeze Transpose
+    Unsqueeze
     """
 )
 """Operators that change no choice of a class when nothing else follows."""
+
+ML_DOMAIN = "ai.onnx.ml"
+
+LABELS = words("ArrayFeatureExtractor LabelEncoder ZipMap")
+"""Operators of ONNX-ML that name the classes (skl2onnx puts them at the end)."""
 
 SHAPE_OPERATORS = ("Shape", "Size")
 """Operators that read the shape of a value and not the value."""
@@ -63,16 +69,39 @@ def _live(model: Model) -> frozenset[int]:
 
 def _tail(model: Model) -> frozenset[int]:
     """Tail operators whose values nobody but the tail reads."""
+    heads = _complements(model)
     blocked: set[str] = set()
     tail = set()
     for node in reversed(model.nodes):
-        if _is_tail(node) and not blocked.intersection(node.outputs):
+        if (_is_tail(node) or node.index in heads) and not blocked.intersection(node.outputs):
             tail.add(node.index)
-            blocked.update(node.inputs[1:])
+            blocked.update(_constants_of(node, heads))
         else:
             blocked.update(node.inputs)
     return frozenset(tail)
 
 
 def _is_tail(node: OnnxNode) -> bool:
-    return node.is_standard and node.op in _TAIL
+    return node.op in LABELS if node.domain == ML_DOMAIN else node.is_standard and node.op in _TAIL
+
+
+def _constants_of(node: OnnxNode, heads: frozenset[int]) -> tuple[str, ...]:
+    """Inputs beside the class scores: shapes, lists of classes."""
+    if node.index in heads:
+        return ()
+    return node.inputs[:1] if node.op == "ArrayFeatureExtractor" else node.inputs[1:]
+
+
+def _complements(model: Model) -> frozenset[int]:
+    """Both nodes of every `Concat(1 - p, p)`, p = Sigmoid: two classes as skl2onnx writes them."""
+    givers = {name: node for node in model.nodes for name in node.outputs}
+    found: set[int] = set()
+    for node in model.nodes:
+        makers = [givers.get(name) for name in node.inputs]
+        match (node.op, *makers):
+            case ("Concat", OnnxNode(op="Sub") as rest, OnnxNode(op="Sigmoid")):
+                if rest.inputs[1] == node.inputs[1]:
+                    found.update((rest.index, node.index))
+            case _:
+                continue
+    return frozenset(found)

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc.frontend.onnx_nodes import OnnxNode
-from snncc_ir.nodes import Linear, MaxPool, Pad, Pair, Reshape, Slice, Transpose
+from snncc_ir.nodes import Linear, MaxPool, Pad, Pair, Repeat, Reshape, Slice, Transpose
 from snncc_ir.tensors import Reals
 from snncc_ir.types import Shape
 
 Array = NDArray[Any]
-UnaryWiring = MaxPool | Reshape | Transpose | Slice | Pad
+UnaryWiring = MaxPool | Reshape | Transpose | Slice | Pad | Repeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,8 @@ class Probe:
     layout: tuple[Step, ...]
     gain: Reals
     offset: Reals
+    copies: int = 1
+    """How many channels of the drive show the tensor's only one."""
 
     @staticmethod
     def plain(tensor: str, channels: int, layout: tuple[Step, ...] = ()) -> Probe:

@@ -11,8 +11,8 @@ from snncc.frontend.constants import fold, is_foldable, shape_of
 from snncc.frontend.load import Model
 from snncc.frontend.onnx_nodes import OnnxNode
 from snncc.frontend.refusals import ELEMENTWISE, SAME_SHAPE, refusal
-from snncc.frontend.registry import LOWERINGS
-from snncc.frontend.usage import SHAPE_OPERATORS, Usage, usage_of
+from snncc.frontend.registry import lowering_of
+from snncc.frontend.usage import LABELS, SHAPE_OPERATORS, Usage, usage_of
 from snncc.frontend.values import Const, DriveValue, Signal, Unknown, Value
 from snncc.frontend.verdicts import Kind, Reject, Verdict
 from snncc_ir.types import Shape
@@ -25,13 +25,15 @@ class Walk:
     values: Mapping[str, Value]
     builder: Builder
     verdicts: tuple[Verdict, ...]
+    chosen: frozenset[str]
+    """Tensors that hold the chosen class."""
 
 
 def walk(model: Model) -> Walk:
     """Lower every node that can be lowered, in order."""
     walker = _Walker(model)
     verdicts = tuple(walker.visit(node) for node in model.nodes)
-    return Walk(walker.values, walker.builder, verdicts)
+    return Walk(walker.values, walker.builder, verdicts, frozenset(walker.chosen))
 
 
 class _Walker:
@@ -62,14 +64,14 @@ class _Walker:
         constant = self._constant(node, inputs)
         if constant is not None:
             return constant
-        lowering = LOWERINGS.get(node.op) if node.is_standard else None
+        lowering = lowering_of(node)
         if lowering is None:
             raise Reject(refusal(node, self.model.functions))
         if any(isinstance(value, Unknown) for value in inputs):
             unknown = tuple(Unknown() for _ in node.outputs)
             return Result(unknown, Kind.LOWERED, "not looked at closely: a rejected node comes before it")
         if self.chosen.intersection(node.inputs):
-            return self._after_choice(node, inputs)
+            return self._after_choice(node)
         call = Call(
             node=node,
             values=inputs,
@@ -96,12 +98,16 @@ class _Walker:
             return None
         return Result((Const(shape_of(node, (self.batch, *source.shape))),), Kind.FOLDED, "constant")
 
-    def _after_choice(self, node: OnnxNode, inputs: tuple[Value | None, ...]) -> Result:
+    def _after_choice(self, node: OnnxNode) -> Result:
         """What follows the last ArgMax only dresses up the class number."""
-        if node.index not in self.usage.tail or inputs[0] is None:
+        if node.index not in self.usage.tail:
             raise Reject("computes with the chosen class; only the choice itself is supported")
         self.chosen.update(node.outputs)
-        return Result((inputs[0],), Kind.FOLDED, "the class order is that of the drives")
+        name = next(name for name in node.inputs if name in self.chosen)
+        reason = "the class order is that of the drives"
+        if node.op in LABELS:
+            reason = "a prediction is the class's place in the list of classes"
+        return Result((self.values[name],), Kind.FOLDED, reason)
 
     def _input(self, node: OnnxNode, name: str) -> Value:
         """The value of a tensor; a drive that several nodes compute with becomes a population."""

@@ -16,7 +16,7 @@ from snncc_ir.errors import GraphError
 from snncc_ir.inference import result_type
 from snncc_ir.linear import wire
 from snncc_ir.neurons import per_channel
-from snncc_ir.nodes import AnyNode, MaxPool, Pad, Reshape, Transpose
+from snncc_ir.nodes import AnyNode, MaxPool, Pad, Repeat, Reshape, Transpose
 from snncc_ir.tensors import Reals
 from snncc_ir.types import Real, Shape, shape_text
 
@@ -42,6 +42,8 @@ def simplified(step: Step, shape: Shape) -> Step | None:
         if kept == sorted(kept):
             wiring = Reshape(name="", source="", shape=tuple(shape[axis] for axis in wiring.axes))
     if isinstance(wiring, Reshape) and wiring.shape == shape:
+        return None
+    if isinstance(wiring, Pad | Repeat) and result_shape(wiring, shape) == shape:
         return None
     return Step(wiring, step.origin)
 

@@ -8,12 +8,13 @@ from typing import ClassVar
 import numpy as np
 
 from snncc.passes.base import Array, Context, Pass
+from snncc.passes.tables import with_bias
 from snncc.passes.values import Values
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Bias, Staircase
+from snncc_ir.neurons import Bias, Staircase, Table, per_channel
 from snncc_ir.nodes import AnyNode, Population, Readout
-from snncc_ir.tensors import Reals, Tensor
+from snncc_ir.tensors import Ints, Reals, Tensor
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class CorrectBias(Pass):
         for node in graph.nodes:
             if isinstance(node, Population | Readout):
                 drive = values.drive(graph.projections(node))
-                corrected = _corrected(node, drive, context)
+                corrected = _corrected(graph, node, drive, context)
                 changed.append(corrected)
                 if isinstance(corrected, Population):
                     values.fired(corrected, drive)
@@ -43,23 +44,34 @@ class CorrectBias(Pass):
         return graph.with_nodes(changed)
 
 
-def _corrected(node: Population | Readout, drive: Array, context: Context) -> Population | Readout:
+def _corrected(
+    graph: Graph, node: Population | Readout, drive: Array, context: Context
+) -> Population | Readout:
     """The node with the bias whose mean drive is the float network's."""
     mean = context.calibration.populations[node.name].drive_mean
     if isinstance(node, Readout):
-        return replace(node, bias=_shifted(node.bias, drive, mean / node.scale))
-    neuron = node.neuron
-    if not isinstance(neuron, Staircase) or node.scale is None:
-        raise TypeError("bias correction runs on staircases with scales")
-    bias = _shifted(neuron.bias, drive, mean * neuron.theta.data / node.scale.data)
-    return replace(node, neuron=replace(neuron, bias=bias))
+        return replace(node, bias=_moved(node.bias, _shift(node.bias, drive, mean / node.scale)))
+    match node.neuron:
+        case Staircase(theta=theta, bias=bias) as stairs if node.scale is not None:
+            moved = _moved(bias, _shift(bias, drive, mean * theta.data / node.scale.data))
+            return replace(node, neuron=replace(stairs, bias=moved))
+        case Table(bias=bias) as table if bias is not None and node.unit is not None:
+            moved = _moved(bias, _shift(bias, drive, mean / node.unit.data))
+            return replace(node, neuron=with_bias(graph, node, table, moved))
+        case Table():  # imported as it is
+            return node
+        case _:
+            raise TypeError("bias correction runs on populations with scales")
 
 
-def _shifted(bias: Bias, drive: Array, wanted: Reals) -> Bias:
-    """The bias with which the drive `[N, C, ...]` has the wanted mean in every channel."""
+def _shift(bias: Bias, drive: Array, wanted: Reals) -> Ints:
+    """What gives the drive `[N, C, ...]` with its bias the wanted mean in every channel."""
     channels = drive.shape[1]
     spread = np.broadcast_to(bias.spread(drive.shape[1:]), drive.shape[1:]).reshape(channels, -1)
     mean = drive.mean(axis=(0, *range(2, drive.ndim)), dtype=np.float64) + spread.mean(axis=1)
-    shift = np.rint(wanted - mean).astype(np.int64)
-    values = bias.values.data + shift.reshape(-1, *(1,) * (bias.values.data.ndim - 1))
+    return np.asarray(np.rint(wanted - mean), dtype=np.int64)
+
+
+def _moved(bias: Bias, shift: Ints) -> Bias:
+    values = bias.values.data + per_channel(shift, bias.values.data.ndim)
     return replace(bias, values=Tensor.integer(values))

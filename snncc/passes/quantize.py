@@ -11,6 +11,7 @@ import numpy as np
 from snncc.passes.balance import level_range
 from snncc.passes.base import Array, Context, Pass, option
 from snncc.passes.rounding import Gptq, Nearest, Rounder, Synapses
+from snncc.passes.tables import needs_table, table_of, within_reach
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import GraphError, SnnccError
 from snncc_ir.graph import Graph
@@ -22,6 +23,7 @@ from snncc_ir.nodes import (
     Dense,
     Input,
     Linear,
+    MaxPool,
     Pad,
     Population,
     Readout,
@@ -49,7 +51,8 @@ class Quantize(Pass):
 
     With s_w the real value of one unit of drive: W_int = round(W * s_in / s_w), theta = round(s_out / s_w),
     b = round(b_real / s_w - sum over the valid taps of W_int * zero), where `zero` is the input's level of
-    the real value 0. Readouts share one s_w, so that their integer argmax is the real one.
+    the real value 0. A unit with a slope or uneven bounds becomes a table (`tables.table_of`). Readouts
+    share one s_w, so that their integer argmax is the real one.
     """
 
     name: ClassVar[str] = "quantize"
@@ -81,7 +84,7 @@ class Quantize(Pass):
                 work.visit(node)
             except GraphError as error:
                 raise GraphError(error.what, where=error.where or node.name, hint=error.hint) from error
-        return replace(graph, nodes=tuple(work.done[node.name] for node in graph.nodes))
+        return within_reach(replace(graph, nodes=tuple(work.done[node.name] for node in graph.nodes)))
 
 
 @dataclass
@@ -131,10 +134,30 @@ class _Quantizer:
                 where=node.name,
                 hint="let the convolution pad, or normalise the input without a mean",
             )
+        if isinstance(node, MaxPool):
+            self._check_pool(node)
         for table in (self.scales, self.zeros):
             parts = [np.broadcast_to(table[name], self.graph.types[name].shape)[None] for name in sources]
             table[node.name] = np.asarray(wire(node, *parts)[0])
         self.done[node.name] = node
+
+    def _check_pool(self, node: MaxPool) -> None:
+        """A greatest level is the greatest real value only where all members share a scale and a zero.
+
+        A scale of 0 stands for a position that padding added, whose level 0 is right on any scale.
+        """
+        shape = self.graph.types[node.source].shape
+        scale, zero = (
+            np.broadcast_to(table[node.source], shape)[None] for table in (self.scales, self.zeros)
+        )
+        least = -wire(node, np.where(scale == 0, -np.inf, -scale))
+        scales_differ = (wire(node, scale) != np.where(np.isinf(least), 0, least)).any()
+        if scales_differ or (wire(node, zero) != -wire(node, -zero)).any():
+            raise GraphError(
+                "pools values whose levels differ in scale",
+                where=node.name,
+                hint="pool along height and width alone",
+            )
 
     def _population(self, node: Population) -> None:
         neuron = node.neuron
@@ -147,7 +170,11 @@ class _Quantizer:
         bias = self._finish(node, folded, unit, neuron.bias)
         staircase = Staircase(theta=Tensor.integer(theta), bias=bias, lo=grid.lo, hi=grid.hi)
         scale = theta * unit
-        self.done[node.name] = replace(node, neuron=staircase, scale=Tensor.real(scale))
+        quantised = replace(node, neuron=staircase, scale=Tensor.real(scale))
+        if needs_table(neuron, grid.scale, grid.lo, grid.hi):
+            table = table_of(neuron, staircase, scale)
+            quantised = replace(quantised, neuron=table, unit=Tensor.real(unit))
+        self.done[node.name] = quantised
         shape = self.graph.types[node.name].shape
         self.scales[node.name] = scale.reshape(-1, *(1,) * (len(shape) - 1))
         self.zeros[node.name] = np.zeros((1,) * len(shape))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from snncc.passes.base import Context
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
-from snncc_ir.neurons import Staircase
+from snncc_ir.neurons import Staircase, Table
 from snncc_ir.nodes import AnyNode, Input, Linear, Population, Wiring
 
 Array = NDArray[Any]
@@ -46,8 +46,8 @@ class Values:
 
     def fired(self, node: Population, drive: Array) -> None:
         """Keep the levels of an integer population."""
-        if not isinstance(node.neuron, Staircase):
-            raise TypeError("passes go through staircases alone")
+        if not isinstance(node.neuron, Staircase | Table):
+            raise TypeError("only integer populations fire")
         self._levels[node.name] = self._context.layers.fire(node.neuron, drive)
 
     def passed(self, node: AnyNode) -> None:

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from snncc.sim.session import open_session
 from snncc_ir import linear
-from snncc_ir.neurons import Staircase, per_channel
+from snncc_ir.neurons import Staircase, Table, per_channel
 from snncc_ir.nodes import Conv, Dense, Linear, Scale
 from snncc_ir.semantics import fire
 
@@ -69,9 +69,21 @@ class Layers:
         """Drive `[N, *drive shape]` for levels `x[N, *source shape]`: exact integers, perhaps as float32."""
         return self._maps.floats(node, x)
 
-    def fire(self, neuron: Staircase, drive: Array) -> Array:
+    def fire(self, neuron: Staircase | Table, drive: Array) -> Array:
         """Levels `[N, *shape]` as int16."""
+        if isinstance(neuron, Table):
+            return _look_up(neuron, drive)
         return _fire(neuron, drive)
+
+
+def _look_up(neuron: Table, drive: Array) -> Array:
+    """Levels by binary search in each channel's breakpoints."""
+    if neuron.bias is not None:
+        drive = drive + neuron.bias.spread(drive.shape[1:])
+    levels = np.empty(drive.shape, dtype=np.int16)
+    for channel, points in enumerate(neuron.breakpoints.data):
+        levels[:, channel] = np.searchsorted(points, drive[:, channel], side="right") + neuron.lo
+    return levels
 
 
 def _fire(neuron: Staircase, drive: Array) -> Array:

@@ -32,6 +32,7 @@ from snncc_ir.nodes import (
     Pad,
     Population,
     Readout,
+    Repeat,
     Reshape,
     Scale,
     Slice,
@@ -137,7 +138,7 @@ class Builder:
 
     @add.register
     def _(self, node: Reshape) -> None:
-        self.emit("Reshape", [node.source, self.constant(np.array([-1, *node.shape]))], node.name)
+        self._reshaped(node.source, node.shape, node.name)
 
     @add.register
     def _(self, node: Transpose) -> None:
@@ -151,8 +152,34 @@ class Builder:
 
     @add.register
     def _(self, node: Pad) -> None:
+        source = self._spaced(node) if any(node.interior) else node.source
         pads = np.array([0, *(pad[0] for pad in node.padding), 0, *(pad[1] for pad in node.padding)])
-        self.emit("Pad", [node.source, self.constant(pads)], node.name)
+        self.emit("Pad", [source, self.constant(pads)], node.name)
+
+    def _spaced(self, node: Pad) -> str:
+        """Zeros behind every position of every axis, without those behind the last one."""
+        shape = self.graph.types[node.source].shape
+        steps = [between + 1 for between in node.interior]
+        cells = self._reshaped(node.source, [n for size in shape for n in (size, 1)])
+        behind = [n for between in node.interior for n in (0, between)]
+        pads = np.array([*(0,) * (2 * len(shape) + 1), 0, *behind])
+        grown = self.emit("Pad", [cells, self.constant(pads)])
+        full = [size * step for size, step in zip(shape, steps, strict=True)]
+        whole = self._reshaped(grown, full)
+        stops = [(size - 1) * step + 1 for size, step in zip(shape, steps, strict=True)]
+        bounds = (np.zeros(len(shape), dtype=np.int64), np.array(stops), np.arange(1, len(shape) + 1))
+        return self.emit("Slice", [whole, *map(self.constant, bounds)])
+
+    def _reshaped(self, source: str, shape: Sequence[int], output: str = "") -> str:
+        return self.emit("Reshape", [source, self.constant(np.array([-1, *shape]))], output)
+
+    @add.register
+    def _(self, node: Repeat) -> None:
+        shape = self.graph.types[node.source].shape
+        cells = self._reshaped(node.source, [n for size in shape for n in (size, 1)])
+        times = [1, *(n for factor in node.factors for n in (1, factor))]
+        grown = self.emit("Tile", [cells, self.constant(np.array(times))])
+        self._reshaped(grown, self.graph.types[node.name].shape, node.name)
 
     @add.register
     def _(self, node: Readout) -> None:
@@ -184,8 +211,8 @@ class Builder:
                 whole = self.emit("Floor", [steps])
                 bounds = [self.constant(np.array(bound, dtype=kind)) for bound in (lo, hi)]
                 self._to_levels(self.emit("Clip", [whole, *bounds]), node.name, exact)
-            case Table(breakpoints=table, lo=lo):
-                self._table(node, np.asarray(table.data), lo, len(shape))
+            case Table() as table:
+                self._table(node, table)
             case _:
                 raise TypeError("an analog unit has no integer form")
 
@@ -195,14 +222,19 @@ class Builder:
         else:
             self.emit("Cast", [value], name, to=TensorProto.FLOAT)
 
-    def _table(self, node: Population, table: Array, lo: int, rank: int) -> None:
-        """n = lo + the number of breakpoints that U reaches, one comparison after the other."""
-        exact = self._is_narrow(node, table)
+    def _table(self, node: Population, table: Table) -> None:
+        """n = lo + the number of breakpoints that U + b reaches, one comparison after the other."""
+        shape = self.graph.types[node.name].shape
+        bias = None if table.bias is None else np.asarray(table.bias.spread(shape))
+        points = table.breakpoints
+        exact = not points.reaches(EXACT.bit_length()) and self._is_narrow(
+            node, np.zeros(1) if bias is None else bias
+        )
         kind = np.float32 if exact else np.float64
-        drive = self.drive(node, None, exact)
-        total = self.constant(np.array(lo, dtype=np.float32))
-        for column in table.T:
-            level = self.constant(per_channel(column, rank).astype(kind))
+        drive = self.drive(node, bias, exact)
+        total = self.constant(np.array(table.lo, dtype=np.float32))
+        for column in points.data.T:
+            level = self.constant(per_channel(column, len(shape)).astype(kind))
             reached = self.emit("GreaterOrEqual", [drive, level])
             total = self.emit("Add", [total, self.emit("Cast", [reached], to=TensorProto.FLOAT)])
         self.emit("Identity", [total], node.name)

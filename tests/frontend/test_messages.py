@@ -307,7 +307,10 @@ def test_all_rejected_nodes_are_listed_up_to_twenty(tmp_path: Path) -> None:
     last = "x"
     for index in range(22):
         last = net.node("Tanh", last, name=f"tanh{index}")
-    reason = "not a staircase of a sum; replace it by Relu or Clip and fine-tune"
+    reason = (
+        "rises, but not in a straight line, which the levels of a sum do not follow; "
+        "replace it by Relu, LeakyRelu or Clip and fine-tune"
+    )
     listed = "".join(f"\n  tanh{index} (Tanh): {reason}" for index in range(20))
     refused(net.save(tmp_path, last), f"PATH: 22 of 22 nodes cannot be compiled:{listed}\n  and 2 more")
 

@@ -6,15 +6,26 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx_models import Net, assert_agrees
+
+from snncc.frontend.load import load
+from snncc.frontend.lower import lower
+from snncc_ir.errors import GraphError
+from support.bounds import differences
+from support.quantised import compiled
 
 LAYERS = (
     "conv", "depthwise", "strided", "dilated", "same", "bn", "scale", "shift", "relu", "relu6", "clip",
     "maxpool", "avgpool", "ceilpool", "residual", "projection", "concat", "slice", "pad", "nhwc",
-    "identity", "neg", "clamp",
+    "identity", "neg", "clamp", "leaky", "prelu", "transposed", "resize", "split", "gather", "squeeze_excite",
+    "height_mean", "shuffle", "mean",
 )  # fmt: skip
+
+
+LONGEST = 12
+"""Axes beyond this are not made longer."""
 
 
 class Grown(Net):
@@ -134,6 +145,65 @@ class Grown(Net):
     def _neg(self) -> None:
         self._set(self.node("Neg", self.last), *self.size)
 
+    def _leaky(self) -> None:
+        self._set(self.node("LeakyRelu", self.last, alpha=0.25), *self.size)
+
+    def _prelu(self) -> None:
+        slope = self.random.uniform(0, 1.5, (self.size[0], 1, 1))
+        self._set(self.node("PRelu", self.last, slope), *self.size)
+
+    def _transposed(self) -> None:
+        channels, height, width = self.size
+        if height > LONGEST:
+            return
+        weight = self.weights(channels, 3, 3, 2)
+        made = self.node("ConvTranspose", self.last, weight, strides=[2, 1], pads=[1, 0, 1, 1])
+        self._set(made, 3, 2 * height - 1, width)
+
+    def _resize(self) -> None:
+        channels, height, width = self.size
+        if max(height, width) > LONGEST:
+            return
+        scales = np.array([1, 1, 2, 1.5 if width % 2 == 0 else 1], dtype=np.float32)
+        made = self.node("Resize", self.last, "", scales, mode="nearest")
+        self._set(made, channels, 2 * height, width * 3 // 2 if width % 2 == 0 else width)
+
+    def _split(self) -> None:
+        channels, height, width = self.size
+        if channels < 2:
+            return
+        sizes = np.array([channels - 1, 1])
+        first = self.node("Split", self.last, sizes, outputs=2, axis=1)
+        self._set(
+            self.node("Concat", f"{first}_1", self.node("Relu", first), axis=1), channels, height, width
+        )
+
+    def _gather(self) -> None:
+        channels, height, width = self.size
+        order = np.array([channels - 1, *range(channels)])
+        self._set(self.node("Gather", self.last, order, axis=1), channels + 1, height, width)
+
+    def _squeeze_excite(self) -> None:
+        """The mean of each channel added to all of its positions."""
+        pooled = self.conv(self.node("GlobalAveragePool", self.last), self.size[0], self.size[0], kernel=1)
+        self._set(self.node("Add", self.last, self.node("Relu", pooled)), *self.size)
+
+    def _height_mean(self) -> None:
+        channels, _, width = self.size
+        self._set(self.node("ReduceMean", self.last, axes=[2], keepdims=1), channels, 1, width)
+
+    def _shuffle(self) -> None:
+        channels, height, width = self.size
+        if height % 2:
+            return
+        made = self.node("SpaceToDepth", self.last, blocksize=2) if width % 2 == 0 else None
+        if made is not None:
+            self._set(made, 4 * channels, height // 2, width // 2)
+
+    def _mean(self) -> None:
+        one = self.conv(self.last, self.size[0], self.size[0], kernel=1)
+        self._set(self.node("Mean", self.last, one), *self.size)
+
     def finish(self, end: str) -> str:
         """The head of the network."""
         if end == "pooled":
@@ -158,3 +228,27 @@ def test_random_network(layers: list[str], seed: int, batch: int | str, end: str
     output = net.finish(end)
     with tempfile.TemporaryDirectory() as folder:
         assert_agrees(net, Path(folder), output)
+
+
+@settings(max_examples=30)
+@given(
+    layers=st.lists(st.sampled_from(LAYERS), min_size=1, max_size=8),
+    seed=st.integers(0, 2**16),
+    end=st.sampled_from(["flat", "pooled", "map"]),
+)
+def test_random_network_quantised(layers: list[str], seed: int, end: str) -> None:
+    net = Grown((3, 7, 6), seed, "N")
+    for layer in layers:
+        net.grow(layer)
+    output = net.finish(end)
+    images = net.images(12)
+    with tempfile.TemporaryDirectory() as name:
+        path = net.save(Path(name), output)
+        try:
+            graph, form = compiled(path, images, Path(name))
+        except GraphError as error:
+            if "pools values of different" in error.what:  # a concatenation of delays, pooled
+                return
+            raise
+        found = differences(lower(load(path)).graph, graph, form, images.astype(np.float64))
+    assert {key: item.excess for key, item in found.items() if item.excess > 0} == {}

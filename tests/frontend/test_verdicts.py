@@ -31,26 +31,38 @@ def verdicts(net: Net, folder: Path, *outputs: str) -> dict[str, str]:
     }
 
 
-GATE = "rejected: not a staircase of a sum; replace it by Relu or Clip and fine-tune"
-LATER = "rejected: not supported yet; "
+CURVED = (
+    "rejected: rises, but not in a straight line, which the levels of a sum do not follow; "
+    "replace it by Relu, LeakyRelu or Clip and fine-tune"
+)
 
 
 @pytest.mark.parametrize(
     ("op", "attributes", "expected"),
     [
-        ("HardSwish", {}, GATE),
-        ("Sigmoid", {}, GATE),
-        ("Tanh", {}, GATE),
-        ("LeakyRelu", {}, LATER + "replace it by Relu or Clip and fine-tune"),
-        ("Sign", {}, LATER + "replace it by Relu or Clip and fine-tune"),
-        ("DepthToSpace", {"blocksize": 2}, LATER + "use Reshape and Transpose"),
+        ("HardSwish", {}, "rejected: falls before it rises, which no staircase does; "
+         "replace it by Relu or Clip and fine-tune"),
+        ("Sigmoid", {}, CURVED),
+        ("Tanh", {}, CURVED),
+        ("Abs", {}, "rejected: falls before it rises, which no staircase does; use Relu(x) + Relu(-x)"),
+        ("Exp", {}, "rejected: a function of calculus is no weighted sum; "
+         "compute it from constants, or use Relu"),
+        ("ThresholdedRelu", {}, "rejected: jumps at its threshold; replace it by Relu and fine-tune"),
+        ("LeakyRelu", {"alpha": -0.5},
+         "rejected: slope -0.5 falls where its input rises, which no staircase does; "
+         "use slopes of at least 0"),
+        ("Sign", {}, "rejected: not supported yet; replace it by Relu or Clip and fine-tune"),
+        ("DepthToSpace", {"blocksize": 3}, "rejected: 4 channels do not fill blocks of 3x3"),
         ("LRN", {"size": 3}, "rejected: divides by statistics of the image itself, which is no weighted sum; "
          "use BatchNormalization"),
         ("Softmax", {}, "rejected: only supported at the end; in between (attention) it is no staircase "
          "of a sum, use convolutions"),
-        ("ReduceMax", {}, LATER + "use GlobalAveragePool, MaxPool or a matrix product"),
-        ("ReduceMean", {"axes": [1]},
-         "rejected: only the mean over height and width is supported (axes 2 and 3)"),
+        ("ReduceMax", {"keepdims": 0},
+         "rejected: reduces over the images of a batch; name the other axes alone"),
+        ("ReduceMean", {"axes": [1, 2, 3], "keepdims": 0},
+         "rejected: leaves no axis but the batch; use keepdims=1"),
+        ("ReduceMin", {"axes": [2]},
+         "rejected: the least value needs a sign change on both sides; use Neg, ReduceMax and Neg"),
         ("Transpose", {"perm": [1, 0, 2, 3]},
          "rejected: perm [1, 0, 2, 3] moves the batch axis; keep it first"),
         ("Cast", {"to": TensorProto.INT32}, "rejected: rounds to int32; only real numbers are cast freely"),
@@ -101,10 +113,10 @@ def test_products_of_computed_values(tmp_path: Path) -> None:
 
 def test_computed_values_of_different_shapes(tmp_path: Path) -> None:
     net = Net(3, 4, 4)
-    pooled = net.node("GlobalAveragePool", "x")
+    pooled = net.node("MaxPool", "x", kernel_shape=[2, 2])
     last = net.node("Add", "x", pooled, name="add")
     assert verdicts(net, tmp_path, last)["add"] == (
-        "rejected: adds 3x4x4 and 3x1x1 per image; computed values must have the same shape"
+        "rejected: adds 3x4x4 and 3x3x3 per image; computed values must have the same shape"
     )
 
 
@@ -118,11 +130,16 @@ def test_padding_with_another_number(tmp_path: Path) -> None:
     assert found["edge"] == "rejected: only padding with the constant 0 is supported; pad with zeros"
 
 
-def test_one_dimensional_convolution(tmp_path: Path) -> None:
-    net = Net(3, 9)
-    last = net.node("Conv", "x", net.weights(4, 3, 3), name="conv")
-    assert verdicts(net, tmp_path, last)["conv"] == (
-        "rejected: convolution over 1 axes is not supported yet; only images (two axes) are"
+def test_three_dimensional_windows(tmp_path: Path) -> None:
+    net = Net(3, 5, 5, 5)
+    last = net.node("Conv", "x", net.weights(4, 3, 3, 3, 3), name="conv")
+    pool = net.node("MaxPool", "x", kernel_shape=[2, 2, 2], name="pool")
+    found = verdicts(net, tmp_path, last, pool)
+    assert found["conv"] == (
+        "rejected: convolution over 3 axes is not supported; use images (two axes) or sequences (one axis)"
+    )
+    assert found["pool"] == (
+        "rejected: pooling over 3 axes is not supported; use images (two axes) or sequences (one axis)"
     )
 
 
@@ -178,7 +195,7 @@ def test_readers_of_rejected_nodes_are_looked_at(tmp_path: Path) -> None:
     right = net.conv(odd, 3, 4)
     net.nodes[-1].name = "right"
     found = verdicts(net, tmp_path, wrong, right)
-    assert found["odd"] == GATE
+    assert found["odd"] == CURVED
     assert found["wrong"] == "rejected: weights 4x5x3x3 in 1 groups do not fit 3 channels"
     assert found["right"] == "lowered"
 

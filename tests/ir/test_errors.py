@@ -23,6 +23,7 @@ from snncc_ir.nodes import (
     Pad,
     Population,
     Readout,
+    Repeat,
     Reshape,
     Scale,
     Slice,
@@ -50,6 +51,9 @@ def bias(*values: int) -> Bias:
 
 def stairs(channels: int = 2, lo: int = 0, hi: int = 3) -> Staircase:
     return Staircase(theta=T([4] * channels), bias=bias(*[0] * channels), lo=lo, hi=hi)
+
+
+UNIT = Analog(bias=Bias(values=Tensor.real([0, 0])), low=-1.0, high=1.0)
 
 
 def population(
@@ -156,6 +160,10 @@ GRAPHS: dict[str, Callable[[], object]] = {
     "k: padding ((0, 0), (0, -1), (0, 0)) does not fit 2x4x4": lambda: linear(
         Pad(name="k", source="x", padding=((0, 0), (0, -1), (0, 0)))
     ),
+    "k: interior padding (0, 1) does not fit 2x4x4": lambda: linear(
+        Pad(name="k", source="x", padding=((0, 0), (0, 0), (0, 0)), interior=(0, 1))
+    ),
+    "k: factors (1, 0, 2) do not fit 2x4x4": lambda: linear(Repeat(name="k", source="x", factors=(1, 0, 2))),
     "m: pools values of different codes, ranges or delays; pool each of them, then concatenate": lambda: (
         graph(
             X,
@@ -191,6 +199,14 @@ GRAPHS: dict[str, Callable[[], object]] = {
     "p: scale of shape 3 does not fit 2 channels": lambda: graph(
         X, SAME, replace(population("d"), scale=Tensor.real([1, 1, 1]))
     ),
+    "p: unit of shape 3 does not fit 2 channels": lambda: graph(
+        X, SAME, replace(population("d"), unit=Tensor.real([1, 1, 1]))
+    ),
+    "p: slope of 1 channels does not fit 2 channels": lambda: graph(
+        R,
+        Scale(name="d", source="r", weight=Tensor.real([1, 1])),
+        population("d", neuron=replace(UNIT, slope=Tensor.real([0.5]))),
+    ),
     "p: grid of 1 channels does not fit 2 channels": lambda: graph(
         R,
         Scale(name="d", source="r", weight=Tensor.real([1, 1])),
@@ -225,11 +241,14 @@ GRAPHS: dict[str, Callable[[], object]] = {
     "p: code rate in a graph with stbif timing": lambda: graph(
         X, SAME, population("d", code=Code.RATE), timing=Stbif()
     ),
-    "p: breakpoint tables need a phased code": lambda: graph(
-        X,
-        SAME,
-        population("d", code=Code.STBIF, neuron=Table(breakpoints=T([[1], [2]]), lo=0, hi=1)),
-        timing=Stbif(),
+    "p: breakpoint tables need a phased code; use a phased code such as radix; "
+    "LeakyRelu, PRelu and uneven bounds become tables": lambda: graph(
+        graph(
+            X,
+            SAME,
+            population("d", code=Code.STBIF, neuron=Table(breakpoints=T([[1], [2]]), lo=0, hi=1)),
+            timing=Stbif(),
+        )
     ),
     "p: signed populations need reset subtract": lambda: graph(
         X, SAME, population("d", code=Code.RATE, neuron=stairs(2, -3, 3)), timing=Rate(4, Reset.ZERO)
@@ -259,11 +278,14 @@ GRAPHS: dict[str, Callable[[], object]] = {
     ),
     "a staircase needs integer thresholds and biases": lambda: replace(stairs(1), theta=Tensor.real([1.0])),
     "thresholds must be a vector of integers >= 1": lambda: replace(stairs(1), theta=T([0])),
-    "breakpoints must be integers": lambda: Table(breakpoints=Tensor.real([[1.0]]), lo=0, hi=1),
+    "breakpoints and their biases must be integers": lambda: Table(
+        breakpoints=Tensor.real([[1.0]]), lo=0, hi=1
+    ),
     "a table of levels -1..2 needs 3 breakpoints": lambda: Table(breakpoints=T([[1, 2]]), lo=-1, hi=2),
     "breakpoints must not decrease": lambda: Table(breakpoints=T([[2, 1]]), lo=0, hi=2),
     "a unit's range nan..1.0 must contain 0": lambda: Analog(bias=bias(0), low=float("nan"), high=1.0),
     "a unit's range must contain more than one value": lambda: Analog(bias=bias(0), low=0.0, high=0.0),
+    "slopes must be a vector of numbers >= 0": lambda: replace(UNIT, slope=Tensor.real([-0.5, 1.0])),
     "grid 0..0 must contain 0 and more than one level": lambda: Grid(top=Tensor.real([1]), lo=0, hi=0),
     "a grid's top must have 1 axis, not 0": lambda: Grid(top=Tensor.real(1), lo=0, hi=1),
     # running

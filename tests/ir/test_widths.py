@@ -127,7 +127,9 @@ def check_neurons(
             rest = naive.bias_at(node.neuron.bias, index) + int(node.neuron.theta.data[index[0]]) // 2
             fire(node.neuron, graph.strands[node.name][0], total + rest, index[0], held)
         else:
-            fire(node.neuron, graph.strands[node.name][0], total, index[0], held)
+            bias = getattr(node.neuron, "bias", None)
+            start = total + (0 if bias is None else naive.bias_at(bias, index))
+            fire(node.neuron, graph.strands[node.name][0], start, index[0], held)
 
 
 def check_stream_widths(case: Case, steps: int) -> None:

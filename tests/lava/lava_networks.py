@@ -21,6 +21,7 @@ from snncc_ir.nodes import (
     Pad,
     Population,
     Readout,
+    Repeat,
     Reshape,
     Scale,
     Slice,
@@ -58,7 +59,7 @@ class Maker:
 
     def table(self, channels: int, lo: int, hi: int) -> Table:
         steps = np.sort(self.rng.integers(-2000, 2001, (channels, hi - lo)), axis=1)
-        return Table(breakpoints=Tensor.integer(steps), lo=lo, hi=hi)
+        return Table(breakpoints=Tensor.integer(steps), lo=lo, hi=hi, bias=self.bias(channels))
 
 
 def population(name: str, drives: Sequence[str] | str, neuron: Neuron, code: Code) -> Population:
@@ -110,9 +111,15 @@ def residual(codes: Sequence[Code]) -> Graph:
         Reshape(name="flat2", source="pooled", shape=(72,)),
         Concat(name="all", parts=("flat1", "flat2")),
         Dense(name="dense1", source="all", weight=m.weight(3, 90)),
+        Slice(name="corner", source="pool", start=(0, 1, 1), stop=(4, 3, 3), step=(1, 1, 1)),
+        Repeat(name="grown", source="corner", factors=(1, 2, 2)),
+        Pad(name="spaced", source="corner", padding=((0, 0), (0, 1), (1, 0)), interior=(0, 1, 1)),
+        Concat(name="upsampled", parts=("grown", "spaced")),
+        Reshape(name="flat4", source="upsampled", shape=(128,)),
+        Dense(name="dense4", source="flat4", weight=m.weight(3, 128)),
         Reshape(name="flat3", source="pixels", shape=(128,)),
         Dense(name="dense2", source="flat3", weight=m.weight(3, 128)),
-        Readout(name="scores", drives=("dense1", "dense2", "dense1"), bias=m.bias(3)),
+        Readout(name="scores", drives=("dense1", "dense2", "dense1", "dense4"), bias=m.bias(3)),
         population("verdict", "dense1", m.staircase(3, -1, 1, 3000), code[5]),
     )
     return Graph(name="residual", nodes=nodes, outputs=("scores", "verdict"))

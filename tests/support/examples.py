@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from snncc_ir.codes import Code
@@ -16,6 +18,7 @@ from snncc_ir.nodes import (
     Pad,
     Population,
     Readout,
+    Repeat,
     Reshape,
     Scale,
     Slice,
@@ -41,7 +44,7 @@ def every_node() -> Graph:
     corners = Bias(values=Tensor.integer(ramp(2, 2, 2)), rows=(0, 1, 1, 0), columns=(0, 1, 1, 0))
     first = Staircase(theta=Tensor.integer([9, 12]), bias=corners, lo=0, hi=15)
     signed = Staircase(theta=Tensor.integer([5, 6]), bias=bias(3, -2), lo=-7, hi=7)
-    table = Table(breakpoints=Tensor.integer([[-4, 0, 9], [1, 1, 30]]), lo=-1, hi=2)
+    table = Table(breakpoints=Tensor.integer([[-4, 0, 9], [1, 1, 30]]), lo=-1, hi=2, bias=bias(2, -1))
     return Graph(
         name="every_node",
         nodes=(
@@ -73,6 +76,8 @@ def every_node() -> Graph:
             Concat(name="both", parts=("pool", "pool"), axis=0),
             Slice(name="cut", source="both", start=(1, 0, 0), stop=(3, 2, 2), step=(1, 1, 1)),
             Pad(name="wide", source="cut", padding=((0, 0), (0, 1), (1, 0))),
+            Pad(name="spaced", source="cut", padding=((0, 0), (0, 0), (0, 0)), interior=(0, 1, 2)),
+            Repeat(name="doubled", source="cut", factors=(1, 2, 1)),
             Transpose(name="turned", source="wide", axes=(0, 2, 1)),
             SumPool(
                 name="mean",
@@ -82,14 +87,16 @@ def every_node() -> Graph:
                 stride=(1, 1),
                 padding=((1, 0), (0, 0)),
             ),
-            Population(name="steps", drives=("mean",), neuron=table, code=Code.TTFS),
+            Population(
+                name="steps", drives=("mean",), neuron=table, code=Code.TTFS, unit=Tensor.real([0.5, 2.0])
+            ),
             Reshape(name="flat", source="steps", shape=(12,)),
             Dense(name="fc", source="flat", weight=Tensor.integer(np.sign(ramp(3, 12)), 2)),
             Readout(name="output", drives=("fc",), bias=bias(5, 0, -5), scale=0.125),
             Dense(name="fc2", source="flat", weight=Tensor.integer(np.where(ramp(2, 12) > 0, 1, -1), 1)),
             Readout(name="inf", drives=("fc2",), bias=bias(1, 1)),
         ),
-        outputs=("output", "inf", "steps"),
+        outputs=("output", "inf", "steps", "spaced", "doubled"),
     )
 
 
@@ -98,6 +105,7 @@ def analog() -> Graph:
     relu = Analog(bias=Bias(values=Tensor.real([0.5, -1e-7])), low=0.0, high=float("inf"))
     grid = Grid(top=Tensor.real([1.5, 2.5]), lo=-7, hi=7)
     clip = Analog(bias=Bias(values=Tensor.real([0.0, 3e20])), low=float("-inf"), high=6.0, grid=grid)
+    leaky = replace(relu, low=float("-inf"), slope=Tensor.real([0.25, 0.0]))
     return Graph(
         name="analog",
         nodes=(
@@ -106,7 +114,9 @@ def analog() -> Graph:
             Population(name="relu", drives=("fc1",), neuron=relu),
             Scale(name="identity", source="relu", weight=Tensor.real([1.0, 1.0])),
             Population(name="clip", drives=("identity",), neuron=clip),
-            Dense(name="fc2", source="clip", weight=Tensor.real(ramp(4, 2) / 7)),
+            Scale(name="same", source="clip", weight=Tensor.real([1.0, -1.0])),
+            Population(name="leaky", drives=("same",), neuron=leaky),
+            Dense(name="fc2", source="leaky", weight=Tensor.real(ramp(4, 2) / 7)),
             Readout(name="y", drives=("fc2",), bias=Bias(values=Tensor.real([0.0, 1.0, 2.0, 3.0]))),
         ),
         outputs=("y",),

@@ -6,7 +6,7 @@ import math
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from snncc_ir.nodes import Conv, Dense, Pad, Pair, Reshape, Scale, Slice, SumPool, Transpose
+from snncc_ir.nodes import Conv, Dense, Pad, Pair, Repeat, Reshape, Scale, Slice, SumPool, Transpose
 from snncc_ir.tensors import WEIGHT_BITS, Tensor
 from snncc_ir.types import Shape
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from support.graphs import Builder
 
 Padding = tuple[Pair, Pair]
+
+LONG = 8
+"""Axes of this size are not made longer: a case stays small."""
 
 
 def shown(value: Any) -> Any:
@@ -40,10 +43,10 @@ def draw_pool(b: Builder, shape: Shape) -> tuple[Pair, Pair, Padding]:
 
 
 def draw_rewiring(b: Builder, source: str) -> Any:
-    """A reshape, transposition, slice or padding of any signal."""
+    """A reshape, transposition, slice, padding or repetition of any signal."""
     shape = b.shape(source)
     rank = len(shape)
-    match b.number(0, 3):
+    match b.number(0, 4):
         case 0:
             flat = (math.prod(shape),) if b.number(0, 1) else (*shape[1:], shape[0])
             return Reshape(name=b.name("r"), source=source, shape=flat)
@@ -55,9 +58,14 @@ def draw_rewiring(b: Builder, source: str) -> Any:
             stop = tuple(b.number(first + 1, size) for first, size in zip(start, shape, strict=True))
             step = tuple(b.number(1, 2) for _ in shape)
             return Slice(name=b.name("s"), source=source, start=start, stop=stop, step=step)
+        case 3:
+            factors = tuple(b.number(1, 2) if size < LONG else 1 for size in shape)
+            return Repeat(name=b.name("n"), source=source, factors=factors)
         case _:
             padding = tuple((b.number(0, 1), b.number(0, 1)) for _ in shape)
-            return Pad(name=b.name("z"), source=source, padding=padding)
+            interior = tuple(b.number(0, 2) if size < LONG else 0 for size in shape)
+            interior = interior if b.number(0, 1) else ()
+            return Pad(name=b.name("z"), source=source, padding=padding, interior=interior)
 
 
 def draw_linear(b: Builder, source: str) -> str:

@@ -27,6 +27,7 @@ from snncc_ir.nodes import (
     Pad,
     Population,
     Readout,
+    Repeat,
     Reshape,
     Scale,
     Slice,
@@ -128,10 +129,15 @@ def _members(node: AnyNode, shapes: list[Shape], index: tuple[int, ...], out: Sh
             return [(0, flat(tuple(source), shape))]
         case Slice(start=start, step=step):
             return [(0, flat(tuple(a + i * s for i, a, s in zip(index, start, step, strict=True)), shape))]
-        case Pad(padding=padding):
-            source = tuple(i - before for i, (before, _) in zip(index, padding, strict=True))
+        case Pad(padding=padding, interior=interior):
+            moved = tuple(i - before for i, (before, _) in zip(index, padding, strict=True))
+            steps = [between + 1 for between in interior] or [1] * len(shape)
+            source = tuple(i // step for i, step in zip(moved, steps, strict=True))
             inside = all(0 <= i < size for i, size in zip(source, shape, strict=True))
+            inside = inside and not any(i % step for i, step in zip(moved, steps, strict=True))
             return [(0, flat(source, shape))] if inside else []
+        case Repeat(factors=factors):
+            return [(0, flat(tuple(i // factor for i, factor in zip(index, factors, strict=True)), shape))]
     raise TypeError(node)
 
 
@@ -145,7 +151,8 @@ def level(neuron: Staircase | Table, drive: int, index: tuple[int, ...]) -> int:
     """The level of one neuron for an integer drive."""
     channel = index[0]
     if isinstance(neuron, Table):
-        return neuron.lo + sum(drive >= int(b) for b in neuron.breakpoints.data[channel])
+        v = drive + (0 if neuron.bias is None else bias_at(neuron.bias, index))
+        return neuron.lo + sum(v >= int(b) for b in neuron.breakpoints.data[channel])
     theta = int(neuron.theta.data[channel])
     n = (drive + bias_at(neuron.bias, index) + theta // 2) // theta
     return min(max(n, neuron.lo), neuron.hi)

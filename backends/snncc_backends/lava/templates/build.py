@@ -146,7 +146,8 @@ class _Builder:
     def _sender(self, cell: Record, strand: Strand) -> Sender:
         neuron, shape = cell["neuron"], self._shapes[cell["name"]]
         if neuron["kind"] == "table":
-            return TableSender(strand, shape, self._tensors[neuron["breakpoints"]])
+            bias = self._bias(neuron["bias"], shape) if "bias" in neuron else np.zeros(1, np.int32)
+            return TableSender(strand, shape, self._tensors[neuron["breakpoints"]], bias)
         theta = self._tensors[neuron["theta"]].astype(np.int32)
         half = (theta // 2).reshape(-1, *(1,) * (len(shape) - 1))
         return StaircaseSender(strand, shape, theta, self._bias(neuron["bias"], shape) + half)

@@ -96,11 +96,11 @@ class StaircaseSender:
 
 
 class TableSender:
-    """Compares U with breakpoints; `sent` is the magnitude sent so far."""
+    """Compares v = U + b with breakpoints; `sent` is the magnitude sent so far."""
 
-    def __init__(self, strand: Strand, shape: Shape, breakpoints: Array) -> None:
-        """Neurons of `shape`; `breakpoints[C, j]` is the least U whose level is at least lo + 1 + j."""
-        self._strand = strand
+    def __init__(self, strand: Strand, shape: Shape, breakpoints: Array, bias: Array) -> None:
+        """Neurons of `shape`; `breakpoints[C, j]` is the least v whose level is at least lo + 1 + j."""
+        self._strand, self._bias = strand, bias
         channels = len(breakpoints)
         below, above = np.full((channels, 1), FAR.min), np.full((channels, 1), FAR.max)
         self._table = np.concatenate([below, breakpoints, above], axis=1).astype(np.int32)
@@ -110,8 +110,8 @@ class TableSender:
         self.v = np.zeros(shape, np.int32)
 
     def load(self, drive: Ints) -> None:
-        """Latch U."""
-        self.v[...] = drive
+        """Latch v = U + b."""
+        np.add(drive, self._bias, out=self.v)
         self._sent[...] = 0
         self._fired[...] = False
 
