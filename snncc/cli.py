@@ -52,6 +52,13 @@ class ResetName(str, Enum):
     ZERO = "zero"
 
 
+class PublishedName(str, Enum):
+    """Published conversions as `--published` names them."""
+
+    RUECKAUER = "rueckauer"
+    LU_SENGUPTA = "lu-sengupta"
+
+
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained network in ONNX form.")]
 ArtefactPath = Annotated[Path, typer.Argument(metavar="OUT", help="An artefact that `snncc compile` wrote.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -143,6 +150,9 @@ def compile_command(
     ] = None,
     steps: Annotated[int, typer.Option(help="Time steps per image, for --code rate.")] = 64,
     reset: Annotated[ResetName, typer.Option(help="After a spike, for --code rate.")] = ResetName.SUBTRACT,
+    published: Annotated[
+        PublishedName | None, typer.Option(help="A published rate conversion; see docs/methods.md.")
+    ] = None,
     chip: Annotated[str | None, typer.Option(help="A chip of the target; default: its first.")] = None,
     scale: Annotated[
         float, typer.Option(help="A pixel p means (p / SCALE - MEAN) / STD to the network.")
@@ -164,6 +174,7 @@ def compile_command(
 ) -> None:
     """Compile a network to an artefact."""
     from snncc.driver import CompileOptions, PixelScaling, compile_model
+    from snncc.passes.published import Published
 
     if input_bits is not None and not 1 <= input_bits <= 8:
         raise SnnccError(f"must be 1 to 8, not {input_bits}", where="--input-bits")
@@ -182,6 +193,7 @@ def compile_command(
                 code=code.value,
                 steps=steps,
                 reset=reset.value,
+                published=None if published is None else Published(published.value),
                 passes=passes,
                 dump_ir=dump_ir,
                 force=force,
@@ -222,15 +234,24 @@ def simulate(
     outputs: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Save the outputs in real units, as .npy or .npz.")
     ] = None,
+    every_step: Annotated[
+        bool, typer.Option("--every-step", help="Accuracy and costs after each step (rate, stbif).")
+    ] = False,
+    exit_margin: Annotated[
+        float | None,
+        typer.Option(metavar="M", help="Stop an image once its best class leads by more than M (rate)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run images through an artefact."""
+    from snncc.simulate import StepOptions
     from snncc.simulate import simulate as run
 
     if outputs is not None:
         _check_writable(outputs)
     with stages() as watch:
-        simulation = run(artefact, data, engine=engine, limit=limit, watch=watch)
+        wanted = StepOptions(every_step=every_step, exit_margin=exit_margin)
+        simulation = run(artefact, data, engine=engine, limit=limit, steps=wanted, watch=watch)
     evaluation = simulation.evaluation
     for text in simulation.warnings:
         warn(text)
@@ -246,6 +267,7 @@ def simulate(
         "spikes_per_image": sum(evaluation.counts.spikes.values()) / images,
         "synops_per_image": sum(evaluation.counts.synops.values()) / images,
         "seconds": round(evaluation.seconds, 4),
+        **simulation.steps,
     }
     if as_json:
         print_json(result)
@@ -256,6 +278,30 @@ def simulate(
         f"{result['spikes_per_image']:.0f} spikes, {result['synops_per_image']:.0f} synaptic operations and "
         f"{evaluation.steps} time steps per image; {evaluation.seconds:.2f} s"
     )
+    _say_steps(simulation.steps)
+
+
+def _say_steps(steps: Mapping[str, Any]) -> None:
+    """Some of the steps as a table, and where images could stop."""
+    rows = steps.get("every_step", [])
+    shown = [row for row in rows if row["step"] & (row["step"] - 1) == 0 or row["step"] == len(rows)]
+    if shown:
+        kinds = {"accuracy": "{:.2%}", "spikes_per_image": "{:.0f}", "synops_per_image": "{:.0f}"}
+        kinds |= {"step": "{}", "certified": "{:.2%}"}
+        cells = [["-" if v is None else kinds[k].format(v) for k, v in row.items()] for row in shown]
+        print_table(("step", "accuracy", "spikes", "synaptic operations", "certified"), cells)
+    if found := steps.get("certificate"):
+        say(
+            f"settled after {found['mean']:.1f} steps on average, {found['median']:g} in the median, "
+            f"{found['max']} at most (bound {found['bound']}); {found['equal_to_levels']} images on the "
+            "levels of the phased codes"
+        )
+    if left := steps.get("exit"):
+        accuracy = "" if left["accuracy"] is None else f": accuracy {left['accuracy']:.2%}"
+        say(
+            f"stopped by a margin of {left['margin']:g}{accuracy} after {left['steps_per_image']:.1f} steps, "
+            f"{left['spikes_per_image']:.0f} spikes and {left['synops_per_image']:.0f} synaptic operations"
+        )
 
 
 def _check_writable(path: Path) -> None:

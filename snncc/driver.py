@@ -19,6 +19,7 @@ from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
 from snncc.passes.base import Context, Pass
 from snncc.passes.pipeline import Pipeline, parse, print_pass
+from snncc.passes.published import Published, pipeline_text
 from snncc.sim.drives import Layers
 from snncc.targets import find_machine, load_target
 from snncc_ir.backend import Backend
@@ -39,6 +40,9 @@ Array = NDArray[Any]
 
 PIPELINE_OPTIONS = ("level_bits", "weight_bits", "code", "steps", "reset")
 """Options that do nothing but fill in the default pipeline."""
+
+PUBLISHED_OPTIONS = ("weight_bits", "steps")
+"""Those that a published conversion leaves open."""
 
 CALIBRATION_BATCH = 32
 CORRECTION_IMAGES = 512
@@ -87,6 +91,7 @@ class CompileOptions:
     code: str = "radix"
     steps: int = 64
     reset: str = "subtract"
+    published: Published | None = None
     passes: str | None = None
     dump_ir: Path | None = None
     force: bool = False
@@ -149,13 +154,22 @@ def _check_options(options: CompileOptions) -> None:
     """Refuse options that a pipeline of the user's own would silently overrule."""
     defaults = {item.name: item.default for item in fields(CompileOptions)}
     given = [name for name in PIPELINE_OPTIONS if getattr(options, name) != defaults[name]]
-    if options.passes is not None and given:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise SnnccError(f"says what {flags} would say", where="--passes", hint=f"leave out {flags}")
+    if options.passes is not None:
+        _refuse_overruled("--passes", [*given, *(["published"] if options.published else [])])
+    if options.published is not None:
+        _refuse_overruled("--published", [name for name in given if name not in PUBLISHED_OPTIONS])
+
+
+def _refuse_overruled(where: str, names: list[str]) -> None:
+    if names:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+        raise SnnccError(f"says what {flags} would say", where=where, hint=f"leave out {flags}")
 
 
 def default_passes(options: CompileOptions, machine: Machine) -> str:
     """The pipeline that the options stand for."""
+    if options.published is not None:
+        return pipeline_text(options.published, weight_bits=options.weight_bits, steps=options.steps)
     code = f"code={options.code},input={machine.input_code.value},steps={options.steps},reset={options.reset}"
     return (
         f"balance{{method=mse,level_bits={options.level_bits}}};"

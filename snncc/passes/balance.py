@@ -22,6 +22,9 @@ CANDIDATES = np.linspace(0.1, 1.0, 361)
 BINS = 1024
 """Bins of the histogram, from 0 to the greatest activation, on which it compares them."""
 
+WITH_ZEROS = "percentile_all"
+"""The method whose percentile counts the activations that are zero."""
+
 SMALLEST_TOP = 1e-6
 """Top of a channel that never fired during calibration."""
 
@@ -31,12 +34,13 @@ class Balance(Pass):
     """Chooses the grid of every analog population from its calibrated activations.
 
     `max` takes the greatest activation, `percentile:p` the p-th percentile of the activations that are
-    not zero (Rueckauer et al. 2016), `mse` the top with the least mean squared rounding and clipping error.
+    not zero (Rueckauer et al. 2016), `percentile_all:p` that of all activations (Lu and Sengupta 2020),
+    `mse` the top with the least mean squared rounding and clipping error.
     """
 
     name: ClassVar[str] = "balance"
 
-    method: str = option("mse", "max, percentile:P or mse")
+    method: str = option("mse", "max, percentile:P, percentile_all:P or mse")
     level_bits: int = option(4, "bits of a level, 1 to 8")
 
     def __post_init__(self) -> None:
@@ -66,6 +70,8 @@ class Balance(Pass):
                 return greatest
             case "mse":
                 return least_error_top(statistics.sample, greatest, lo, hi)
+            case _ if self.method.startswith(WITH_ZEROS):
+                return all_percentile(statistics.sample, greatest, _percentile(self.method))
             case _:
                 return nonzero_percentile(statistics.sample, greatest, _percentile(self.method))
 
@@ -84,9 +90,10 @@ def _percentile(method: str) -> float:
         value = float(share)
     except ValueError:
         value = -1.0
-    if kind != "percentile" or not 0 < value <= 100:
+    if kind not in ("percentile", WITH_ZEROS) or not 0 < value <= 100:
         raise SnnccError(
-            f"method {method!r} is none of max, mse and percentile:P with P in (0, 100]", where="balance"
+            f"method {method!r} is none of max, mse, percentile:P and percentile_all:P with P in (0, 100]",
+            where="balance",
         )
     return value
 
@@ -98,6 +105,12 @@ def nonzero_percentile(sample: NDArray[np.float32], greatest: Reals, share: floa
     silent = np.isnan(size).all(axis=0)
     size[:, silent] = greatest[silent]
     return np.asarray(np.nanpercentile(size, share, axis=0))
+
+
+def all_percentile(sample: NDArray[np.float32], greatest: Reals, share: float) -> Reals:
+    """Per channel the percentile of |activation|; where that is zero, the greatest activation."""
+    top = np.percentile(np.abs(sample).astype(np.float64), share, axis=0)
+    return np.asarray(np.where(top > 0, top, greatest))
 
 
 def least_error_top(sample: NDArray[np.float32], greatest: Reals, lo: int, hi: int) -> Reals:

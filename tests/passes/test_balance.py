@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snncc.passes.balance import Balance, least_error_top, level_range, nonzero_percentile
+from snncc.passes.balance import Balance, all_percentile, least_error_top, level_range, nonzero_percentile
 from snncc_ir.errors import SnnccError
 
 
@@ -36,6 +36,11 @@ def test_percentile_leaves_zeros_out() -> None:
     np.testing.assert_allclose(top, [2.0, 0.5])
 
 
+def test_percentile_of_all_counts_zeros_but_never_falls_to_zero() -> None:
+    sample = np.array([[0, 0], [0, 0], [1, 0], [3, 2]], dtype=np.float32)
+    np.testing.assert_allclose(all_percentile(sample, np.array([3.0, 2.0]), 50.0), [0.5, 2.0])
+
+
 @pytest.mark.parametrize(
     ("bits", "signed", "expected"),
     [(1, False, (0, 1)), (4, False, (0, 15)), (8, False, (0, 255)), (1, True, (-1, 1)), (4, True, (-7, 7))],
@@ -50,11 +55,12 @@ def test_level_ranges(bits: int, signed: bool, expected: tuple[int, int]) -> Non
         ({"level_bits": 9}, "balance: level_bits must be 1 to 8, not 9"),
         (
             {"method": "median"},
-            "balance: method 'median' is none of max, mse and percentile:P with P in (0, 100]",
+            "balance: method 'median' is none of max, mse, percentile:P and percentile_all:P with P in (0, 100]",
         ),
         (
             {"method": "percentile:101"},
-            "balance: method 'percentile:101' is none of max, mse and percentile:P with P in (0, 100]",
+            "balance: method 'percentile:101' is none of max, mse, percentile:P and percentile_all:P "
+            "with P in (0, 100]",
         ),
     ],
 )
