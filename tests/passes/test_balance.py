@@ -55,7 +55,8 @@ def test_level_ranges(bits: int, signed: bool, expected: tuple[int, int]) -> Non
         ({"level_bits": 9}, "balance: level_bits must be 1 to 8, not 9"),
         (
             {"method": "median"},
-            "balance: method 'median' is none of max, mse, percentile:P and percentile_all:P with P in (0, 100]",
+            "balance: method 'median' is none of max, mse, percentile:P and percentile_all:P "
+            "with P in (0, 100]",
         ),
         (
             {"method": "percentile:101"},
