@@ -357,6 +357,51 @@ def verify(artefact: ArtefactPath, as_json: Json = False) -> None:
 
 
 @command()
+def explain(
+    artefact: ArtefactPath,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DATA", help="Images to attribute the loss on; without, no loss.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL", help="What it was compiled from; default: beside the artefact, or here."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Only the first images.")] = 256,
+    as_json: Json = False,
+) -> None:
+    """Say where accuracy is lost, population by population, and what to change."""
+    from snncc.explain import advice, as_plain, headline, table
+    from snncc.explain import explain as attribute
+
+    if data is None:
+        _summarise(artefact, as_json)
+        return
+    with stages() as watch:
+        found = attribute(artefact, data, model_path=model, limit=limit, watch=watch)
+    if as_json:
+        print_json(as_plain(found))
+        return
+    print_table(*table(found))
+    say(headline(found))
+    say(advice(found))
+
+
+def _summarise(path: Path, as_json: bool) -> None:
+    """What can be said of an artefact without any image."""
+    from snncc import summary
+    from snncc.artefact import read
+
+    graph = read(path).graph
+    if as_json:
+        print_json({"nodes": summary.summary(graph), "timing": summary.timing_note(graph)})
+        return
+    print_table(summary.COLUMNS, summary.rows(graph))
+    say(summary.timing_note(graph))
+
+
+@command()
 def show(
     artefact: ArtefactPath,
     text: Annotated[bool, typer.Option("--text", help="Print the graph's text form instead.")] = False,

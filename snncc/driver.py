@@ -23,7 +23,7 @@ from snncc.passes.published import Published, pipeline_text
 from snncc.sim.drives import Layers
 from snncc.targets import find_machine, load_target
 from snncc_ir.backend import Backend
-from snncc_ir.encoding import InputFormat
+from snncc_ir.encoding import InputFormat, format_of
 from snncc_ir.errors import DataError, SnnccError, TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
@@ -370,3 +370,19 @@ def reference_values(graph: Graph, inputs: Array) -> dict[str, Array]:
 def machine_of(found: Artefact) -> Machine:
     """The machine that an artefact was compiled for."""
     return find_machine(load_target(str(found.manifest["target"])), str(found.manifest["chip"]))
+
+
+def load_images(found: Artefact, path: Path, limit: int | None) -> tuple[Array, Array | None]:
+    """The first images of a data set in the layout of the artefact's input, and their labels, if any."""
+    data = dataset.load(path)
+    if data.images is None:
+        raise DataError("has no array called 'images'", where=str(path))
+    form = format_of(found.graph.inputs[0])
+    images = dataset.fit(data.images[:limit], form.levels.shape, data.path)
+    if images.dtype == np.uint8 and not found.manifest.get("pixels"):
+        raise DataError(
+            "holds pixels (uint8), but the network was compiled on real numbers",
+            where=str(path),
+            hint="give floating-point images as at compile time, or compile on pixels",
+        )
+    return images, None if data.labels is None else data.labels[:limit]

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc import artefact, dataset
+from snncc import artefact
 from snncc.artefact import Artefact
-from snncc.driver import Watch, image_digests, machine_of, no_watch
+from snncc.driver import Watch, image_digests, load_images, machine_of, no_watch
 from snncc.sim import trace as traces
 from snncc.sim.evaluate import Evaluation, Runner, engine_runner, evaluate_images
 from snncc.targets import find_engine
 from snncc_ir.encoding import InputFormat, format_of
-from snncc_ir.errors import DataError, SnnccError, ToolError
+from snncc_ir.errors import SnnccError, ToolError
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import silent
@@ -74,18 +74,8 @@ def simulate(
     """Run the images of `data_path` through the artefact `path`."""
     found = artefact.read(path)
     _check_steps(found.graph, engine, steps)
-    data = dataset.load(data_path)
-    if data.images is None:
-        raise DataError("has no array called 'images'", where=str(data_path))
+    images, labels = load_images(found, data_path, limit)
     form = format_of(found.graph.inputs[0])
-    images = dataset.fit(data.images[:limit], form.levels.shape, data.path)
-    if images.dtype == np.uint8 and not found.manifest.get("pixels"):
-        raise DataError(
-            "holds pixels (uint8), but the network was compiled on real numbers",
-            where=str(data_path),
-            hint="give floating-point images as at compile time, or compile on pixels",
-        )
-    labels = None if data.labels is None else data.labels[:limit]
     name = engine or ("levels" if isinstance(found.graph.timing, Phased) else "spikes")
     runner = None if name in OWN_ENGINES else _foreign_runner(found, name, watch)
     progress = silent if runner else watch("simulate")

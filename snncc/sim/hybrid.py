@@ -57,7 +57,9 @@ class Value:
     @property
     def mean(self) -> Array:
         """The mean over the steps."""
-        return self.steady if self.moving is None else self.steady + self.moving.mean(axis=0)
+        return (
+            self.steady if self.moving is None else self.steady + self.moving.mean(axis=0, dtype=np.float64)
+        )
 
     def times(self, factor: Array) -> Value:
         """The value times a factor, in its own type."""
@@ -94,7 +96,7 @@ class Hybrid:
         self._sessions: dict[tuple[str, bool], onnxruntime.InferenceSession] = {}
         widths = certify_widths(integer)
         self._types: dict[str, Kind] = {
-            name: np.float32 if width.bits <= EXACT.bit_length() - 1 and not self.rate else np.float64
+            name: np.float32 if width.bits < EXACT.bit_length() else np.float64
             for name, width in widths.items()
         }
 
@@ -113,6 +115,21 @@ class Hybrid:
                 return tuple(cause for cause in Cause if self.rate or cause is not Cause.TIMING)
             case _:
                 return ()
+
+    @property
+    def width_of_first_output(self) -> int:
+        """Number of values of the output that answers."""
+        return int(np.prod(self.integer.types[self.integer.outputs[0]].shape))
+
+    def outputs(self, values: Values) -> Array:
+        """All outputs in real units, side by side, `[N, values]`; the first output's come first."""
+        parts = []
+        for name in self.integer.outputs:
+            value = Value(values[name].mean)
+            is_readout = isinstance(self.integer.by_name[name], Readout)
+            real = value.steady if is_readout else self._units[name].reals(value).steady
+            parts.append(real.reshape(len(real), -1).astype(np.float64))
+        return np.concatenate(parts, axis=1)
 
     def run(self, source: Source, on: frozenset[Switch]) -> Values:
         """Values of all nodes but linear ones; a readout's is in real units."""
@@ -236,6 +253,7 @@ class _Stairs:
     def levels(self, v: Array, *, rounding: bool, saturation: bool) -> Array:
         """Levels, or reals, for a steady drive `v` (bias included), in float32 or float64 as it is."""
         repeat, top = (self.rate.steps, self.top) if self.rate else (1, 1)
+        v = v.astype(np.float64) if self.rate else v
         theta = self.theta * top
         number = v * v.dtype.type(repeat)
         if rounding:
@@ -257,12 +275,15 @@ class _Stairs:
 
     def train(self, drive: Value, rate: Rate) -> Array:
         """What the spiking neuron sends in each step, in levels: L for each spike."""
-        theta = (self.theta * self.top).astype(np.float64)
-        v = np.zeros(drive.steady.shape) + theta // 2
+        kind = drive.steady.dtype
+        theta = (self.theta * self.top).astype(kind)
+        v = np.zeros(drive.steady.shape, kind) + theta // 2
         sent = np.zeros((rate.steps, *v.shape), np.float32)
         for step in range(rate.steps):
-            v += drive.steady if drive.moving is None else drive.steady + drive.moving[step]
-            spikes = (v >= theta).astype(np.float32)
+            v += drive.steady
+            if drive.moving is not None:
+                v += drive.moving[step]
+            spikes = (v >= theta).astype(kind)
             if self.neuron.lo < 0:
                 spikes -= v < 0
             v = np.where(spikes > 0, 0, v) if rate.reset is Reset.ZERO else v - theta * spikes
