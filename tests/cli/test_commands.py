@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from snncc import cli
+from snncc.sim.streams import StreamBatch, StreamEngine
 from snncc_ir.errors import SnnccError
 from support.command import Snncc, compiled
 from support.trained import pixels
@@ -183,6 +185,25 @@ def test_published_conversions_are_pipelines(snncc: Snncc, name: str, method: st
     )
     result = snncc("simulate", "model.snncc", "--data", "other.npz", "--json").json
     assert (result["engine"], result["steps"]) == ("spikes", 16)
+
+
+def test_verify_compares_every_step_of_a_streaming_code(
+    snncc: Snncc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streamed(snncc, "rate")
+    run = StreamEngine.run
+
+    def off_by_one_early(engine: StreamEngine, inputs: Mapping[str, np.ndarray]) -> StreamBatch:
+        found = run(engine, inputs)
+        changed = found.outputs["y"].copy()
+        changed[5, 1, 2] += 1
+        return replace(found, outputs={"y": changed})
+
+    monkeypatch.setattr(StreamEngine, "run", off_by_one_early)
+    result = snncc("verify", "model.snncc", "--json")
+    rung = next(row for row in result.json["engines"] if row["engine"] == "spikes")
+    assert (result.code, rung["status"]) == (1, "different")
+    assert rung["detail"].startswith("steps of y neuron (5, 2), image 1: ")
 
 
 def test_verify_prints_the_ladder(snncc: Snncc) -> None:
