@@ -244,8 +244,8 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Run images through an artefact."""
-    from snncc.simulate import StepOptions
     from snncc.simulate import simulate as run
+    from snncc.steps import COLUMNS, StepOptions
 
     if outputs is not None:
         _check_writable(outputs)
@@ -267,7 +267,7 @@ def simulate(
         "spikes_per_image": sum(evaluation.counts.spikes.values()) / images,
         "synops_per_image": sum(evaluation.counts.synops.values()) / images,
         "seconds": round(evaluation.seconds, 4),
-        **simulation.steps,
+        **simulation.steps.as_plain(),
     }
     if as_json:
         print_json(result)
@@ -278,30 +278,10 @@ def simulate(
         f"{result['spikes_per_image']:.0f} spikes, {result['synops_per_image']:.0f} synaptic operations and "
         f"{evaluation.steps} time steps per image; {evaluation.seconds:.2f} s"
     )
-    _say_steps(simulation.steps)
-
-
-def _say_steps(steps: Mapping[str, Any]) -> None:
-    """Some of the steps as a table, and where images could stop."""
-    rows = steps.get("every_step", [])
-    shown = [row for row in rows if row["step"] & (row["step"] - 1) == 0 or row["step"] == len(rows)]
-    if shown:
-        kinds = {"accuracy": "{:.2%}", "spikes_per_image": "{:.0f}", "synops_per_image": "{:.0f}"}
-        kinds |= {"step": "{}", "certified": "{:.2%}"}
-        cells = [["-" if v is None else kinds[k].format(v) for k, v in row.items()] for row in shown]
-        print_table(("step", "accuracy", "spikes", "synaptic operations", "certified"), cells)
-    if found := steps.get("certificate"):
-        say(
-            f"settled after {found['mean']:.1f} steps on average, {found['median']:g} in the median, "
-            f"{found['max']} at most (bound {found['bound']}); {found['equal_to_levels']} images on the "
-            "levels of the phased codes"
-        )
-    if left := steps.get("exit"):
-        accuracy = "" if left["accuracy"] is None else f": accuracy {left['accuracy']:.2%}"
-        say(
-            f"stopped by a margin of {left['margin']:g}{accuracy} after {left['steps_per_image']:.1f} steps, "
-            f"{left['spikes_per_image']:.0f} spikes and {left['synops_per_image']:.0f} synaptic operations"
-        )
+    if simulation.steps.rows:
+        print_table(COLUMNS, simulation.steps.table)
+    for line in simulation.steps.lines:
+        say(line)
 
 
 def _check_writable(path: Path) -> None:
