@@ -80,7 +80,8 @@ class StepReport:
         if (made := self.certificate) is not None:
             found.append(
                 f"settled after {made.mean:.1f} steps on average, {made.median:g} in the median, "
-                f"{made.max} at most (bound {made.bound}); {made.equal_to_levels} images on the levels of the phased codes"
+                f"{made.max} at most (bound {made.bound}); {made.equal_to_levels} images on the levels of "
+                "the phased codes"
             )
         if (left := self.exit) is not None:
             accuracy = "" if left.accuracy is None else f": accuracy {left.accuracy:.2%}"

@@ -116,4 +116,5 @@ def open_drive(node: Conv | Dense) -> onnxruntime.InferenceSession:
         [helper.make_tensor_value_info("u", TensorProto.FLOAT, shape)],
         [numpy_helper.from_array(values, "w")],
     )
-    return open_session(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    return open_session(model, spinning=False)

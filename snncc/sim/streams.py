@@ -7,8 +7,9 @@ which an image sends something are computed. The integers are those of `snncc_ir
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,30 +17,28 @@ from numpy.typing import NDArray
 
 from snncc.sim.drives import DriveMaps
 from snncc.sim.firing import Membrane, RateMembrane, StbifMembrane
+from snncc.sim.trains import SPIKE, Trains, added, by_step, held, joined, padded, per_image, pooled
 from snncc_ir.certificates import certify_widths
 from snncc_ir.codes import Code, Strand
 from snncc_ir.costs import Counts, fan_out
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
-from snncc_ir.linear import wire
 from snncc_ir.neurons import Staircase, per_channel
-from snncc_ir.nodes import AnyNode, Concat, Input, Linear, MaxPool, Population, Readout, Scale, Wiring
+from snncc_ir.nodes import AnyNode, Concat, Input, Linear, MaxPool, Population, Readout, Scale
 from snncc_ir.semantics import check_input
+from snncc_ir.streaming import settle_bound
 from snncc_ir.timing import Phased, Rate
 
 Array = NDArray[Any]
 
-SPIKE = np.int8
-"""Type of a stored spike."""
-
 CHUNK = 1 << 22
 """Drives that are held at once."""
 
-Trains = dict[Strand, Array]
-"""Spikes `[T, N, *shape]` by strand, as long as there are any.
+HELD = 1 << 28
+"""Spikes of one value that are held at once; more images than that allows are run in turn."""
 
-An input's train has one step: a `rate` graph repeats it for ever, in a `stbif` graph silence follows.
-"""
+LIKELY_STEPS = 512
+"""Steps that a `stbif` network rarely exceeds, whatever its bound."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,64 @@ class StreamEngine:
         self.graph = graph
         self.drives = DriveMaps()
         self.types = {name: _state_type(width.bits) for name, width in certify_widths(graph).items()}
+        self.group, self.last_reads = _group_size(graph), _last_reads(graph)
+        self.counted = {*(node.name for node in graph.inputs), *graph.reported}
         self.fan_outs = {node.name: fan_out(node, graph.types[node.source].shape) for node in graph.linears}
 
     def run(self, inputs: Mapping[str, Array]) -> StreamBatch:
         """Run images `inputs[name][N, *shape]`, given as levels."""
+        images = len(next(iter(inputs.values())))
+        groups = [slice(first, first + self.group) for first in range(0, images, self.group)]
+        runs = [self._run({name: x[part] for name, x in inputs.items()}) for part in groups]
+        return runs[0] if len(runs) == 1 else _together(runs)
+
+    def _run(self, inputs: Mapping[str, Array]) -> StreamBatch:
         batch = _Batch(self, inputs)
         for node in self.graph.nodes:
             batch.visit(node)
+            batch.finish(node)
         return batch.result()
+
+
+def _group_size(graph: Graph) -> int:
+    """Images that may be run together."""
+    timing = graph.timing
+    steps = timing.steps if isinstance(timing, Rate) else min(settle_bound(graph), LIKELY_STEPS)
+    largest = max(int(np.prod(value.shape)) for value in graph.types.values())
+    return max(1, HELD // (steps * largest))
+
+
+def _last_reads(graph: Graph) -> dict[str, list[str]]:
+    """For each node the values that nothing after it reads; a linear node reads when its reader does."""
+    last: dict[str, str] = {}
+    for node in graph.nodes:
+        for name in node.sources:
+            source = graph.by_name[name]
+            last[source.source if isinstance(source, Linear) else name] = node.name
+    found: dict[str, list[str]] = {}
+    for name, reader in last.items():
+        found.setdefault(reader, []).append(name)
+    return found
+
+
+def _together(runs: Sequence[StreamBatch]) -> StreamBatch:
+    """Runs of different images as one; what has ended keeps its drives and costs nothing more."""
+    steps = max(len(next(iter(run.spikes.values()))) for run in runs)
+
+    def over(name: str, costs: Sequence[Mapping[str, Array]]) -> Array:
+        return np.concatenate([padded(part[name], steps) for part in costs], axis=1)
+
+    first = runs[0]
+    return StreamBatch(
+        counts={name: np.concatenate([run.counts[name] for run in runs]) for name in first.counts},
+        outputs={
+            name: np.concatenate([held(run.outputs[name], steps) for run in runs], axis=1)
+            for name in first.outputs
+        },
+        settled=np.concatenate([run.settled for run in runs]),
+        spikes={name: over(name, [run.spikes for run in runs]) for name in first.spikes},
+        synops={name: over(name, [run.synops for run in runs]) for name in first.synops},
+    )
 
 
 def _state_type(bits: int) -> type[np.generic]:
@@ -102,7 +151,9 @@ class _Batch:
     inputs: Mapping[str, Array]
     values: dict[str, Trains] = field(default_factory=dict)
     drives: dict[str, list[Array]] = field(default_factory=dict)
-    events: dict[str, Array] = field(default_factory=dict)
+    fired: dict[str, Array] = field(default_factory=dict)
+    passed: dict[str, Array] = field(default_factory=dict)
+    counts: dict[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.graph = self.engine.graph
@@ -121,14 +172,15 @@ class _Batch:
             case Readout():
                 self.drives[node.name] = self._read(node)
             case MaxPool():
-                self.values[node.name] = {s: _pool(node, x) for s, x in self.values[node.source].items()}
+                self.values[node.name] = {s: pooled(node, x) for s, x in self.values[node.source].items()}
             case Concat():
-                self.values[node.name] = self._join(node)
+                shapes = [self.graph.types[part].shape for part in node.parts]
+                self.values[node.name] = joined(node, [self.values[part] for part in node.parts], shapes)
             case Linear():
                 pass
             case _:
                 trains = self.values[node.sources[0]].items()
-                self.values[node.name] = {s: _by_step(node, x) for s, x in trains}
+                self.values[node.name] = {s: by_step(node, x) for s, x in trains}
 
     def _fire(self, node: Population) -> Array:
         membrane = self._membrane(node)
@@ -235,63 +287,29 @@ class _Batch:
             return spikes * per_channel(node.weight.data, spikes.ndim - 1).astype(kind)
         return self.engine.drives.floats(node, spikes).astype(kind, copy=False)
 
-    def _join(self, node: Concat) -> Trains:
-        strands = dict.fromkeys(strand for part in node.parts for strand in self.values[part])
-        return {strand: self._joined(node, strand) for strand in strands}
+    def finish(self, node: AnyNode) -> None:
+        """Count what the node has sent, and drop the trains that no later node reads."""
+        if node.name in self.values:
+            if isinstance(node, Input | Population):
+                self.fired[node.name] = self._lasting_over(node.name, per_image)
+            if node.name in self.engine.counted:
+                self.counts[node.name] = self._count(node.name)
+            for reader in self.graph.readers[node.name]:
+                if isinstance(reader, Linear):
+                    weights = self.engine.fan_outs[reader.name]
+                    counter = partial(per_image, weights=weights)
+                    self.passed[reader.name] = self._lasting_over(node.name, counter)
+        for name in self.engine.last_reads.get(node.name, ()):
+            self.values.pop(name, None)
 
-    def _joined(self, node: Concat, strand: Strand) -> Array:
-        """Every part's train in `strand`, silent where it carries another or has ended."""
-        known = [self.values[part].get(strand) for part in node.parts]
-        steps = max(len(train) for train in known if train is not None)
+    def _lasting_over(self, name: str, counter: Callable[[Array], Array]) -> Array:
+        """What a value's spikes count as, `[t, N]`: the input of a `rate` graph in every step."""
         parts = []
-        for part, train in zip(node.parts, known, strict=True):
-            whole = np.zeros((steps, self.images, *self.graph.types[part].shape), np.int64)
-            if train is not None:
-                whole[: len(train)] = train
-            parts.append(whole)
-        return np.concatenate(parts, axis=node.axis + 2)
-
-    # What is reported.
-
-    def result(self) -> StreamBatch:
-        """Everything that was recorded, over the steps that the slowest image took."""
-        senders = (*self.graph.inputs, *self.graph.populations)
-        sent = {node.name: _only(self.values[node.name]) for node in senders}
-        happened = {name: _per_image(train != 0) for name, train in sent.items()}
-        steps, settled = self._settled(happened)
-        counted = (*(node.name for node in self.graph.inputs), *self.graph.reported)
-        return StreamBatch(
-            counts={name: self._count(name) for name in counted},
-            outputs={name: _held(drives, steps) for name, drives in self.drives.items()},
-            settled=settled,
-            spikes={name: self._over(values, name, steps) for name, values in happened.items()},
-            synops={node.name: self._synops(node, steps) for node in self.graph.linears},
-        )
-
-    def _settled(self, happened: Mapping[str, Array]) -> tuple[int, Array]:
-        """Number of steps, and each image's last step with an event, plus one."""
-        longest = max(len(values) for values in happened.values())
-        steps = self.rate.steps if self.rate else longest
-        events = np.zeros((steps, self.images), dtype=bool)
-        for name, values in happened.items():
-            events |= self._over(values, name, steps) > 0
-        last = steps - np.argmax(events[::-1], axis=0)
-        settled = np.where(events.any(axis=0), last, 0)
-        return (steps if self.rate else max(int(settled.max()), 1) + 1), settled
-
-    def _over(self, values: Array, name: str, steps: int) -> Array:
-        """`values[t, N]` for all steps: an input of a `rate` graph goes on, all else is silent."""
-        if self.rate and len(values) == 1 and isinstance(self.graph.by_name[name], Input):
-            return np.repeat(values, steps, axis=0)
-        return _padded(values, steps)
-
-    def _synops(self, node: Linear, steps: int) -> Array:
-        total = np.zeros((steps, self.images), dtype=np.int64)
-        for strand, train in self.values[node.source].items():
-            passed = _per_image(train != 0, self.engine.fan_outs[node.name])
+        for strand, train in self.values[name].items():
+            counted = counter(train != 0)
             lasting = self.rate is not None and strand.code is not Code.RATE
-            total += np.repeat(passed, steps, axis=0) if lasting else _padded(passed, steps)
-        return total
+            parts.append(np.repeat(counted, self.rate.steps, axis=0) if lasting and self.rate else counted)
+        return added(parts)
 
     def _count(self, name: str) -> Array:
         """The signed sum of a value's spikes over all steps."""
@@ -301,44 +319,16 @@ class _Batch:
             total += train.sum(axis=0, dtype=np.int64) * times
         return total
 
-
-def _only(trains: Trains) -> Array:
-    (train,) = trains.values()
-    return train
-
-
-def _by_step(node: Wiring, train: Array) -> Array:
-    """Wiring acts on the spikes of each step."""
-    moved = wire(node, train.reshape(-1, *train.shape[2:]))
-    return moved.reshape(*train.shape[:2], *moved.shape[1:])
-
-
-def _pool(node: MaxPool, train: Array) -> Array:
-    """The greatest running sum of each window, minus what the pool has sent."""
-    if len(train) == 1:
-        return _by_step(node, train)
-    best = _by_step(node, train.cumsum(axis=0, dtype=np.int32))
-    return np.diff(best, axis=0, prepend=np.zeros_like(best[:1])).astype(train.dtype)
-
-
-def _per_image(fired: Array, weights: Array | None = None) -> Array:
-    """Spikes `[T, N]` of a train `[T, N, *shape]`, each times its weight (which broadcasts to shape)."""
-    if weights is None or weights.size == 1:
-        once = np.count_nonzero(fired.reshape(*fired.shape[:2], -1), axis=2)
-        return np.asarray(once if weights is None else once * int(weights.item()), dtype=np.int64)
-    channels = fired.sum(axis=2, dtype=np.int32)
-    flat = channels.reshape(*fired.shape[:2], -1)
-    return np.asarray(flat @ np.broadcast_to(weights[0], channels.shape[2:]).ravel(), dtype=np.int64)
-
-
-def _padded(values: Array, steps: int) -> Array:
-    """`values[t, N]` cut or filled with zeros to the number of steps."""
-    missing = steps - len(values)
-    if missing <= 0:
-        return values[:steps]
-    return np.concatenate([values, np.zeros((missing, *values.shape[1:]), values.dtype)])
-
-
-def _held(drives: list[Array], steps: int) -> Array:
-    """Drives after each step; the last one stays."""
-    return np.stack([*drives[:steps], *[drives[-1]] * (steps - len(drives))])
+    def result(self) -> StreamBatch:
+        """Everything that was recorded, over the steps that the slowest image took."""
+        events = added([(values > 0).astype(np.int64) for values in self.fired.values()]) > 0
+        last = len(events) - np.argmax(events[::-1], axis=0)
+        settled = np.where(events.any(axis=0), last, 0)
+        steps = self.rate.steps if self.rate else max(int(settled.max()), 1) + 1
+        return StreamBatch(
+            counts=self.counts,
+            outputs={name: held(np.stack(drives), steps) for name, drives in self.drives.items()},
+            settled=settled,
+            spikes={name: padded(values, steps) for name, values in self.fired.items()},
+            synops={node.name: padded(self.passed[node.name], steps) for node in self.graph.linears},
+        )

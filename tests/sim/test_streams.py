@@ -41,9 +41,10 @@ def test_every_step_equals_the_reference(case: Case) -> None:
 
 @settings(max_examples=50)
 @given(streaming)
-def test_steps_may_be_computed_in_pieces_of_any_size(case: Case) -> None:
+def test_steps_and_images_may_be_run_in_pieces_of_any_size(case: Case) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams, "CHUNK", 7)
+        patch.setattr(streams, "HELD", 40)
         check(case)
 
 
