@@ -15,6 +15,7 @@ from snncc.artefact import Artefact
 from snncc.driver import Watch, load_images, no_watch
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import lower
+from snncc.passes.pipeline import parse
 from snncc.sim.attribution import Attribution, Batch, Loss, attribute
 from snncc.sim.hybrid import Cause, Hybrid, Source, Switch
 from snncc.summary import summary
@@ -88,7 +89,7 @@ def explain(
     lowered = lower(model)
     if lowered.graph.is_integer:
         raise SnnccError("was imported with its integers: nothing is lost", where=str(model.path))
-    hybrid = Hybrid(lowered.graph, found.graph)
+    hybrid = Hybrid(float_graph(lowered.graph, str(found.manifest["pipeline"])), found.graph)
     form = format_of(found.graph.inputs[0])
     switches = hybrid.switches
     if not _is_rounded(form, images):
@@ -96,6 +97,13 @@ def explain(
     batches = _batches(form, images, labels, _batch_size(found.graph))
     attribution = attribute(hybrid, switches, batches, len(images), watch("explain"))
     return Explanation(artefact=found, model=model.path, found=attribution)
+
+
+def float_graph(graph: Graph, pipeline: str) -> Graph:
+    """The lowered network in the units of the compiled one: what the pipeline's passes rescale."""
+    for step in parse(pipeline).passes:
+        graph = step.rescaled(graph)
+    return graph
 
 
 def _find_model(found: Artefact, given: Path | None) -> Model:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from snncc.dataset import pixel_format
+from snncc.explain import float_graph
 from snncc.frontend.calibrate import calibrate
 from snncc.frontend.load import load
 from snncc.frontend.lower import lower
+from snncc.passes.balance import Balance
 from snncc.passes.base import Context
 from snncc.passes.pipeline import parse
 from snncc.sim.attribution import Attribution, attribute
@@ -19,7 +21,7 @@ from snncc.sim.hybrid import Cause, Hybrid, Source, Switch, Values
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog
-from snncc_ir.nodes import Conv, Readout
+from snncc_ir.nodes import Conv, Readout, Scale
 from snncc_ir.progress import silent
 from snncc_ir.semantics import evaluate
 from snncc_ir.streaming import run_streaming
@@ -171,6 +173,31 @@ def test_few_levels_are_blamed_for_rounding_and_few_steps_for_timing(compiler: C
     by_cause = {cause: sum(rate[s] for s in rate if s.cause is cause) for cause in Cause}
     assert by_cause[Cause.TIMING] > by_cause[Cause.WEIGHTS]
     assert by_cause[Cause.SATURATION] < 0.1
+
+
+def test_a_pass_that_rescales_the_float_network_does_so_for_explain(
+    compiler: Compiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def doubled(step: Balance, graph: Graph) -> Graph:
+        """The same function of a rectifier network whose first weights and readers share a factor of two."""
+        first, second = graph.of_type(Conv)
+        population, skip = graph.populations[0], next(graph.of_type(Scale))
+        assert isinstance(population.neuron, Analog)
+        bias = replace(population.neuron.bias, values=Tensor.real(population.neuron.bias.values.data * 2))
+        halves = [replace(node, weight=Tensor.real(node.weight.data / 2)) for node in (second, skip)]
+        twice = replace(first, weight=Tensor.real(first.weight.data * 2))
+        return graph.with_nodes(
+            [twice, replace(population, neuron=replace(population.neuron, bias=bias)), *halves]
+        )
+
+    assert float_graph(compiler.graph, "balance;quantize") is compiler.graph
+    monkeypatch.setattr(Balance, "rescaled", doubled)
+    graph = float_graph(compiler.graph, "balance;quantize")
+    reals = compiler.context.input_format.to_reals(LEVELS)
+    before, after = (evaluate(net, {"x": reals}) for net in (compiler.graph, graph))
+    np.testing.assert_allclose(after["y"], before["y"], rtol=1e-9)
+    name = graph.populations[0].name
+    np.testing.assert_allclose(after[name], 2 * before[name], rtol=1e-9)
 
 
 class Additive(Hybrid):
