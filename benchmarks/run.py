@@ -17,6 +17,7 @@ def main() -> int:
     commands = [["codes.py"]]
     for data in sys.argv[1:2]:
         commands += [["cifar.py", what, data] for what in ("accuracy", "speed", "compile")]
+        commands += [["methods.py", data], ["methods.py", data, "--speed"]]
     for name, *arguments in commands:
         print(f"$ python benchmarks/{' '.join((name, *arguments))}", flush=True)
         done = subprocess.run([sys.executable, str(HERE / name), *arguments], check=False)

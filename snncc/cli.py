@@ -52,6 +52,13 @@ class ResetName(str, Enum):
     ZERO = "zero"
 
 
+class PublishedName(str, Enum):
+    """Published conversions as `--published` names them."""
+
+    RUECKAUER = "rueckauer"
+    LU_SENGUPTA = "lu-sengupta"
+
+
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained network in ONNX form.")]
 ArtefactPath = Annotated[Path, typer.Argument(metavar="OUT", help="An artefact that `snncc compile` wrote.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -143,6 +150,9 @@ def compile_command(
     ] = None,
     steps: Annotated[int, typer.Option(help="Time steps per image, for --code rate.")] = 64,
     reset: Annotated[ResetName, typer.Option(help="After a spike, for --code rate.")] = ResetName.SUBTRACT,
+    published: Annotated[
+        PublishedName | None, typer.Option(help="A published rate conversion; see docs/methods.md.")
+    ] = None,
     chip: Annotated[str | None, typer.Option(help="A chip of the target; default: its first.")] = None,
     scale: Annotated[
         float, typer.Option(help="A pixel p means (p / SCALE - MEAN) / STD to the network.")
@@ -169,6 +179,7 @@ def compile_command(
     """Compile a network to an artefact."""
     from snncc.driver import CompileOptions, PixelScaling, compile_model
     from snncc.max_loss import compile_within
+    from snncc.passes.published import Published
 
     if input_bits is not None and not 1 <= input_bits <= 8:
         raise SnnccError(f"must be 1 to 8, not {input_bits}", where="--input-bits")
@@ -185,6 +196,7 @@ def compile_command(
             code=code.value,
             steps=steps,
             reset=reset.value,
+            published=None if published is None else Published(published.value),
             passes=passes,
             dump_ir=dump_ir,
             force=force,
@@ -234,15 +246,24 @@ def simulate(
     outputs: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Save the outputs in real units, as .npy or .npz.")
     ] = None,
+    every_step: Annotated[
+        bool, typer.Option("--every-step", help="Accuracy and costs after each step (rate, stbif).")
+    ] = False,
+    exit_margin: Annotated[
+        float | None,
+        typer.Option(metavar="M", help="Stop an image once its best class leads by more than M (rate)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run images through an artefact."""
     from snncc.simulate import simulate as run
+    from snncc.steps import COLUMNS, StepOptions
 
     if outputs is not None:
         _check_writable(outputs)
     with stages() as watch:
-        simulation = run(artefact, data, engine=engine, limit=limit, watch=watch)
+        wanted = StepOptions(every_step=every_step, exit_margin=exit_margin)
+        simulation = run(artefact, data, engine=engine, limit=limit, steps=wanted, watch=watch)
     evaluation = simulation.evaluation
     for text in simulation.warnings:
         warn(text)
@@ -258,6 +279,7 @@ def simulate(
         "spikes_per_image": sum(evaluation.counts.spikes.values()) / images,
         "synops_per_image": sum(evaluation.counts.synops.values()) / images,
         "seconds": round(evaluation.seconds, 4),
+        **simulation.steps.as_plain(),
     }
     if as_json:
         print_json(result)
@@ -268,6 +290,10 @@ def simulate(
         f"{result['spikes_per_image']:.0f} spikes, {result['synops_per_image']:.0f} synaptic operations and "
         f"{evaluation.steps} time steps per image; {evaluation.seconds:.2f} s"
     )
+    if simulation.steps.rows:
+        print_table(COLUMNS, simulation.steps.table)
+    for line in simulation.steps.lines:
+        say(line)
 
 
 def _check_writable(path: Path) -> None:
@@ -320,6 +346,51 @@ def verify(artefact: ArtefactPath, as_json: Json = False) -> None:
         print_table(("engine", "status", "inputs", "detail"), rows)
     if not ladder.equal:
         raise typer.Exit(1)
+
+
+@command()
+def explain(
+    artefact: ArtefactPath,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DATA", help="Images to attribute the loss on; without, no loss.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL", help="What it was compiled from; default: beside the artefact, or here."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Only the first images.")] = 256,
+    as_json: Json = False,
+) -> None:
+    """Say where accuracy is lost, population by population, and what to change."""
+    from snncc.explain import advice, as_plain, headline, table
+    from snncc.explain import explain as attribute
+
+    if data is None:
+        _summarise(artefact, as_json)
+        return
+    with stages() as watch:
+        found = attribute(artefact, data, model_path=model, limit=limit, watch=watch)
+    if as_json:
+        print_json(as_plain(found))
+        return
+    print_table(*table(found))
+    say(headline(found))
+    say(advice(found))
+
+
+def _summarise(path: Path, as_json: bool) -> None:
+    """What can be said of an artefact without any image."""
+    from snncc import summary
+    from snncc.artefact import read
+
+    graph = read(path).graph
+    if as_json:
+        print_json({"nodes": summary.summary(graph), "timing": summary.timing_note(graph)})
+        return
+    print_table(summary.COLUMNS, summary.rows(graph))
+    say(summary.timing_note(graph))
 
 
 @command()

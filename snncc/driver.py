@@ -19,10 +19,11 @@ from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
 from snncc.passes.base import Context, Pass
 from snncc.passes.pipeline import Pipeline, parse, print_pass
+from snncc.passes.published import Published, pipeline_text
 from snncc.sim.drives import Layers
 from snncc.targets import find_machine, load_target
 from snncc_ir.backend import Backend
-from snncc_ir.encoding import InputFormat
+from snncc_ir.encoding import InputFormat, format_of
 from snncc_ir.errors import DataError, SnnccError, TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
@@ -42,6 +43,9 @@ PIPELINE_OPTIONS = ("level_bits", "weight_bits", "code", "steps", "reset")
 
 FULL_WEIGHT_BITS = 8
 """Weights of fewer bits are rounded so that they follow the calibration images, which takes longer."""
+
+PUBLISHED_OPTIONS = ("weight_bits", "steps")
+"""Those that a published conversion leaves open."""
 
 CALIBRATION_BATCH = 32
 CORRECTION_IMAGES = 512
@@ -91,6 +95,7 @@ class CompileOptions:
     steps: int = 64
     reset: str = "subtract"
     widths: str = ""
+    published: Published | None = None
     passes: str | None = None
     dump_ir: Path | None = None
     force: bool = False
@@ -191,13 +196,22 @@ def _check_options(options: CompileOptions) -> None:
     """Refuse options that a pipeline of the user's own would silently overrule."""
     defaults = {item.name: item.default for item in fields(CompileOptions)}
     given = [name for name in PIPELINE_OPTIONS if getattr(options, name) != defaults[name]]
-    if options.passes is not None and given:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise SnnccError(f"says what {flags} would say", where="--passes", hint=f"leave out {flags}")
+    if options.passes is not None:
+        _refuse_overruled("--passes", [*given, *(["published"] if options.published else [])])
+    if options.published is not None:
+        _refuse_overruled("--published", [name for name in given if name not in PUBLISHED_OPTIONS])
+
+
+def _refuse_overruled(where: str, names: list[str]) -> None:
+    if names:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+        raise SnnccError(f"says what {flags} would say", where=where, hint=f"leave out {flags}")
 
 
 def default_passes(options: CompileOptions, machine: Machine) -> str:
     """The pipeline that the options stand for."""
+    if options.published is not None:
+        return pipeline_text(options.published, weight_bits=options.weight_bits, steps=options.steps)
     code = f"code={options.code},input={machine.input_code.value},steps={options.steps},reset={options.reset}"
     rounding = "gptq" if options.weight_bits < FULL_WEIGHT_BITS else "nearest"
     return (
@@ -416,3 +430,19 @@ def reference_values(graph: Graph, inputs: Array) -> dict[str, Array]:
 def machine_of(found: Artefact) -> Machine:
     """The machine that an artefact was compiled for."""
     return find_machine(load_target(str(found.manifest["target"])), str(found.manifest["chip"]))
+
+
+def load_images(found: Artefact, path: Path, limit: int | None) -> tuple[Array, Array | None]:
+    """The first images of a data set in the layout of the artefact's input, and their labels, if any."""
+    data = dataset.load(path)
+    if data.images is None:
+        raise DataError("has no array called 'images'", where=str(path))
+    form = format_of(found.graph.inputs[0])
+    images = dataset.fit(data.images[:limit], form.levels.shape, data.path)
+    if images.dtype == np.uint8 and not found.manifest.get("pixels"):
+        raise DataError(
+            "holds pixels (uint8), but the network was compiled on real numbers",
+            where=str(path),
+            hint="give floating-point images as at compile time, or compile on pixels",
+        )
+    return images, None if data.labels is None else data.labels[:limit]

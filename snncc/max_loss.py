@@ -105,8 +105,9 @@ def _check(options: CompileOptions, most: float) -> None:
         raise SnnccError(f"must be 0 to 100 percentage points, not {most:g}", where="--max-loss")
     if options.level_bits != CompileOptions.level_bits:
         raise SnnccError("chooses the level bits", where="--max-loss", hint="leave out --level-bits")
-    if options.passes is not None:
-        raise SnnccError("works on the default pipeline", where="--max-loss", hint="leave out --passes")
+    for flag, given in (("--passes", options.passes), ("--published", options.published)):
+        if given is not None:
+            raise SnnccError("works on the default pipeline", where="--max-loss", hint=f"leave out {flag}")
     if options.code == "rate":
         raise SnnccError(
             "chooses level widths, which do not bound what rate loses",

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc import artefact, dataset
+from snncc import artefact
 from snncc.artefact import Artefact
-from snncc.driver import Watch, image_digests, machine_of, no_watch
+from snncc.driver import Watch, image_digests, load_images, machine_of, no_watch
 from snncc.sim.evaluate import Evaluation, Runner, engine_runner, evaluate_images
+from snncc.steps import NO_OPTIONS, StepOptions, StepReport, check_options, report
 from snncc.targets import find_engine
 from snncc_ir.encoding import InputFormat, format_of
-from snncc_ir.errors import DataError, SnnccError, ToolError
+from snncc_ir.errors import SnnccError, ToolError
 from snncc_ir.progress import silent
 from snncc_ir.timing import Phased
 
@@ -31,13 +32,17 @@ CHUNK = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Simulation:
-    """An evaluation of a data set, its labels where there are any, and what the user should know."""
+    """An evaluation of a data set, its labels where there are any, and what the user should know.
+
+    `steps` is what the step options asked for.
+    """
 
     evaluation: Evaluation
     labels: Array | None
     warnings: tuple[str, ...]
     names: Mapping[str, str]
     """IR name of every output, by its name in the model."""
+    steps: StepReport
 
     @property
     def outputs(self) -> dict[str, Array]:
@@ -56,29 +61,26 @@ def simulate(
     *,
     engine: str | None = None,
     limit: int | None = None,
+    steps: StepOptions = NO_OPTIONS,
     watch: Watch = no_watch,
 ) -> Simulation:
     """Run the images of `data_path` through the artefact `path`."""
     found = artefact.read(path)
-    data = dataset.load(data_path)
-    if data.images is None:
-        raise DataError("has no array called 'images'", where=str(data_path))
+    check_options(found.graph, engine, steps)
+    images, labels = load_images(found, data_path, limit)
     form = format_of(found.graph.inputs[0])
-    images = dataset.fit(data.images[:limit], form.levels.shape, data.path)
-    if images.dtype == np.uint8 and not found.manifest.get("pixels"):
-        raise DataError(
-            "holds pixels (uint8), but the network was compiled on real numbers",
-            where=str(data_path),
-            hint="give floating-point images as at compile time, or compile on pixels",
-        )
-    labels = None if data.labels is None else data.labels[:limit]
     name = engine or ("levels" if isinstance(found.graph.timing, Phased) else "spikes")
     runner = None if name in OWN_ENGINES else _foreign_runner(found, name, watch)
     progress = silent if runner else watch("simulate")
     warnings = (*_overlap(found, form, images), *_off_range(form, images))
     evaluation = evaluate_images(found.graph, form, images, name, progress, runner)
+    made = report(found.graph, evaluation.trace, labels, steps)
     return Simulation(
-        evaluation=evaluation, labels=labels, warnings=warnings, names=found.manifest["outputs"]
+        evaluation=evaluation,
+        labels=labels,
+        warnings=warnings,
+        names=found.manifest["outputs"],
+        steps=made,
     )
 
 

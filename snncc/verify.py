@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from snncc import artefact
 from snncc.artefact import Artefact
 from snncc.driver import Watch, machine_of, no_watch, reference_values
-from snncc.sim.drives import DriveMaps
 from snncc.sim.levels import LevelEngine
 from snncc.sim.spikes import SpikeEngine
+from snncc.sim.streams import StreamEngine
 from snncc.targets import load_target
 from snncc_ir.backend import Engine
 from snncc_ir.costs import spread
@@ -162,10 +162,24 @@ class _Climber:
         return _rung("spikes", len(self.images), detail)
 
     def streaming(self) -> Rung:
-        """The streaming loop on fast drives."""
-        run = run_streaming(self.graph, {self.input: self.images}, DriveMaps(), keep_trains=False)
+        """The streaming engine: its integers, and every step of some images."""
+        engine = StreamEngine(self.graph)
+        run = engine.run({self.input: self.images})
         got = self._named(run.counts, {name: values[-1] for name, values in run.outputs.items()})
-        return _rung("spikes", len(self.images), first_difference(got, self.expected))
+        detail = first_difference(got, self.expected) or self._steps_differ(engine)
+        return _rung("spikes", len(self.images), detail)
+
+    def _steps_differ(self, engine: StreamEngine) -> str:
+        """Readouts after each step, costs and the step in which each image settles."""
+        feed = {self.input: self.images[:PIPELINED]}
+        run, expected = engine.run(feed), run_streaming(self.graph, feed, keep_trains=False)
+        if run.costs != expected.costs:
+            return "other spikes or synaptic operations than the reference"
+        wanted = {f"steps of {name}": np.moveaxis(values, 0, 1) for name, values in expected.outputs.items()}
+        got = {f"steps of {name}": np.moveaxis(values, 0, 1) for name, values in run.outputs.items()}
+        return first_difference(
+            {**got, "settled": run.settled}, {**wanted, "settled": expected.settled}, PIPELINED
+        )
 
     def foreign(self, engine: Engine, watch: Watch) -> Rung:
         """A backend's engine, image after image through its pipeline, spike for spike."""

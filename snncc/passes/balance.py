@@ -10,7 +10,13 @@ from typing import ClassVar
 import numpy as np
 
 from snncc.passes.base import Context, Pass, option
-from snncc.passes.tops import SMALLEST_TOP, least_divergence_top, least_error_top, nonzero_percentile
+from snncc.passes.tops import (
+    SMALLEST_TOP,
+    all_percentile,
+    least_divergence_top,
+    least_error_top,
+    nonzero_percentile,
+)
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog, Grid
@@ -22,19 +28,23 @@ SCOPES = ("channel", "population")
 
 WIDTH = re.compile(r"([A-Za-z0-9_]+):([1-8])")
 
+WITH_ZEROS = "percentile_all"
+"""The method whose percentile counts the activations that are zero."""
+
 
 @dataclass(frozen=True)
 class Balance(Pass):
     """Chooses the grid of every analog population from its calibrated activations.
 
     `max` takes the greatest activation, `percentile:p` the p-th percentile of the activations that are
-    not zero (Rueckauer et al. 2016), `mse` the top with the least mean squared rounding and clipping
-    error, `kl` the top that changes the distribution of the activations least.
+    not zero (Rueckauer et al. 2016), `percentile_all:p` that of all activations (Lu and Sengupta 2020),
+    `mse` the top with the least mean squared rounding and clipping error, `kl` the top that changes the
+    distribution of the activations least.
     """
 
     name: ClassVar[str] = "balance"
 
-    method: str = option("mse", "max, percentile:P, mse or kl")
+    method: str = option("mse", "max, percentile:P, percentile_all:P, mse or kl")
     level_bits: int = option(4, "bits of a level, 1 to 8")
     scope: str = option("channel", "one top per channel, or per population")
     widths: str = option("", "other level bits of single populations: NAME:BITS/NAME:BITS")
@@ -81,6 +91,8 @@ class Balance(Pass):
                 return least_error_top(statistics.sample, greatest, lo, hi)
             case "kl":
                 return least_divergence_top(statistics.sample, greatest, lo, hi)
+            case _ if self.method.startswith(WITH_ZEROS):
+                return all_percentile(statistics.sample, greatest, _percentile(self.method))
             case _:
                 return nonzero_percentile(statistics.sample, greatest, _percentile(self.method))
 
@@ -130,9 +142,10 @@ def _percentile(method: str) -> float:
         value = float(share)
     except ValueError:
         value = -1.0
-    if kind != "percentile" or not 0 < value <= 100:
+    if kind not in ("percentile", WITH_ZEROS) or not 0 < value <= 100:
         raise SnnccError(
-            f"method {method!r} is none of {', '.join(METHODS)} and percentile:P with P in (0, 100]",
+            f"method {method!r} is none of {', '.join(METHODS)}, percentile:P and percentile_all:P "
+            "with P in (0, 100]",
             where="balance",
         )
     return value

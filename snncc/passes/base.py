@@ -57,6 +57,14 @@ class Pass(ABC):
         """What later passes may know, where the pass changes the units of the graph given to `apply`."""
         return context
 
+    def rescaled(self, graph: Graph) -> Graph:
+        """A real network in the units in which the pass leaves it: the same function, no images needed.
+
+        A pass that trades scale between the channels of a real network does so here too; `snncc explain`
+        compares what was compiled with the float network in these units.
+        """
+        return graph
+
 
 def option(default: T, help_text: str) -> T:
     """A field of a pass with its help text."""

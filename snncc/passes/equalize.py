@@ -46,6 +46,10 @@ class Equalize(Pass):
         """The graph with other weights and biases."""
         return _equalized(graph)[0]
 
+    def rescaled(self, graph: Graph) -> Graph:
+        """The equalised graph itself: it needs no images."""
+        return _equalized(graph)[0]
+
     def adapted(self, graph: Graph, context: Context) -> Context:
         """The calibration in the new units of every channel of the graph before the pass."""
         factors = _equalized(graph)[1]

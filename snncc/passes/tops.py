@@ -29,6 +29,12 @@ def nonzero_percentile(sample: NDArray[np.float32], greatest: Reals, share: floa
     return np.asarray(np.nanpercentile(size, share, axis=0))
 
 
+def all_percentile(sample: NDArray[np.float32], greatest: Reals, share: float) -> Reals:
+    """Per channel the percentile of |activation|; where that is zero, the greatest activation."""
+    top = np.percentile(np.abs(sample).astype(np.float64), share, axis=0)
+    return np.asarray(np.where(top > 0, top, greatest))
+
+
 def least_error_top(sample: NDArray[np.float32], greatest: Reals, lo: int, hi: int) -> Reals:
     """Per channel the candidate top whose staircase is nearest to the sample in the mean square."""
     counts, values = _histogram(sample, greatest, lo)

@@ -53,7 +53,7 @@ class DriveMaps:
     def _session(self, node: Conv | Dense) -> onnxruntime.InferenceSession:
         known = self._sessions.get(node.name)
         if known is None or known[0] != node:
-            known = (node, _open(node))
+            known = (node, open_drive(node))
             self._sessions[node.name] = known
         return known[1]
 
@@ -102,7 +102,8 @@ def _row_sum(node: Linear) -> int:
     return int(np.abs(node.weight.data).reshape(node.weight.shape[0], -1).sum(axis=1).max())
 
 
-def _open(node: Conv | Dense) -> onnxruntime.InferenceSession:
+def open_drive(node: Conv | Dense) -> onnxruntime.InferenceSession:
+    """A session that gives the float32 drive `u` of the node for `x[N, *source shape]`."""
     values = node.weight.data.astype(np.float32)
     if isinstance(node, Conv):
         pads = [*(pad[0] for pad in node.padding), *(pad[1] for pad in node.padding)]
@@ -127,4 +128,5 @@ def _open(node: Conv | Dense) -> onnxruntime.InferenceSession:
         [helper.make_tensor_value_info("u", TensorProto.FLOAT, shape)],
         [numpy_helper.from_array(values, "w")],
     )
-    return open_session(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    return open_session(model, spinning=False)

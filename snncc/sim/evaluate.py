@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc.sim.drives import DriveMaps
 from snncc.sim.levels import LevelEngine
 from snncc.sim.spikes import SpikeEngine
+from snncc.sim.streams import StreamBatch, StreamEngine
+from snncc.sim.trace import Trace, join, make_trace
 from snncc_ir.backend import EngineRun
 from snncc_ir.costs import NO_COUNTS, Counter, Counts, spread
 from snncc_ir.encoding import InputFormat
@@ -24,7 +25,6 @@ from snncc_ir.nodes import Input, Population, Readout, Wiring
 from snncc_ir.progress import Progress
 from snncc_ir.semantics import evaluate
 from snncc_ir.senders import decode
-from snncc_ir.streaming import run_streaming
 from snncc_ir.timing import Phased, Rate
 
 Array = NDArray[Any]
@@ -39,7 +39,8 @@ class Evaluation:
     """What an engine made of a data set of N images.
 
     `outputs[name][N, *shape]` are the readouts in real units (levels times scale for a population);
-    `steps` the time steps of one image; `counts` the sums over all images; `seconds` the evaluation alone.
+    `steps` the time steps of one image; `counts` the sums over all images; `seconds` the evaluation alone;
+    `trace` what a streaming code with a readout as its first output knew after each step.
     """
 
     engine: str
@@ -48,6 +49,7 @@ class Evaluation:
     steps: int
     counts: Counts
     seconds: float
+    trace: Trace | None = None
 
     @property
     def predictions(self) -> Array:
@@ -67,6 +69,7 @@ class Batch:
     outputs: Mapping[str, Array]
     counts: Counts
     steps: int
+    trace: Trace | None = None
 
 
 Runner = Callable[[Levels], Batch]
@@ -77,12 +80,14 @@ class _Collected:
     outputs: dict[str, list[Array]] = field(default_factory=dict)
     counts: Counts = NO_COUNTS
     steps: int = 0
+    traces: list[Trace] = field(default_factory=list)
 
     def add(self, batch: Batch) -> None:
         for name, values in batch.outputs.items():
             self.outputs.setdefault(name, []).append(values)
         self.counts = self.counts + batch.counts
         self.steps = max(self.steps, batch.steps)
+        self.traces += [batch.trace] if batch.trace else []
 
 
 def evaluate_images(
@@ -107,7 +112,8 @@ def evaluate_images(
         progress(min(first + size, len(images)), len(images))
     seconds = time.perf_counter() - start
     outputs = {name: np.concatenate(parts) * _unit(graph, name) for name, parts in collected.outputs.items()}
-    return Evaluation(engine, len(images), outputs, collected.steps, collected.counts, seconds)
+    trace = join(collected.traces) if collected.traces else None
+    return Evaluation(engine, len(images), outputs, collected.steps, collected.counts, seconds, trace)
 
 
 def _chunks(images: Array, size: int) -> Iterator[tuple[int, Array]]:
@@ -196,17 +202,46 @@ def _spikes_runner(graph: Graph) -> Runner:
 
 
 def _streaming_runner(graph: Graph) -> Runner:
-    drives = DriveMaps()
+    engine = StreamEngine(graph)
+    names = tuple(node.name for node in graph.populations)
+    exact = None if isinstance(graph.timing, Rate) else LevelEngine(graph, names)
 
     def run(levels: Levels) -> Batch:
-        found = run_streaming(graph, levels, drives, keep_trains=False)
+        found = engine.run(levels)
         outputs = {
             name: found.outputs[name][-1] if name in found.outputs else found.counts[name]
             for name in graph.outputs
         }
-        return Batch(outputs, found.costs, int(found.settled.max()))
+        equal = None if exact is None else _equal_images(found, exact.run(levels))
+        return Batch(outputs, found.costs, int(found.settled.max()), _trace(graph, found, equal))
 
     return run
+
+
+def _equal_images(found: StreamBatch, levels: Levels) -> Array:
+    """True for each image whose every level, and every drive of a readout, is that of `levels`."""
+    equal = np.ones(len(found.settled), dtype=bool)
+    for name, expected in levels.items():
+        values = found.outputs[name][-1] if name in found.outputs else found.counts[name]
+        equal &= (values == expected).reshape(len(equal), -1).all(axis=1)
+    return equal
+
+
+def _trace(graph: Graph, found: StreamBatch, exact: Array | None) -> Trace | None:
+    """The trace of the first output, where that is a readout."""
+    node = graph.by_name[graph.outputs[0]]
+    if not isinstance(node, Readout):
+        return None
+    drives = found.outputs[node.name] * node.scale
+    if isinstance(graph.timing, Rate):
+        drives = drives / graph.timing.steps
+    costs = (sum_over(found.spikes), sum_over(found.synops))
+    return make_trace(drives, costs, found.settled, exact)
+
+
+def sum_over(costs: Mapping[str, Array]) -> Array:
+    """Costs `[T, N]` of all senders or synapses together."""
+    return np.asarray(sum(costs.values()))
 
 
 def engine_runner(graph: Graph, run: Callable[[Levels], EngineRun]) -> Runner:

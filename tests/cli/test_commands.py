@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from snncc import cli
+from snncc.sim.streams import StreamBatch, StreamEngine
 from snncc_ir.errors import SnnccError
 from support.command import Snncc, compiled
 from support.trained import pixels
@@ -131,6 +133,77 @@ def test_streaming_codes_compile_and_run(snncc: Snncc) -> None:
         assert result.code == 0, result.err
         assert snncc("simulate", "model.snncc", "--data", "other.npz", "--json").json["engine"] == engine
         assert snncc("verify", "model.snncc", "--json").json["equal"] is True
+
+
+def streamed(snncc: Snncc, code: str, *more: str) -> dict:
+    """Compile in a streaming code and simulate with step options."""
+    options = ("--calibrate", "data.npz", "--scale", "255", "--code", code)
+    assert snncc("compile", "model.onnx", "--target", "sim", *options).code == 0
+    result = snncc("simulate", "model.snncc", "--data", "other.npz", "--json", *more)
+    assert result.code == 0, result.err
+    return result.json
+
+
+def test_every_step_of_a_rate_code_and_an_early_exit(snncc: Snncc) -> None:
+    result = streamed(snncc, "rate", "--every-step", "--exit-margin", "0")
+    steps = result["every_step"]
+    assert [row["step"] for row in steps] == list(range(1, 65))
+    assert all(
+        row.keys() == {"step", "accuracy", "spikes_per_image", "synops_per_image", "certified"}
+        for row in steps
+    )
+    assert (steps[-1]["accuracy"], steps[-1]["certified"]) == (result["accuracy"], None)
+    assert steps[-1]["spikes_per_image"] == pytest.approx(result["spikes_per_image"])
+    assert steps[-1]["synops_per_image"] == pytest.approx(result["synops_per_image"])
+    assert result["exit"]["margin"] == 0
+    assert 1 <= result["exit"]["steps_per_image"] < 64
+    assert "certificate" not in result
+
+
+def test_stbif_certifies_its_end(snncc: Snncc) -> None:
+    result = streamed(snncc, "stbif", "--every-step")
+    found = result["certificate"]
+    assert found.keys() == {"mean", "median", "max", "bound", "equal_to_levels"}
+    assert found["max"] == result["steps"] <= found["bound"]
+    assert found["equal_to_levels"] == result["images"]
+    shares = [row["certified"] for row in result["every_step"]]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
+    table = snncc("simulate", "model.snncc", "--data", "other.npz", "--every-step").out
+    assert "12 images on the levels of the phased codes" in table
+
+
+@pytest.mark.parametrize(
+    ("name", "method"), [("rueckauer", "percentile:99.9"), ("lu-sengupta", "percentile_all:99.7")]
+)
+def test_published_conversions_are_pipelines(snncc: Snncc, name: str, method: str) -> None:
+    options = ("--calibrate", "data.npz", "--scale", "255", "--published", name, "--steps", "16")
+    compiled_so = snncc("compile", "model.onnx", "--target", "sim", *options, "--json")
+    assert compiled_so.json["pipeline"] == (
+        f"balance{{method={method},level_bits=1}};quantize{{weight_bits=8,level_bits=1}};"
+        "choose_code{code=rate,input=graded,steps=16,reset=subtract}"
+    )
+    result = snncc("simulate", "model.snncc", "--data", "other.npz", "--json").json
+    assert (result["engine"], result["steps"]) == ("spikes", 16)
+
+
+def test_verify_compares_every_step_of_a_streaming_code(
+    snncc: Snncc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streamed(snncc, "rate")
+    run = StreamEngine.run
+
+    def off_by_one_early(engine: StreamEngine, inputs: Mapping[str, np.ndarray]) -> StreamBatch:
+        found = run(engine, inputs)
+        changed = found.outputs["y"].copy()
+        changed[5, 1, 2] += 1
+        return replace(found, outputs={"y": changed})
+
+    monkeypatch.setattr(StreamEngine, "run", off_by_one_early)
+    result = snncc("verify", "model.snncc", "--json")
+    rung = next(row for row in result.json["engines"] if row["engine"] == "spikes")
+    assert (result.code, rung["status"]) == (1, "different")
+    assert rung["detail"].startswith("steps of y neuron (5, 2), image 1: ")
 
 
 def test_verify_prints_the_ladder(snncc: Snncc) -> None:

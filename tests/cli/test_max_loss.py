@@ -71,6 +71,10 @@ def test_labels_count_where_there_are_any(snncc: Snncc) -> None:
             "--max-loss: works on the default pipeline; leave out --passes",
         ),
         (
+            ["--max-loss", "1", "--published", "rueckauer"],
+            "--max-loss: works on the default pipeline; leave out --published",
+        ),
+        (
             ["--max-loss", "1", "--code", "rate"],
             "--max-loss: chooses level widths, which do not bound what rate loses; "
             "choose --steps, or another --code",

@@ -53,6 +53,10 @@ def mistakes(tmp_path: Path) -> list[tuple[list[str], str]]:
          "quantize, correct_bias, choose_code"),
         ([*sim, "--passes", "balance;quantize", "--level-bits", "8", "--code", "count"],
          "--passes: says what --level-bits, --code would say; leave out --level-bits, --code"),
+        ([*sim, "--published", "rueckauer", "--level-bits", "8", "--steps", "8"],
+         "--published: says what --level-bits would say; leave out --level-bits"),
+        ([*sim, "--published", "rueckauer", "--passes", "balance"],
+         "--passes: says what --published would say; leave out --published"),
         ([*sim, "-o", "empty"], "empty: exists already; give --force to replace it, or another -o"),
         ([*sim, "-o", "empty", "--force"], "empty: is no snncc artefact, so --force does not replace it; "
          "give another -o"),
@@ -135,3 +139,25 @@ def test_help_and_version_exit_0(snncc: Snncc, arguments: list[str]) -> None:
 def test_names_from_a_model_do_not_steer_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     cli.fail("conv\x1b[31m\x07: [bold]x[/bold]")
     assert capfd.readouterr().err == "snncc: error: conv\\x1b[31m\\x07: [bold]x[/bold]\n"
+
+
+def test_step_options_need_a_code_with_steps(snncc: Snncc) -> None:
+    compiled(snncc)
+    simulate = ("simulate", "model.snncc", "--data", "data.npz")
+    messages = {
+        ("--every-step",): "--every-step: this network's codes are phased: it has no answer before its last "
+        "step; compile with --code rate",
+        ("--exit-margin", "1"): "--exit-margin: this network's codes are phased: it has no answer before its "
+        "last step; compile with --code rate",
+        ("--exit-margin", "-1"): "--exit-margin: must be a number of at least 0, not -1.0",
+    }
+    for options, message in messages.items():
+        result = snncc(*simulate, *options)
+        assert (result.code, result.err) == (1, f"snncc: error: {message}\n")
+    assert snncc("compile", "model.onnx", "--target", "sim", "--code", "stbif", "--force").code == 0
+    assert snncc(*simulate, "--exit-margin", "1").err == (
+        "snncc: error: --exit-margin: stbif certifies by itself when its answer is final; see --every-step\n"
+    )
+    assert snncc(*simulate, "--every-step", "--engine", "levels").err == (
+        "snncc: error: --every-step: engine levels does not report its steps; use spikes\n"
+    )

@@ -10,6 +10,7 @@ from onnx import NodeProto, helper
 
 from snncc import artefact
 from snncc.driver import CompileOptions, PixelScaling, compile_model
+from snncc.explain import explain
 from snncc.frontend.calibrate import float_outputs
 from snncc.frontend.load import load
 from snncc.simulate import simulate
@@ -82,6 +83,20 @@ def test_streaming_codes_give_them_too(tmp_path: Path, name: str, code: str) -> 
     (got,) = simulate(tmp_path / "a", data).evaluation.outputs.values()
     assert np.abs(got - wanted).max() < 0.1 * np.abs(wanted).max()
     assert verify(tmp_path / "a").equal
+
+
+@pytest.mark.parametrize("code", ["radix", "rate", "stbif"])
+@pytest.mark.parametrize("name", TAILS)
+def test_explain_measures_the_error_that_they_have(tmp_path: Path, name: str, code: str) -> None:
+    data = write_data(tmp_path / "d.npz", pixels(10))
+    source = model(tmp_path, name)
+    options = {"target": "sim", "calibrate": data, "pixels": PixelScaling(scale=255.0), "code": code}
+    compile_model(source, CompileOptions(output=tmp_path / "a", **options))
+    (wanted,) = float_outputs(load(source), [(pixels(10) / np.float32(255)).astype(np.float32)])
+    (outputs,) = simulate(tmp_path / "a", data).evaluation.outputs.values()
+    found = explain(tmp_path / "a", data, model_path=source).found
+    assert found.total.error == pytest.approx(np.square(outputs - wanted).mean(), rel=1e-3)
+    assert sum(loss.error for loss in found.parts.values()) == pytest.approx(found.total.error)
 
 
 def test_lava_refuses_them_with_the_reason(tmp_path: Path) -> None:

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snncc.passes.balance import Balance, level_range, parse_widths, print_widths
-from snncc.passes.tops import least_divergence_top, least_error_top, nonzero_percentile
+from snncc.passes.tops import (
+    all_percentile,
+    least_divergence_top,
+    least_error_top,
+    nonzero_percentile,
+)
 from snncc_ir.errors import SnnccError
 
 
@@ -37,6 +42,11 @@ def test_percentile_leaves_zeros_out() -> None:
     sample = np.array([[0, 0], [0, 0], [1, 0], [3, 0]], dtype=np.float32)
     top = nonzero_percentile(sample, np.array([3.0, 0.5]), 50.0)
     np.testing.assert_allclose(top, [2.0, 0.5])
+
+
+def test_percentile_of_all_counts_zeros_but_never_falls_to_zero() -> None:
+    sample = np.array([[0, 0], [0, 0], [1, 0], [3, 2]], dtype=np.float32)
+    np.testing.assert_allclose(all_percentile(sample, np.array([3.0, 2.0]), 50.0), [0.5, 2.0])
 
 
 def test_kl_cuts_off_a_rare_outlier_and_keeps_an_even_spread() -> None:
@@ -91,11 +101,13 @@ def test_level_ranges(bits: int, signed: bool, expected: tuple[int, int]) -> Non
         ),
         (
             {"method": "median"},
-            "balance: method 'median' is none of max, mse, kl and percentile:P with P in (0, 100]",
+            "balance: method 'median' is none of max, mse, kl, percentile:P and percentile_all:P "
+            "with P in (0, 100]",
         ),
         (
             {"method": "percentile:101"},
-            "balance: method 'percentile:101' is none of max, mse, kl and percentile:P with P in (0, 100]",
+            "balance: method 'percentile:101' is none of max, mse, kl, percentile:P and percentile_all:P "
+            "with P in (0, 100]",
         ),
     ],
 )
