@@ -180,7 +180,8 @@ def test_published_conversions_are_pipelines(snncc: Snncc, name: str, method: st
     options = ("--calibrate", "data.npz", "--scale", "255", "--published", name, "--steps", "16")
     compiled_so = snncc("compile", "model.onnx", "--target", "sim", *options, "--json")
     assert compiled_so.json["pipeline"] == (
-        f"balance{{method={method},level_bits=1}};quantize{{weight_bits=8,level_bits=1}};"
+        f"balance{{method={method},level_bits=1,scope=population}};"
+        f"quantize{{weight_bits=8,level_bits=0,rounding=nearest}};"
         "choose_code{code=rate,input=graded,steps=16,reset=subtract}"
     )
     result = snncc("simulate", "model.snncc", "--data", "other.npz", "--json").json
