@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from onnx import TensorProto
 
 from snncc.frontend.calls import Call, Result, folded, lowered
-from snncc.frontend.compose import stacked
-from snncc.frontend.values import Const, DriveValue, Probe, Signal, Step
-from snncc.frontend.verdicts import Reject
-from snncc.frontend.wiring import reshape_step, transpose_step
-from snncc_ir.nodes import Pad, Slice
+from snncc.frontend.compose import MAX_WINDOW, stacked
+from snncc.frontend.gathering import picked
+from snncc.frontend.values import Const, DriveValue, Operand, Probe, Signal, Step
+from snncc.frontend.verdicts import Kind, Reject
+from snncc.frontend.wiring import reshape_step, result_shape, transpose_step
+from snncc_ir.nodes import Pad, Pair, Slice
 from snncc_ir.types import Shape, shape_text
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -54,6 +56,9 @@ def cast(call: Call) -> Result:
 def cast_like(call: Call) -> Result:
     """CastLike to the type of a real value."""
     like = call.values[1] if call.has(1) else None
+    first = call.values[0]
+    if isinstance(first, Const):  # like a value computed from the image, which is real
+        return Result((Const(first.array.astype(np.float32)),), Kind.FOLDED, "constant")
     if isinstance(like, Const) and like.array.dtype.kind != "f":
         raise Reject(f"rounds to {like.array.dtype}; only real numbers are cast freely")
     return folded(call.operand(), "values are real numbers already")
@@ -174,14 +179,30 @@ def _slice_bounds(call: Call, rank: int) -> list[tuple[int, tuple[int, int, int]
     return list(zip(normal_axes(axes, rank), zip(starts, stops, steps, strict=True), strict=True))
 
 
+_OWN: Mapping[str, Literal["edge", "reflect", "wrap"]] = {
+    "edge": "edge",
+    "reflect": "reflect",
+    "wrap": "wrap",
+}
+"""Modes of Pad that take the value's own positions, as numpy calls them."""
+
+
 def pad(call: Call) -> Result:
-    """Pad with zeros, which a convolution takes over where it can."""
+    """Pad with zeros, which a convolution takes over where it can, or with the value's own positions."""
     value = call.operand()
-    rank = len(value.shape) + 1
-    if call.attributes.text("mode", "constant") != "constant":
-        raise Reject("only padding with the constant 0 is supported; pad with zeros")
+    mode = call.attributes.text("mode", "constant")
+    pairs = _pad_pairs(call, len(value.shape) + 1)
+    if not any(map(any, pairs)):
+        return folded(value, "pads nothing")
+    if mode != "constant":
+        return lowered(_pad_with_own(call, value, mode, pairs))
     if _pad_value(call) != 0:
-        raise Reject("pads with another value than 0; pad with zeros")
+        raise Reject("pads with another value than 0; pad with zeros, or with mode reflect or edge")
+    return lowered(call.wired(value, Step(Pad(name="", source="", padding=tuple(pairs)), call.origin)))
+
+
+def _pad_pairs(call: Call, rank: int) -> list[Pair]:
+    """Padding before and after each axis, without the batch."""
     pads = call.integers(1, "its pads are") if call.has(1) else call.attributes.integers("pads", ())
     axes = normal_axes(call.integers(3, "its axes are"), rank) if call.has(3) else tuple(range(rank))
     if len(pads) != 2 * len(axes):
@@ -193,9 +214,25 @@ def pad(call: Call) -> Result:
         raise Reject("pads the batch; pad the other axes alone")
     if min(map(min, pairs)) < 0:
         raise Reject("negative padding is not supported; use Slice")
-    if not any(map(any, pairs)):
-        return folded(value, "pads nothing")
-    return lowered(call.wired(value, Step(Pad(name="", source="", padding=tuple(pairs[1:])), call.origin)))
+    return pairs[1:]
+
+
+def _pad_with_own(call: Call, value: Operand, mode: str, pairs: list[Pair]) -> Operand:
+    """Padding that repeats the edge, mirrors the inside or wraps around."""
+    if mode not in _OWN:
+        raise Reject(f"mode {mode} is unknown")
+    result_shape(Pad(name="", source="", padding=tuple(pairs)), value.shape)
+    if max(map(max, pairs)) > MAX_WINDOW:
+        raise Reject(f"pads by more than {MAX_WINDOW}")
+    for axis, (before, after) in enumerate(pairs):
+        if mode != "edge" and max(before, after) >= value.shape[axis]:
+            raise Reject(
+                f"mode {mode} pads an axis of {value.shape[axis]} by {max(before, after)}; pad by less"
+            )
+        if before or after:
+            places = np.pad(np.arange(value.shape[axis]), (before, after), mode=_OWN[mode])
+            value = picked(call, value, axis, places.tolist())
+    return value
 
 
 def _pad_value(call: Call) -> float:

@@ -87,6 +87,21 @@ def test_repeats(tmp_path: Path, op: str, argument: list[int]) -> None:
     assert bool(list(lowered.graph.of_type(Repeat))) == (argument[-2:] in ([4, 5], [4, 1]))
 
 
+@pytest.mark.parametrize("mode", ["edge", "reflect", "wrap"])
+def test_padding_with_the_values_own_positions(tmp_path: Path, mode: str) -> None:
+    net = Net(2, 4, 5, opset=19)
+    padded = net.node("Pad", net.node("Relu", "x"), np.array([0, 0, 2, 1, 0, 0, 1, 3]), mode=mode)
+    assert_agrees(net, tmp_path, net.node("Relu", net.conv(padded, 2, 3)))
+
+
+def test_too_many_ranges(tmp_path: Path) -> None:
+    net = Net(70)
+    last = net.node("Gather", "x", np.arange(70)[::-1].copy(), axis=1)
+    assert check(net.load(tmp_path, net.node("Relu", last))).verdicts[0].reason == (
+        "picks 70 separate ranges of an axis; at most 64 are supported, use Slice"
+    )
+
+
 @pytest.mark.parametrize("mode", ["DCR", "CRD"])
 def test_depth_to_space(tmp_path: Path, mode: str) -> None:
     net = Net(2, 3, 4)
@@ -105,6 +120,8 @@ def test_space_to_depth(tmp_path: Path) -> None:
     ("op", "arguments", "attributes", "reason"),
     [
         ("Split", [np.array([1, 1])], {"axis": 1}, "parts [1, 1] are not 2 parts of 3"),
+        ("Pad", [np.array([0, 0, 4, 0, 0, 0, 0, 0])], {"mode": "reflect"},
+         "mode reflect pads an axis of 4 by 4; pad by less"),
         ("Split", [], {"axis": 0}, "splits the batch; split another axis"),
         ("Gather", [np.array(7)], {"axis": 1}, "index 7 is outside an axis of 3"),
         ("Gather", [np.array(0)], {"axis": 0}, "picks images of the batch; pick along another axis"),
