@@ -211,21 +211,29 @@ class _Builder:
             self._emit("Cast", [value], name, to=TensorProto.FLOAT)
 
     def _table(self, node: Population, table: Table) -> None:
-        """n = lo + the number of breakpoints that U + b reaches, one comparison after the other."""
+        """n = lo + the number of breakpoints that U + b reaches, by binary search in the channel's row.
+
+        A row is filled up with infinity to 2^k entries, the first of which is never read.
+        """
         shape = self.graph.types[node.name].shape
-        bias = None if table.bias is None else np.asarray(table.bias.spread(shape))
+        bias = np.zeros(1) if table.bias is None else np.asarray(table.bias.spread(shape))
         points = table.breakpoints
-        exact = not points.reaches(EXACT.bit_length()) and self._is_narrow(
-            node, np.zeros(1) if bias is None else bias
-        )
+        exact = not points.reaches(EXACT.bit_length()) and self._is_narrow(node, bias)
         kind = np.float32 if exact else np.float64
-        drive = self._drive(node, bias, exact)
-        total = self._constant(np.array(table.lo, dtype=np.float32))
-        for column in points.data.T:
-            level = self._constant(per_channel(column, len(shape)).astype(kind))
-            reached = self._emit("GreaterOrEqual", [drive, level])
-            total = self._emit("Add", [total, self._emit("Cast", [reached], to=TensorProto.FLOAT)])
-        self._emit("Identity", [total], node.name)
+        drive = self._drive(node, None if table.bias is None else bias, exact)
+        bits = (table.hi - table.lo).bit_length()
+        rows = np.full((len(points.data), 1 << bits), np.inf, dtype=kind)
+        rows[:, 1 : points.shape[1] + 1] = points.data
+        entries = self._constant(rows.reshape(-1))
+        first = self._constant(per_channel(np.arange(len(rows)) << bits, len(shape)))
+        place = first
+        for bit in reversed(range(bits)):
+            step = self._constant(np.array(1 << bit))
+            level = self._emit("Gather", [entries, self._emit("Add", [place, step])])
+            reached = self._emit("Cast", [self._emit("GreaterOrEqual", [drive, level])], to=TensorProto.INT64)
+            place = self._emit("Add", [place, self._emit("Mul", [reached, step])])
+        count = self._emit("Cast", [self._emit("Sub", [place, first])], to=TensorProto.FLOAT)
+        self._emit("Add", [count, self._constant(np.array(table.lo, dtype=np.float32))], node.name)
 
     # Drives.
 
