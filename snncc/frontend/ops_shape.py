@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 import numpy as np
 from onnx import TensorProto
 
 from snncc.frontend.calls import Call, Result, folded, lowered
-from snncc.frontend.compose import MAX_WINDOW, stacked
+from snncc.frontend.compose import stacked
 from snncc.frontend.gathering import picked
 from snncc.frontend.values import Const, DriveValue, Operand, Probe, Signal, Step
 from snncc.frontend.verdicts import Kind, Reject
-from snncc.frontend.wiring import reshape_step, result_shape, transpose_step
-from snncc_ir.nodes import Pad, Pair, Slice
+from snncc.frontend.wiring import reshape_step, transpose_step
+from snncc_ir.nodes import Pad, Slice
 from snncc_ir.types import Shape, shape_text
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -147,22 +146,35 @@ def transpose(call: Call) -> Result:
 
 
 def slice_(call: Call) -> Result:
-    """Slice with steps of at least 1."""
+    """Slice; steps that reverse an axis pick its positions one by one."""
     value = call.operand()
     full = (call.batch, *value.shape)
-    bounds = [(0, size, 1) for size in full]
+    places = [range(size) for size in full]
     for axis, (start, stop, step) in _slice_bounds(call, len(full)):
-        if step < 1:
-            raise Reject(f"step {step} of axis {axis} reverses it; only steps of at least 1 are supported")
-        first, last, _ = slice(start, stop, step).indices(full[axis])
-        bounds[axis] = (first, max(first, last), step)
-    if bounds[0] != (0, call.batch, 1):
+        if step == 0:
+            raise Reject(f"step of axis {axis} is 0")
+        places[axis] = range(*slice(start, stop, step).indices(full[axis]))
+        if not places[axis]:
+            raise Reject(f"takes nothing of axis {axis}, {start}..{stop} of {full[axis]} in steps of {step}")
+    if places[0] != range(call.batch):
         raise Reject("takes a part of the batch; slice the other axes alone")
-    starts, stops, steps = (tuple(column) for column in zip(*bounds[1:], strict=True))
-    if starts == (0,) * len(value.shape) and stops == value.shape and max(steps) == 1:
+    if places[1:] == [range(size) for size in value.shape]:
         return folded(value, "takes everything")
+    return lowered(_sliced(call, value, places[1:]))
+
+
+def _sliced(call: Call, value: Operand, places: list[range]) -> Operand:
+    ahead = [
+        place if place.step > 0 else range(size) for place, size in zip(places, value.shape, strict=True)
+    ]
+    starts, stops, steps = zip(*((place.start, place.stop, place.step) for place in ahead), strict=True)
     node = Slice(name="", source="", start=starts, stop=stops, step=steps)
-    return lowered(call.wired(value, Step(node, call.origin)))
+    if ahead != [range(size) for size in value.shape]:
+        value = call.wired(value, Step(node, call.origin))
+    for axis, place in enumerate(places):
+        if place.step < 0:
+            value = picked(call, value, axis, place)
+    return value
 
 
 def _slice_bounds(call: Call, rank: int) -> list[tuple[int, tuple[int, int, int]]]:
@@ -177,69 +189,6 @@ def _slice_bounds(call: Call, rank: int) -> list[tuple[int, tuple[int, int, int]
     if not len(starts) == len(stops) == len(axes) == len(steps):
         raise Reject("its starts, ends, axes and steps differ in length")
     return list(zip(normal_axes(axes, rank), zip(starts, stops, steps, strict=True), strict=True))
-
-
-_OWN: Mapping[str, Literal["edge", "reflect", "wrap"]] = {
-    "edge": "edge",
-    "reflect": "reflect",
-    "wrap": "wrap",
-}
-"""Modes of Pad that take the value's own positions, as numpy calls them."""
-
-
-def pad(call: Call) -> Result:
-    """Pad with zeros, which a convolution takes over where it can, or with the value's own positions."""
-    value = call.operand()
-    mode = call.attributes.text("mode", "constant")
-    pairs = _pad_pairs(call, len(value.shape) + 1)
-    if not any(map(any, pairs)):
-        return folded(value, "pads nothing")
-    if mode != "constant":
-        return lowered(_pad_with_own(call, value, mode, pairs))
-    if _pad_value(call) != 0:
-        raise Reject("pads with another value than 0; pad with zeros, or with mode reflect or edge")
-    return lowered(call.wired(value, Step(Pad(name="", source="", padding=tuple(pairs)), call.origin)))
-
-
-def _pad_pairs(call: Call, rank: int) -> list[Pair]:
-    """Padding before and after each axis, without the batch."""
-    pads = call.integers(1, "its pads are") if call.has(1) else call.attributes.integers("pads", ())
-    axes = normal_axes(call.integers(3, "its axes are"), rank) if call.has(3) else tuple(range(rank))
-    if len(pads) != 2 * len(axes):
-        raise Reject(f"{len(pads)} pads do not fit {len(axes)} axes")
-    pairs = [(0, 0)] * rank
-    for index, axis in enumerate(axes):
-        pairs[axis] = (pads[index], pads[index + len(axes)])
-    if pairs[0] != (0, 0):
-        raise Reject("pads the batch; pad the other axes alone")
-    if min(map(min, pairs)) < 0:
-        raise Reject("negative padding is not supported; use Slice")
-    return pairs[1:]
-
-
-def _pad_with_own(call: Call, value: Operand, mode: str, pairs: list[Pair]) -> Operand:
-    """Padding that repeats the edge, mirrors the inside or wraps around."""
-    if mode not in _OWN:
-        raise Reject(f"mode {mode} is unknown")
-    result_shape(Pad(name="", source="", padding=tuple(pairs)), value.shape)
-    if max(map(max, pairs)) > MAX_WINDOW:
-        raise Reject(f"pads by more than {MAX_WINDOW}")
-    for axis, (before, after) in enumerate(pairs):
-        if mode != "edge" and max(before, after) >= value.shape[axis]:
-            raise Reject(
-                f"mode {mode} pads an axis of {value.shape[axis]} by {max(before, after)}; pad by less"
-            )
-        if before or after:
-            places = np.pad(np.arange(value.shape[axis]), (before, after), mode=_OWN[mode])
-            value = picked(call, value, axis, places.tolist())
-    return value
-
-
-def _pad_value(call: Call) -> float:
-    if call.has(2):
-        values = np.asarray(call.constant(2, "its padding value is"), dtype=np.float64)
-        return float(values.reshape(-1)[0]) if values.size else 0.0
-    return call.attributes.real("value", 0.0)
 
 
 def concat(call: Call) -> Result:

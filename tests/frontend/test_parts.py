@@ -138,3 +138,25 @@ def test_refused_parts(
     net = Net(3, 4, 4)
     last = net.node(op, "x", *arguments, outputs=2 if op == "Split" else 1, **attributes)
     assert check(net.load(tmp_path, net.node("Relu", last))).verdicts[0].reason == reason
+
+
+def test_constants_behind_functions_of_calculus_are_folded(tmp_path: Path) -> None:
+    """BatchNormalization spelled out, as some exporters do: gamma / sqrt(variance + epsilon)."""
+    net = Net(3, 4, 4, opset=19)
+    variance = net.node("Pow", net.node("Abs", np.array([-0.5, 1.0, 2.0])), np.float32(2))
+    root = net.node("Reciprocal", net.node("Sqrt", net.node("Add", variance, np.float32(1e-3))))
+    factor = net.node("Reshape", net.node("Exp", net.node("Neg", root)), np.array([1, 3, 1, 1]))
+    bounds = net.node("CastLike", np.array(6), net.node("Tanh", np.array(0.5)))
+    signal = net.node("Mul", net.conv("x", 3, 3), factor)
+    shift = net.node("Where", net.node("Equal", np.arange(3), np.array(1)), np.float32(1), np.float32(-1))
+    tiled = net.node("Tile", net.node("Reshape", shift, np.array([3, 1, 1])), np.array([1, 2, 2]))
+    last = net.node("Clip", net.node("Add", signal, tiled), np.float32(0), bounds)
+    lowered = assert_agrees(net, tmp_path, last)
+    assert len(lowered.graph.linears) == 1
+
+
+@pytest.mark.parametrize("opset", [10, 13])
+def test_reversed_slices(tmp_path: Path, opset: int) -> None:
+    net = Net(4, 5, opset=opset)
+    bounds = [np.array(part) for part in ([-1, 4], [-(2**40), 0], [1, 2], [-1, -2])]
+    assert_agrees(net, tmp_path, net.node("Neg", net.node("Slice", net.node("Relu", "x"), *bounds)))
