@@ -10,15 +10,13 @@ import numpy as np
 
 from snncc.frontend.builder import real
 from snncc.frontend.calls import Call, Result, folded, lowered
+from snncc.frontend.gathering import MAX_PARTS, picked, ranged
 from snncc.frontend.ops_shape import normal_axes
-from snncc.frontend.values import DriveValue, Operand, Probe, Signal, Step
+from snncc.frontend.values import DriveValue, Operand, Probe, Step
 from snncc.frontend.verdicts import Reject
 from snncc.frontend.wiring import reshape_step, transpose_step
-from snncc_ir.nodes import Conv, Dense, Repeat, Slice
+from snncc_ir.nodes import Conv, Dense, Repeat
 from snncc_ir.types import MAX_ELEMENTS, Shape, shape_text
-
-MAX_PARTS = 64
-"""Most pieces that one node may fall into."""
 
 
 def split(call: Call) -> Result:
@@ -36,7 +34,7 @@ def split(call: Call) -> Result:
     if len(bounds) == 1:
         return folded(value, "takes everything")
     signal = call.signal()
-    return lowered(*(_range(call, signal, axis, start, stop) for start, stop in bounds))
+    return lowered(*(ranged(call, signal, axis, start, stop) for start, stop in bounds))
 
 
 def _split_sizes(call: Call, size: int) -> tuple[int, ...]:
@@ -78,16 +76,6 @@ def _divided(call: Call, drive: DriveValue, start: int, stop: int, tensor: str) 
     return replace(drive, terms=terms, bias=drive.bias[start:stop], base=base, shape=base, probe=probe)
 
 
-def _range(call: Call, value: Operand, axis: int, start: int, stop: int, step: int = 1) -> Operand:
-    """Positions start, start + step, ... before stop of one axis."""
-    starts, stops, steps = [0] * len(value.shape), list(value.shape), [1] * len(value.shape)
-    starts[axis], stops[axis], steps[axis] = start, stop, step
-    if (start, stop, step) == (0, value.shape[axis], 1):
-        return value
-    node = Slice(name="", source="", start=tuple(starts), stop=tuple(stops), step=tuple(steps))
-    return call.wired(value, Step(node, call.origin))
-
-
 def gather(call: Call) -> Result:
     """Gather with constant indices along one axis: slices, joined where it takes several."""
     value = call.operand()
@@ -101,41 +89,11 @@ def gather(call: Call) -> Result:
     found = [int(index) for index in indices.reshape(-1)]
     if any(not -size <= index < size for index in found):
         raise Reject(f"index {max(found, key=abs)} is outside an axis of {size}")
-    runs = _runs([index % size for index in found])
-    if len(runs) > MAX_PARTS:
-        raise Reject(f"its indices fall into {len(runs)} runs; use Slice, or at most {MAX_PARTS} runs")
     shape = (*value.shape[:axis], *indices.shape, *value.shape[axis + 1 :])
     if not shape:
         raise Reject("leaves no axis but the batch; keep one")
-    if len(runs) == 1:
-        picked = _range(call, value, axis, *runs[0])
-    else:
-        signal = call.signal()
-        parts = tuple(call.builder.solid(_part(call, signal, axis, run)) for run in runs)
-        picked = call.builder.concat(parts, axis, call.origin)
-    return lowered(call.wired(picked, reshape_step(shape, call.origin)))
-
-
-def _part(call: Call, signal: Signal, axis: int, run: tuple[int, int, int]) -> Signal:
-    part = _range(call, signal, axis, *run)
-    if not isinstance(part, Signal):
-        raise TypeError("a slice of a signal is a signal")
-    return part
-
-
-def _runs(indices: Sequence[int]) -> list[tuple[int, int, int]]:
-    """The indices as ranges (start, stop, step) in a row, each as long as it gets."""
-    runs: list[tuple[int, int, int]] = []
-    at = 0
-    while at < len(indices):
-        start = indices[at]
-        step = indices[at + 1] - start if at + 1 < len(indices) else 1
-        end = at + 1
-        while step > 0 and end < len(indices) and indices[end] == start + step * (end - at):
-            end += 1
-        runs.append((start, indices[end - 1] + 1, max(step, 1)))
-        at = end
-    return runs
+    taken = picked(call, value, axis, [index % size for index in found])
+    return lowered(call.wired(taken, reshape_step(shape, call.origin)))
 
 
 def tile(call: Call) -> Result:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc.frontend.calls import Call, Result, folded, lowered
+from snncc.frontend.gathering import picked
 from snncc.frontend.ops_shape import normal_axes
 from snncc.frontend.values import Operand, Step
 from snncc.frontend.verdicts import Reject
@@ -23,6 +24,9 @@ _NUDGES = (-1e-6, 0.0, 1e-6)
 
 _SMALL = 2**10
 """With a scale of so few digits, which float32 holds, no place rounds to the other side of a tie."""
+
+_LONGEST = 2**20
+"""Longest axis of a result, whose positions are computed one by one."""
 
 _ATTRIBUTES_SINCE = 11
 """Before this opset Resize had a mode alone: floor(i / scale)."""
@@ -66,7 +70,7 @@ def _sizes(call: Call, full: Shape) -> tuple[list[int], list[Fraction]]:
             raise Reject(f"{len(wanted)} sizes do not fit {len(axes)} axes")
         for axis, size in zip(axes, wanted, strict=True):
             sizes[axis], scales[axis] = size, Fraction(max(size, 1), full[axis])
-    if min(sizes) < 1 or math.prod(sizes) > MAX_ELEMENTS:
+    if min(sizes) < 1 or math.prod(sizes) > MAX_ELEMENTS or max(sizes) > _LONGEST:
         raise Reject(f"resizes {shape_text(full)} to {sizes}")
     return sizes, scales
 
@@ -147,9 +151,13 @@ def _rounded(nearest: str, places: NDArray[np.float64]) -> Ints:
 
 
 def _gathered(call: Call, value: Operand, maps: Sequence[Ints]) -> Operand:
-    """The value at the mapped positions: repeated q times, then every p-th from s on."""
+    """The value at the mapped positions: repeated q times, then every p-th from s on; else slice by slice."""
     lines = [_line(found, size) for found, size in zip(maps, value.shape, strict=True)]
-    steps, starts, factors = (tuple(column) for column in zip(*lines, strict=True))
+    if any(line is None for line in lines):
+        for axis, found in enumerate(maps):
+            value = picked(call, value, axis, found.tolist())
+        return value
+    steps, starts, factors = (tuple(column) for column in zip(*filter(None, lines), strict=True))
     value = call.wired(value, Step(Repeat(name="", source="", factors=factors), call.origin))
     stops = tuple(s + p * (len(found) - 1) + 1 for p, s, found in zip(steps, starts, maps, strict=True))
     if starts == (0,) * len(maps) and stops == value.shape and max(steps) == 1:
@@ -158,17 +166,17 @@ def _gathered(call: Call, value: Operand, maps: Sequence[Ints]) -> Operand:
     return call.wired(value, Step(taken, call.origin))
 
 
-def _line(found: Ints, size: int) -> tuple[int, int, int]:
-    """(p, s, q) with found[i] = floor((p * i + s) / q) and no position beyond the source."""
+def _line(found: Ints, size: int) -> tuple[int, int, int] | None:
+    """(p, s, q) with found[i] = floor((p * i + s) / q) and no position beyond the source, if there is one."""
     ratio = Fraction(size, len(found))
     i = np.arange(len(found))
-    for p, q in (
+    tried = [
         (ratio.numerator, ratio.denominator),
         *((1, q) for q in range(1, 9)),
         *((p, 1) for p in range(2, 9)),
-    ):
+    ]
+    for p, q in tried:
         for s in range(p + q):
-            fits = np.array_equal((p * i + s) // q, found) and p * (len(found) - 1) + s < size * q
-            if fits:
+            if np.array_equal((p * i + s) // q, found) and p * (len(found) - 1) + s < size * q:
                 return p, s, q
-    raise Reject("its neighbours do not repeat evenly; use an integer scale")
+    return None

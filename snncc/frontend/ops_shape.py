@@ -10,8 +10,9 @@ from onnx import TensorProto
 
 from snncc.frontend.calls import Call, Result, folded, lowered
 from snncc.frontend.compose import stacked
-from snncc.frontend.values import Const, DriveValue, Probe, Signal, Step
-from snncc.frontend.verdicts import Reject
+from snncc.frontend.gathering import picked
+from snncc.frontend.values import Const, DriveValue, Operand, Probe, Signal, Step
+from snncc.frontend.verdicts import Kind, Reject
 from snncc.frontend.wiring import reshape_step, transpose_step
 from snncc_ir.nodes import Pad, Slice
 from snncc_ir.types import Shape, shape_text
@@ -54,6 +55,9 @@ def cast(call: Call) -> Result:
 def cast_like(call: Call) -> Result:
     """CastLike to the type of a real value."""
     like = call.values[1] if call.has(1) else None
+    first = call.values[0]
+    if isinstance(first, Const):  # like a value computed from the image, which is real
+        return Result((Const(first.array.astype(np.float32)),), Kind.FOLDED, "constant")
     if isinstance(like, Const) and like.array.dtype.kind != "f":
         raise Reject(f"rounds to {like.array.dtype}; only real numbers are cast freely")
     return folded(call.operand(), "values are real numbers already")
@@ -142,22 +146,35 @@ def transpose(call: Call) -> Result:
 
 
 def slice_(call: Call) -> Result:
-    """Slice with steps of at least 1."""
+    """Slice; steps that reverse an axis pick its positions one by one."""
     value = call.operand()
     full = (call.batch, *value.shape)
-    bounds = [(0, size, 1) for size in full]
+    places = [range(size) for size in full]
     for axis, (start, stop, step) in _slice_bounds(call, len(full)):
-        if step < 1:
-            raise Reject(f"step {step} of axis {axis} reverses it; only steps of at least 1 are supported")
-        first, last, _ = slice(start, stop, step).indices(full[axis])
-        bounds[axis] = (first, max(first, last), step)
-    if bounds[0] != (0, call.batch, 1):
+        if step == 0:
+            raise Reject(f"step of axis {axis} is 0")
+        places[axis] = range(*slice(start, stop, step).indices(full[axis]))
+        if not places[axis]:
+            raise Reject(f"takes nothing of axis {axis}, {start}..{stop} of {full[axis]} in steps of {step}")
+    if places[0] != range(call.batch):
         raise Reject("takes a part of the batch; slice the other axes alone")
-    starts, stops, steps = (tuple(column) for column in zip(*bounds[1:], strict=True))
-    if starts == (0,) * len(value.shape) and stops == value.shape and max(steps) == 1:
+    if places[1:] == [range(size) for size in value.shape]:
         return folded(value, "takes everything")
+    return lowered(_sliced(call, value, places[1:]))
+
+
+def _sliced(call: Call, value: Operand, places: list[range]) -> Operand:
+    ahead = [
+        place if place.step > 0 else range(size) for place, size in zip(places, value.shape, strict=True)
+    ]
+    starts, stops, steps = zip(*((place.start, place.stop, place.step) for place in ahead), strict=True)
     node = Slice(name="", source="", start=starts, stop=stops, step=steps)
-    return lowered(call.wired(value, Step(node, call.origin)))
+    if ahead != [range(size) for size in value.shape]:
+        value = call.wired(value, Step(node, call.origin))
+    for axis, place in enumerate(places):
+        if place.step < 0:
+            value = picked(call, value, axis, place)
+    return value
 
 
 def _slice_bounds(call: Call, rank: int) -> list[tuple[int, tuple[int, int, int]]]:
@@ -172,37 +189,6 @@ def _slice_bounds(call: Call, rank: int) -> list[tuple[int, tuple[int, int, int]
     if not len(starts) == len(stops) == len(axes) == len(steps):
         raise Reject("its starts, ends, axes and steps differ in length")
     return list(zip(normal_axes(axes, rank), zip(starts, stops, steps, strict=True), strict=True))
-
-
-def pad(call: Call) -> Result:
-    """Pad with zeros, which a convolution takes over where it can."""
-    value = call.operand()
-    rank = len(value.shape) + 1
-    if call.attributes.text("mode", "constant") != "constant":
-        raise Reject("only padding with the constant 0 is supported; pad with zeros")
-    if _pad_value(call) != 0:
-        raise Reject("pads with another value than 0; pad with zeros")
-    pads = call.integers(1, "its pads are") if call.has(1) else call.attributes.integers("pads", ())
-    axes = normal_axes(call.integers(3, "its axes are"), rank) if call.has(3) else tuple(range(rank))
-    if len(pads) != 2 * len(axes):
-        raise Reject(f"{len(pads)} pads do not fit {len(axes)} axes")
-    pairs = [(0, 0)] * rank
-    for index, axis in enumerate(axes):
-        pairs[axis] = (pads[index], pads[index + len(axes)])
-    if pairs[0] != (0, 0):
-        raise Reject("pads the batch; pad the other axes alone")
-    if min(map(min, pairs)) < 0:
-        raise Reject("negative padding is not supported; use Slice")
-    if not any(map(any, pairs)):
-        return folded(value, "pads nothing")
-    return lowered(call.wired(value, Step(Pad(name="", source="", padding=tuple(pairs[1:])), call.origin)))
-
-
-def _pad_value(call: Call) -> float:
-    if call.has(2):
-        values = np.asarray(call.constant(2, "its padding value is"), dtype=np.float64)
-        return float(values.reshape(-1)[0]) if values.size else 0.0
-    return call.attributes.real("value", 0.0)
 
 
 def concat(call: Call) -> Result:

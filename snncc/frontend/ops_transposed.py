@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -118,14 +118,7 @@ def _axis(axis: _Axis, wanted: int | None, mode: str) -> _Axis:
     total = natural - wanted
     small, large = total // 2, total - total // 2
     crop = (0, total) if total < 0 else (small, large) if mode == "SAME_UPPER" else (large, small)
-    return _Axis(
-        size=axis.size,
-        kernel=axis.kernel,
-        stride=axis.stride,
-        dilation=axis.dilation,
-        crop=crop,
-        extra=axis.extra,
-    )
+    return replace(axis, crop=crop)
 
 
 def _spacing(shape: Shape, axes: tuple[_Axis, _Axis]) -> list[Pad | Slice]:

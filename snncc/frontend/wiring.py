@@ -112,12 +112,16 @@ def _inverse(step: Step, shape: Shape) -> Reshape | Transpose:
 
 def trace(values: NDArray[Any], steps: Iterable[Step]) -> NDArray[Any]:
     """`values` (without a batch axis) sent through the steps."""
-    if values.size > MAX_TRACED:
-        raise Reject(f"a value of {shape_text(values.shape)} is too large")
+    _check_traced(values.shape)
     for step in steps:
-        result_shape(step.wiring, values.shape)
+        _check_traced(result_shape(step.wiring, values.shape))
         values = wire(step.wiring, values[None])[0]
     return values
+
+
+def _check_traced(shape: Shape) -> None:
+    if math.prod(shape) > MAX_TRACED:
+        raise Reject(f"a value of {shape_text(shape)} is too large")
 
 
 def fitted(array: Array, shape: Shape, batch: int) -> Reals:

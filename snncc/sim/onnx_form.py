@@ -223,21 +223,29 @@ class Builder:
             self.emit("Cast", [value], name, to=TensorProto.FLOAT)
 
     def _table(self, node: Population, table: Table) -> None:
-        """n = lo + the number of breakpoints that U + b reaches, one comparison after the other."""
+        """n = lo + the number of breakpoints that U + b reaches, by binary search in the channel's row.
+
+        A row is filled up with infinity to 2^k entries, the first of which is never read.
+        """
         shape = self.graph.types[node.name].shape
-        bias = None if table.bias is None else np.asarray(table.bias.spread(shape))
+        bias = np.zeros(1) if table.bias is None else np.asarray(table.bias.spread(shape))
         points = table.breakpoints
-        exact = not points.reaches(EXACT.bit_length()) and self._is_narrow(
-            node, np.zeros(1) if bias is None else bias
-        )
+        exact = not points.reaches(EXACT.bit_length()) and self._is_narrow(node, bias)
         kind = np.float32 if exact else np.float64
-        drive = self.drive(node, bias, exact)
-        total = self.constant(np.array(table.lo, dtype=np.float32))
-        for column in points.data.T:
-            level = self.constant(per_channel(column, len(shape)).astype(kind))
-            reached = self.emit("GreaterOrEqual", [drive, level])
-            total = self.emit("Add", [total, self.emit("Cast", [reached], to=TensorProto.FLOAT)])
-        self.emit("Identity", [total], node.name)
+        drive = self.drive(node, None if table.bias is None else bias, exact)
+        bits = (table.hi - table.lo).bit_length()
+        rows = np.full((len(points.data), 1 << bits), np.inf, dtype=kind)
+        rows[:, 1 : points.shape[1] + 1] = points.data
+        entries = self.constant(rows.reshape(-1))
+        first = self.constant(per_channel(np.arange(len(rows)) << bits, len(shape)))
+        place = first
+        for bit in reversed(range(bits)):
+            step = self.constant(np.array(1 << bit))
+            level = self.emit("Gather", [entries, self.emit("Add", [place, step])])
+            reached = self.emit("Cast", [self.emit("GreaterOrEqual", [drive, level])], to=TensorProto.INT64)
+            place = self.emit("Add", [place, self.emit("Mul", [reached, step])])
+        count = self.emit("Cast", [self.emit("Sub", [place, first])], to=TensorProto.FLOAT)
+        self.emit("Add", [count, self.constant(np.array(table.lo, dtype=np.float32))], node.name)
 
     # Drives.
 

@@ -168,7 +168,7 @@ NOTES = [
     ("snncc", 1), ("source", "model.onnx"), ("source.file", None), ("source.sha256", 7), ("target", []),
     ("chip", {}), ("pipeline", None), ("input", 1.5), ("calibration", []), ("calibration.kind", 0),
     ("calibration.images", True), ("calibration.images", "8"), ("calibration.images", 8.0),
-    ("calibration.digests", "abc"), ("calibration.digests", [[]]),
+    ("outputs", ["y"]), ("outputs", {"y": 1}), ("calibration.digests", "abc"), ("calibration.digests", [[]]),
 ]  # fmt: skip
 
 
@@ -190,6 +190,14 @@ def test_a_note_of_another_type_is_damage(copy: Path, key: str, value: object, m
         f"{copy / 'manifest.json'}: is damaged: its entry {first} is missing or of another type; "
         "compile the model again"
     )
+
+
+def test_outputs_that_the_graph_does_not_have(copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text()) | {"outputs": {"y": "nowhere"}}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtefactError) as caught:
+        artefact.read(copy)
+    assert str(caught.value) == f"{copy / 'manifest.json'}: is damaged: its entry outputs names no outputs"
 
 
 @pytest.mark.parametrize("version", ["1", None, [1], {}])

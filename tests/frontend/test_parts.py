@@ -87,6 +87,21 @@ def test_repeats(tmp_path: Path, op: str, argument: list[int]) -> None:
     assert bool(list(lowered.graph.of_type(Repeat))) == (argument[-2:] in ([4, 5], [4, 1]))
 
 
+@pytest.mark.parametrize("mode", ["edge", "reflect", "wrap"])
+def test_padding_with_the_values_own_positions(tmp_path: Path, mode: str) -> None:
+    net = Net(2, 4, 5, opset=19)
+    padded = net.node("Pad", net.node("Relu", "x"), np.array([0, 0, 2, 1, 0, 0, 1, 3]), mode=mode)
+    assert_agrees(net, tmp_path, net.node("Relu", net.conv(padded, 2, 3)))
+
+
+def test_too_many_ranges(tmp_path: Path) -> None:
+    net = Net(70)
+    last = net.node("Gather", "x", np.arange(70)[::-1].copy(), axis=1)
+    assert check(net.load(tmp_path, net.node("Relu", last))).verdicts[0].reason == (
+        "picks 70 separate ranges of an axis; at most 64 are supported, use Slice"
+    )
+
+
 @pytest.mark.parametrize("mode", ["DCR", "CRD"])
 def test_depth_to_space(tmp_path: Path, mode: str) -> None:
     net = Net(2, 3, 4)
@@ -105,6 +120,8 @@ def test_space_to_depth(tmp_path: Path) -> None:
     ("op", "arguments", "attributes", "reason"),
     [
         ("Split", [np.array([1, 1])], {"axis": 1}, "parts [1, 1] are not 2 parts of 3"),
+        ("Pad", [np.array([0, 0, 4, 0, 0, 0, 0, 0])], {"mode": "reflect"},
+         "mode reflect pads an axis of 4 by 4; pad by less"),
         ("Split", [], {"axis": 0}, "splits the batch; split another axis"),
         ("Gather", [np.array(7)], {"axis": 1}, "index 7 is outside an axis of 3"),
         ("Gather", [np.array(0)], {"axis": 0}, "picks images of the batch; pick along another axis"),
@@ -121,3 +138,25 @@ def test_refused_parts(
     net = Net(3, 4, 4)
     last = net.node(op, "x", *arguments, outputs=2 if op == "Split" else 1, **attributes)
     assert check(net.load(tmp_path, net.node("Relu", last))).verdicts[0].reason == reason
+
+
+def test_constants_behind_functions_of_calculus_are_folded(tmp_path: Path) -> None:
+    """BatchNormalization spelled out, as some exporters do: gamma / sqrt(variance + epsilon)."""
+    net = Net(3, 4, 4, opset=19)
+    variance = net.node("Pow", net.node("Abs", np.array([-0.5, 1.0, 2.0])), np.float32(2))
+    root = net.node("Reciprocal", net.node("Sqrt", net.node("Add", variance, np.float32(1e-3))))
+    factor = net.node("Reshape", net.node("Exp", net.node("Neg", root)), np.array([1, 3, 1, 1]))
+    bounds = net.node("CastLike", np.array(6), net.node("Tanh", np.array(0.5)))
+    signal = net.node("Mul", net.conv("x", 3, 3), factor)
+    shift = net.node("Where", net.node("Equal", np.arange(3), np.array(1)), np.float32(1), np.float32(-1))
+    tiled = net.node("Tile", net.node("Reshape", shift, np.array([3, 1, 1])), np.array([1, 2, 2]))
+    last = net.node("Clip", net.node("Add", signal, tiled), np.float32(0), bounds)
+    lowered = assert_agrees(net, tmp_path, last)
+    assert len(lowered.graph.linears) == 1
+
+
+@pytest.mark.parametrize("opset", [10, 13])
+def test_reversed_slices(tmp_path: Path, opset: int) -> None:
+    net = Net(4, 5, opset=opset)
+    bounds = [np.array(part) for part in ([-1, 4], [-(2**40), 0], [1, 2], [-1, -2])]
+    assert_agrees(net, tmp_path, net.node("Neg", net.node("Slice", net.node("Relu", "x"), *bounds)))
