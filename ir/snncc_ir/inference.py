@@ -7,7 +7,7 @@ from functools import singledispatch
 
 from snncc_ir.errors import GraphError
 from snncc_ir.linear import pool_divisor
-from snncc_ir.neurons import Analog, Neuron, Staircase, Table
+from snncc_ir.neurons import Analog, Neuron, Quantiser, Staircase, Table
 from snncc_ir.nodes import (
     AnyNode,
     Concat,
@@ -170,7 +170,7 @@ def _(node: Population, sources: Sources) -> ValueType:
     _check_neuron(node.neuron, shape)
     if node.scale is not None and node.scale.shape != shape[:1]:
         raise GraphError(f"scale of shape {shape_text(node.scale.shape)} does not fit {shape[0]} channels")
-    if isinstance(node.neuron, Analog):
+    if isinstance(node.neuron, Analog | Quantiser):
         return Real(shape)
     return Levels(shape, node.neuron.lo, node.neuron.hi)
 
@@ -198,6 +198,9 @@ def _check_neuron(neuron: Neuron, shape: Shape) -> None:
             bias.check(shape)
             if grid is not None:
                 _check_channels(grid.top, shape, "grid")
+        case Quantiser(step=step, bias=bias):
+            _check_channels(step, shape, "step")
+            bias.check(shape)
         case Staircase(theta=theta, bias=bias):
             _check_channels(theta, shape, "threshold")
             bias.check(shape)
@@ -261,7 +264,9 @@ def _out_size(size: int, kernel: int, stride: int, padding: Pair, dilation: int)
 def _check_weight(weight: Tensor, source: Real | Levels, widths: tuple[int, ...]) -> None:
     if isinstance(source, Levels) and weight.bits not in widths:
         raise GraphError(f"weights on levels must have {', '.join(map(str, widths))} bits, not {weight.bits}")
-    if isinstance(source, Real) and weight.is_integer:
+    if isinstance(source, Levels) and weight.scale is not None:
+        raise GraphError("scaled weights on levels")
+    if isinstance(source, Real) and weight.is_integer and weight.scale is None:
         raise GraphError("integer weights on real values")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc_ir.errors import GraphError
+from snncc_ir.rounding import Rounding
 from snncc_ir.tensors import NEURON_BITS, Reals, Tensor
 from snncc_ir.types import Shape
 
@@ -99,6 +100,33 @@ class Analog:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quantiser:
+    """A real unit that came quantised: n = clip(round(x / step), lo, hi) with x = min(max(U + b, low), high).
+
+    `round` is the rounding rule; the unit's value is step * n, `step[C]` > 0.
+    """
+
+    bias: Bias
+    step: Tensor
+    lo: int
+    hi: int
+    rounding: Rounding
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __post_init__(self) -> None:
+        if self.step.is_integer or len(self.step.shape) != 1 or self.step.data.min() <= 0:
+            raise GraphError("a quantiser's step must be a vector of positive real numbers")
+        if not self.lo <= 0 <= self.hi or self.lo == self.hi:
+            raise GraphError(f"grid {self.lo}..{self.hi} must contain 0 and more than one level")
+        fixed = self.rounding.levels
+        if fixed is not None and fixed != (self.lo, self.hi):
+            raise GraphError(f"rounding {self.rounding.value} gives levels {fixed[0]}..{fixed[1]}")
+        if not self.low <= 0 <= self.high:
+            raise GraphError(f"a unit's range {self.low}..{self.high} must contain 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Staircase:
     """The integer neuron: n = clip(floor((U + b + floor(theta/2)) / theta), lo, hi), theta[C] >= 1."""
 
@@ -133,4 +161,4 @@ class Table:
         _check_reach(self.breakpoints, "breakpoints")
 
 
-Neuron = Analog | Staircase | Table
+Neuron = Analog | Quantiser | Staircase | Table

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from snncc_ir.errors import DataError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
-from snncc_ir.neurons import Analog, Neuron, Staircase, Table, per_channel
+from snncc_ir.neurons import Analog, Neuron, Quantiser, Staircase, Table, per_channel
 from snncc_ir.nodes import AnyNode, Input, Linear, Population, Readout
 from snncc_ir.types import Levels, shape_text
 
@@ -73,13 +73,22 @@ def potential(neuron: Staircase, drive: Array) -> Array:
 
 
 def fire(neuron: Neuron, drive: Array) -> Array:
-    """Levels (reals for an analog unit) of a population for `drive[N, C, ...]`."""
+    """Levels (reals for a real unit) of a population for `drive[N, C, ...]`."""
     rank = drive.ndim - 1
     match neuron:
         case Analog(bias=bias, low=low, high=high):
             return np.clip(drive + bias.spread(drive.shape[1:]), low, high)
+        case Quantiser():
+            return _quantised(neuron, drive)
         case Staircase(theta=theta, lo=lo, hi=hi):
             return np.clip(potential(neuron, drive) // per_channel(theta.data, rank), lo, hi)
         case Table(breakpoints=table, lo=lo):
             steps = table.data.reshape(table.shape[0], *(1,) * (rank - 1), table.shape[1])
             return np.asarray(lo + (drive[..., None] >= steps).sum(axis=-1))
+
+
+def _quantised(neuron: Quantiser, drive: Array) -> Array:
+    """step * n in floating point."""
+    step = per_channel(neuron.step.data, drive.ndim - 1)
+    x = np.clip(drive + neuron.bias.spread(drive.shape[1:]), neuron.low, neuron.high)
+    return np.asarray(step * np.clip(neuron.rounding.apply(x / step), neuron.lo, neuron.hi))

@@ -8,7 +8,7 @@ from enum import Enum
 
 from snncc_ir.codes import Code, Strand
 from snncc_ir.errors import GraphError
-from snncc_ir.neurons import Analog, Staircase, Table
+from snncc_ir.neurons import Analog, Quantiser, Staircase, Table
 from snncc_ir.nodes import AnyNode, Input, MaxPool, Population
 from snncc_ir.types import Levels
 
@@ -59,7 +59,7 @@ def check_codes(nodes: Iterable[AnyNode], timing: Timing) -> None:
     """Raise GraphError where a population's code or neuron does not go with the graph's timing."""
     for node in nodes:
         match node:
-            case Population(neuron=Analog()):
+            case Population(neuron=Analog() | Quantiser()):
                 continue
             case Population():
                 _check_code(node, timing)

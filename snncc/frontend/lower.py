@@ -16,7 +16,7 @@ from snncc.frontend.walk import Walk, walk
 from snncc.frontend.wiring import undone
 from snncc_ir.errors import ModelError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Analog
+from snncc_ir.neurons import Analog, Quantiser
 from snncc_ir.nodes import AnyNode, Population, Readout, Reshape
 
 MOST_LISTED = 20
@@ -124,7 +124,7 @@ def _keeps_order(drive: DriveValue) -> bool:
 def _tap(found: Walk, node: AnyNode) -> Tap:
     probe, shape = found.builder.probes[node.name], found.builder.shape(node.name)
     low, high = -np.inf, np.inf
-    if isinstance(node, Population) and isinstance(node.neuron, Analog):
+    if isinstance(node, Population) and isinstance(node.neuron, Analog | Quantiser):
         low, high = node.neuron.low, node.neuron.high
     return Tap(
         tensor=probe.tensor,

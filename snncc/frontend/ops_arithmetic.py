@@ -31,7 +31,7 @@ def add(call: Call) -> Result:
         return lowered(total)
     one = np.ones((1,) * len(total.shape))
     for index in constants:
-        total = _affine(call, total, one, call.fitted(index, total.shape))
+        total = affine(call, total, one, call.fitted(index, total.shape))
     return folded(total, "becomes the bias")
 
 
@@ -40,11 +40,11 @@ def sub(call: Call) -> Result:
     if isinstance(call.values[1], Const):
         value = call.operand(0)
         one = np.ones((1,) * len(value.shape))
-        return folded(_affine(call, value, one, -call.fitted(1, value.shape)), "becomes the bias")
+        return folded(affine(call, value, one, -call.fitted(1, value.shape)), "becomes the bias")
     second = call.operand(1)
     if isinstance(call.values[0], Const):
         minus = -np.ones((1,) * len(second.shape))
-        return folded(_affine(call, second, minus, call.fitted(0, second.shape)), "becomes the bias")
+        return folded(affine(call, second, minus, call.fitted(0, second.shape)), "becomes the bias")
     return lowered(_added(call, call.operand(0), second, -1.0))
 
 
@@ -107,13 +107,13 @@ def _statistics(call: Call, index: int, shape: Shape) -> Reals:
 
 
 def _scaled(call: Call, value: Operand, factor: Reals, shift: Reals) -> Result:
-    result = _affine(call, value, factor, shift)
+    result = affine(call, value, factor, shift)
     if result.origin != call.origin:
         return folded(result, "becomes part of the weights before it")
     return lowered(result)
 
 
-def _affine(call: Call, value: Operand, factor: Reals, shift: Reals) -> DriveValue:
+def affine(call: Call, value: Operand, factor: Reals, shift: Reals) -> DriveValue:
     """factor * value + shift, for constants fitted to the value's shape."""
     if isinstance(value, Signal):
         return _affine_signal(call, value, factor, shift)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import math
 from collections.abc import Sequence
 
@@ -47,7 +49,15 @@ def cast(call: Call) -> Result:
         raise Reject(
             f"rounds to {TensorProto.DataType.Name(target).lower()}; only real numbers are cast freely"
         )
-    return folded(call.operand(), "values are real numbers already")
+    value = call.codes() if _holds_input(call) else call.operand()
+    real = replace(value, zero=None) if isinstance(value, Signal) else value
+    return folded(real, "values are real numbers already")
+
+
+def _holds_input(call: Call) -> bool:
+    """True for the integers of the network's input, whose real values are these numbers."""
+    value = call.values[0]
+    return isinstance(value, Signal) and value.grid is None and value.zero is not None
 
 
 def flatten(call: Call) -> Result:

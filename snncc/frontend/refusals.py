@@ -8,7 +8,7 @@ from snncc.frontend.onnx_nodes import OnnxNode, words
 
 _GATE = "not a staircase of a sum; replace it by Relu or Clip and fine-tune"
 _LATER = "not supported yet; "
-_QUANTISED = "quantised networks are not supported yet; export the float network"
+_QUANTISED = "this form of quantisation is not supported; use QuantizeLinear and DequantizeLinear, or QONNX Quant"
 _RECURRENT = "keeps a state from step to step, which an image network has not; use convolutions"
 _BRANCH = "control flow is not supported; export the network with it unrolled"
 _NORM = "divides by statistics of the image itself, which is no weighted sum; use BatchNormalization"
@@ -41,14 +41,13 @@ _REASONS: Mapping[str, str] = {
         ("Selu", "Erf", "Exp", "Log", "Sqrt", "Pow", "Reciprocal", "Sin", "Cos", "Shrink"), _GATE
     ),
     **dict.fromkeys(("LeakyRelu", "PRelu", "ThresholdedRelu", "Abs"), _BOUNDED),
-    **dict.fromkeys(("Sign", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal"), _BOUNDED),
+    **dict.fromkeys(("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal"), _BOUNDED),
     **dict.fromkeys(("Round", "Floor", "Ceil", "Mod"), "rounds by itself; leave rounding to the compiler"),
     **dict.fromkeys(
         ("LayerNormalization", "InstanceNormalization", "GroupNormalization", "RMSNormalization"), _NORM
     ),
     **dict.fromkeys(("LRN", "LpNormalization", "MeanVarianceNormalization"), _NORM),
-    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"), _QUANTISED),
-    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"), _QUANTISED),
+    **dict.fromkeys(("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"), _QUANTISED),
     **dict.fromkeys(("ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2"), _REDUCE),
     **dict.fromkeys(("Where", "And", "Or", "Not", "Xor", "NonZero", "NonMaxSuppression", "TopK"), _LOGIC),
     **dict.fromkeys(

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from snncc.frontend import ops_activation, ops_arithmetic, ops_linear, ops_pool, ops_shape
+from snncc.frontend import ops_activation, ops_arithmetic, ops_linear, ops_pool, ops_quantised, ops_shape
 from snncc.frontend.calls import Call, Result
+from snncc.frontend.onnx_nodes import OnnxNode
 
 Lowering = Callable[[Call], Result]
+
+QONNX_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
+
+QONNX_LOWERINGS: Mapping[str, Lowering] = {
+    "BipolarQuant": ops_quantised.bipolar_quant,
+    "IntQuant": ops_quantised.quant,
+    "Quant": ops_quantised.quant,
+    "Trunc": ops_quantised.trunc,
+}
 
 LOWERINGS: Mapping[str, Lowering] = {
     "Add": ops_arithmetic.add,
@@ -18,6 +28,7 @@ LOWERINGS: Mapping[str, Lowering] = {
     "Clip": ops_activation.clip,
     "Concat": ops_shape.concat,
     "Conv": ops_linear.conv,
+    "DequantizeLinear": ops_quantised.dequantize_linear,
     "Div": ops_arithmetic.div,
     "Dropout": ops_shape.dropout,
     "Flatten": ops_shape.flatten,
@@ -33,10 +44,14 @@ LOWERINGS: Mapping[str, Lowering] = {
     "Mul": ops_arithmetic.mul,
     "Neg": ops_arithmetic.negate,
     "Pad": ops_shape.pad,
+    "QLinearConv": ops_quantised.qlinear_conv,
+    "QLinearMatMul": ops_quantised.qlinear_matmul,
+    "QuantizeLinear": ops_quantised.quantize_linear,
     "ReduceMean": ops_pool.reduce_mean,
     "Relu": ops_activation.relu,
     "Reshape": ops_shape.reshape,
     "Sigmoid": ops_activation.sigmoid,
+    "Sign": ops_quantised.sign,
     "Slice": ops_shape.slice_,
     "Softmax": ops_activation.softmax,
     "Squeeze": ops_shape.squeeze,
@@ -45,3 +60,10 @@ LOWERINGS: Mapping[str, Lowering] = {
     "Transpose": ops_shape.transpose,
     "Unsqueeze": ops_shape.unsqueeze,
 }
+
+
+def lowering_of(node: OnnxNode) -> Lowering | None:
+    """The function that lowers a node; None where there is none."""
+    if node.domain in QONNX_DOMAINS:
+        return QONNX_LOWERINGS.get(node.op)
+    return LOWERINGS.get(node.op) if node.is_standard else None

@@ -11,11 +11,16 @@ from snncc.frontend.constants import fold, is_foldable, shape_of
 from snncc.frontend.load import Model
 from snncc.frontend.onnx_nodes import OnnxNode
 from snncc.frontend.refusals import ELEMENTWISE, SAME_SHAPE, refusal
-from snncc.frontend.registry import LOWERINGS
+from snncc.frontend.registry import lowering_of
+from snncc.frontend.stored_constants import fold_stored
 from snncc.frontend.usage import SHAPE_OPERATORS, Usage, usage_of
 from snncc.frontend.values import Const, DriveValue, Signal, Unknown, Value
 from snncc.frontend.verdicts import Kind, Reject, Verdict
 from snncc_ir.types import Shape
+
+
+SCORING = ("ArgMax", "Softmax", "LogSoftmax", "Sigmoid")
+"""Operators at the end whose values stand for the classes; what follows them changes no choice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +46,9 @@ class _Walker:
         self.batch = model.input.batch or 1
         self.builder = Builder()
         self.values: dict[str, Value] = {name: Const(array) for name, array in model.constants.items()}
-        self.values[model.input.name] = self.builder.input(model.input.name, model.input.shape)
+        placed = self.builder.input(model.input.name, model.input.shape)
+        integers = model.input.dtype.kind in "iu"
+        self.values[model.input.name] = replace(placed, zero=0) if integers else placed
         self.chosen: set[str] = set()
         self.declared = _declared_shapes(model)
 
@@ -49,6 +56,10 @@ class _Walker:
         """Give the node's outputs their values."""
         if node.index not in self.usage.live:
             return Verdict(node.name, node.op, Kind.FOLDED, "its value is never used")
+        twin = self.usage.twins.get(node.index)
+        if twin is not None and not isinstance(self.values.get(twin), Unknown):
+            self.values[node.outputs[0]] = self.values[twin]
+            return Verdict(node.name, node.op, Kind.FOLDED, "does what an earlier node does")
         try:
             result = self._result(node)
         except Reject as reject:
@@ -62,7 +73,7 @@ class _Walker:
         constant = self._constant(node, inputs)
         if constant is not None:
             return constant
-        lowering = LOWERINGS.get(node.op) if node.is_standard else None
+        lowering = lowering_of(node)
         if lowering is None:
             raise Reject(refusal(node, self.model.functions))
         if any(isinstance(value, Unknown) for value in inputs):
@@ -79,11 +90,14 @@ class _Walker:
             is_tail=node.index in self.usage.tail,
             read=self.usage.read,
         )
-        if node.op == "ArgMax":
+        if node.op in SCORING:
             self.chosen.add(node.outputs[0])
         return lowering(call)
 
     def _constant(self, node: OnnxNode, inputs: tuple[Value | None, ...]) -> Result | None:
+        stored = fold_stored(node, inputs, self.model.opset)
+        if stored is not None:
+            return Result((stored,), Kind.FOLDED, "constant")
         if not node.is_standard:
             return None
         arrays = [value.array if isinstance(value, Const) else None for value in inputs]
@@ -97,7 +111,7 @@ class _Walker:
         return Result((Const(shape_of(node, (self.batch, *source.shape))),), Kind.FOLDED, "constant")
 
     def _after_choice(self, node: OnnxNode, inputs: tuple[Value | None, ...]) -> Result:
-        """What follows the last ArgMax only dresses up the class number."""
+        """What follows the last ArgMax, Softmax or Sigmoid only dresses up the class."""
         if node.index not in self.usage.tail or inputs[0] is None:
             raise Reject("computes with the chosen class; only the choice itself is supported")
         self.chosen.update(node.outputs)
