@@ -204,8 +204,8 @@ def _check_neuron(neuron: Neuron, shape: Shape) -> None:
         case Staircase(theta=theta, bias=bias):
             _check_channels(theta, shape, "threshold")
             bias.check(shape)
-        case Table(breakpoints=breakpoints):
-            _check_channels(breakpoints, shape, "table")
+        case Table():
+            neuron.check(shape)
 
 
 def _check_channels(tensor: Tensor, shape: Shape, what: str) -> None:

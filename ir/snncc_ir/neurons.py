@@ -38,20 +38,16 @@ class Bias:
     columns: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if bool(self.rows) != bool(self.columns):
-            raise GraphError("border classes need rows and columns")
         expected = 3 if self.rows or self.columns else 1
         if len(self.values.shape) != expected:
             raise GraphError(f"bias values must have {expected} axes, not {len(self.values.shape)}")
-        for classes, axis in ((self.rows, 1), (self.columns, 2)):
-            if classes and not 0 <= min(classes) <= max(classes) < self.values.shape[axis]:
-                raise GraphError(f"bias has border classes outside 0..{self.values.shape[axis] - 1}")
+        _check_classes(self.values, self.rows, self.columns, "bias")
         _check_reach(self.values, "biases")
 
     def spread(self, shape: Shape) -> NDArray[Any]:
         """The bias as an array that broadcasts to a drive of `shape` (channel axis first)."""
         if self.rows:
-            return np.asarray(self.values.data[:, np.array(self.rows)][:, :, np.array(self.columns)])
+            return _at_positions(self.values.data, self.rows, self.columns)
         return per_channel(self.values.data, len(shape))
 
     def check(self, shape: Shape) -> None:
@@ -145,20 +141,61 @@ class Staircase:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A neuron by breakpoints: `breakpoints[C, j]` is the least U whose level is at least lo + 1 + j."""
+    """A neuron by breakpoints: `breakpoints[C, j]` is the least U whose level is at least lo + 1 + j.
+
+    With border classes, as a bias has them, they are `breakpoints[C, R, S, j]`.
+    """
 
     breakpoints: Tensor
     lo: int
     hi: int
+    rows: tuple[int, ...] = ()
+    columns: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.breakpoints.is_integer:
             raise GraphError("breakpoints must be integers")
-        if self.breakpoints.shape[1:] != (self.hi - self.lo,):
+        if self.breakpoints.shape[-1] != self.hi - self.lo:
             raise GraphError(f"a table of levels {self.lo}..{self.hi} needs {self.hi - self.lo} breakpoints")
-        if (np.diff(self.breakpoints.data, axis=1) < 0).any():
+        expected = 4 if self.rows or self.columns else 2
+        if len(self.breakpoints.shape) != expected:
+            raise GraphError(f"breakpoints must have {expected} axes, not {len(self.breakpoints.shape)}")
+        _check_classes(self.breakpoints, self.rows, self.columns, "a table")
+        if (np.diff(self.breakpoints.data, axis=-1) < 0).any():
             raise GraphError("breakpoints must not decrease")
         _check_reach(self.breakpoints, "breakpoints")
+
+    def spread(self, shape: Shape) -> NDArray[Any]:
+        """The breakpoints as an array that broadcasts to a drive of `shape` with the levels as last axis."""
+        if self.rows:
+            return _at_positions(self.breakpoints.data, self.rows, self.columns)
+        channels, levels = self.breakpoints.shape
+        return self.breakpoints.data.reshape(channels, *(1,) * (len(shape) - 1), levels)
+
+    def check(self, shape: Shape) -> None:
+        """Raise GraphError unless the table fits a drive of `shape`."""
+        _check_fit(self.breakpoints, self.rows, self.columns, shape, "table")
+
+
+def _check_classes(values: Tensor, rows: tuple[int, ...], columns: tuple[int, ...], what: str) -> None:
+    if bool(rows) != bool(columns):
+        raise GraphError("border classes need rows and columns")
+    for classes, axis in ((rows, 1), (columns, 2)):
+        if classes and not 0 <= min(classes) <= max(classes) < values.shape[axis]:
+            raise GraphError(f"{what} has border classes outside 0..{values.shape[axis] - 1}")
+
+
+def _check_fit(
+    values: Tensor, rows: tuple[int, ...], columns: tuple[int, ...], shape: Shape, what: str
+) -> None:
+    if values.shape[0] != shape[0]:
+        raise GraphError(f"{what} of {values.shape[0]} channels does not fit {shape[0]} channels")
+    if rows and (len(rows), len(columns)) != shape[1:]:
+        raise GraphError(f"border classes are for {len(rows)}x{len(columns)} positions")
+
+
+def _at_positions(values: NDArray[Any], rows: tuple[int, ...], columns: tuple[int, ...]) -> NDArray[Any]:
+    return np.asarray(values[:, np.array(rows)][:, :, np.array(columns)])
 
 
 Neuron = Analog | Quantiser | Staircase | Table

@@ -82,9 +82,9 @@ def fire(neuron: Neuron, drive: Array) -> Array:
             return _quantised(neuron, drive)
         case Staircase(theta=theta, lo=lo, hi=hi):
             return np.clip(potential(neuron, drive) // per_channel(theta.data, rank), lo, hi)
-        case Table(breakpoints=table, lo=lo):
-            steps = table.data.reshape(table.shape[0], *(1,) * (rank - 1), table.shape[1])
-            return np.asarray(lo + (drive[..., None] >= steps).sum(axis=-1))
+        case Table(lo=lo, hi=hi):
+            steps = np.moveaxis(neuron.spread(drive.shape[1:]), -1, 0)
+            return np.asarray(lo + sum((drive >= steps[j]).astype(np.int64) for j in range(hi - lo)))
 
 
 def _quantised(neuron: Quantiser, drive: Array) -> Array:

@@ -82,13 +82,13 @@ class TableSender:
 
     def __init__(self, neuron: Table, strand: Strand) -> None:
         """Prepare for a neuron that sends by `strand`."""
-        self.strand = strand
-        channels = neuron.breakpoints.shape[0]
-        below, above = np.full((channels, 1), -FAR), np.full((channels, 1), FAR)
-        self.table = np.concatenate([below, neuron.breakpoints.data, above], axis=1)
+        self.neuron, self.strand = neuron, strand
 
     def load(self, drive: Array) -> None:
         """Latch the drive."""
+        table = self.neuron.spread(drive.shape[1:])
+        ends = np.full((*table.shape[:-1], 1), FAR)
+        self.table = np.concatenate([-ends, table, ends], axis=-1)
         self.drive = drive
         self.sent = np.zeros_like(drive)
         self.fired = np.zeros(drive.shape, dtype=bool)
@@ -111,9 +111,9 @@ class TableSender:
 
     def _reaches(self, level: Array) -> Array:
         """True where the drive's level is at least `level`."""
-        index = np.clip(level - self.strand.lo, 0, self.table.shape[1] - 1)
-        channel = per_channel(np.arange(len(self.table)), level.ndim - 1)
-        return np.asarray(self.drive >= self.table[channel, index])
+        index = np.clip(level - self.strand.lo, 0, self.table.shape[-1] - 1)
+        places = np.ogrid[tuple(map(slice, self.table.shape[:-1]))]
+        return np.asarray(self.drive >= self.table[(*places, index)])
 
 
 def _saturates(strand: Strand) -> bool:

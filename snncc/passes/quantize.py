@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
 
 from snncc.passes.balance import level_range
 from snncc.passes.base import Array, Context, Pass, option
+from snncc.passes.requantise import Incoming, Part, exact_part, requantise, united_readout
+from snncc_ir.certificates import Requantised
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import GraphError, SnnccError
 from snncc_ir.graph import Graph
+from snncc_ir.inference import result_type
 from snncc_ir.linear import drive, wire
-from snncc_ir.neurons import Analog, Bias, Grid, Staircase
+from snncc_ir.neurons import Analog, Bias, Grid, Quantiser, Staircase
 from snncc_ir.nodes import (
     AnyNode,
     Conv,
@@ -29,7 +33,7 @@ from snncc_ir.nodes import (
     Wiring,
 )
 from snncc_ir.tensors import MULTIPLIER_BITS, WEIGHT_BITS, Reals, Tensor
-from snncc_ir.types import Shape
+from snncc_ir.types import Drive, Levels, Shape
 
 MULTIPLIER = 256
 """Size of the largest multiplier of a population that only identity projections feed."""
@@ -61,7 +65,7 @@ class Quantize(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """The integer graph."""
-        work = _Quantizer(graph, context.input_format, self)
+        work = _Quantizer(graph, context.input_format, self, context.certify)
         for node in graph.nodes:
             try:
                 work.visit(node)
@@ -77,14 +81,18 @@ class _Quantizer:
     graph: Graph
     input_format: InputFormat
     options: Quantize
+    certify: Callable[[Requantised], None]
     scales: dict[str, Reals] = field(default_factory=dict)
     zeros: dict[str, Reals] = field(default_factory=dict)
+    levels: dict[str, Levels] = field(default_factory=dict)
     done: dict[str, AnyNode] = field(default_factory=dict)
 
     def visit(self, node: AnyNode) -> None:
         match node:
             case Input():
                 self._input(node)
+            case Population(neuron=Quantiser()):
+                self._requantise(node)
             case Population():
                 self._population(node)
             case Readout():
@@ -96,8 +104,8 @@ class _Quantizer:
 
     def _input(self, node: Input) -> None:
         chosen = self.input_format
-        self.done[node.name] = replace(
-            node, type=chosen.levels, scale=Tensor.real(chosen.scale), zero=Tensor.real(chosen.zero)
+        self._finished(
+            replace(node, type=chosen.levels, scale=Tensor.real(chosen.scale), zero=Tensor.real(chosen.zero))
         )
         self.scales[node.name], self.zeros[node.name] = chosen.scale, chosen.zero
 
@@ -112,7 +120,12 @@ class _Quantizer:
         for table in (self.scales, self.zeros):
             parts = [np.broadcast_to(table[name], self.graph.types[name].shape)[None] for name in sources]
             table[node.name] = np.asarray(wire(node, *parts)[0])
+        self._finished(node)
+
+    def _finished(self, node: AnyNode) -> None:
+        """Keep an integer node that gives levels, and their range."""
         self.done[node.name] = node
+        self.levels[node.name] = levels_of(node, [self.levels.get(name) for name in node.sources], self.graph)
 
     def _population(self, node: Population) -> None:
         neuron = node.neuron
@@ -125,10 +138,58 @@ class _Quantizer:
         bias = self._finish(node, folded, unit, neuron.bias)
         staircase = Staircase(theta=Tensor.integer(theta), bias=bias, lo=grid.lo, hi=grid.hi)
         scale = theta * unit
-        self.done[node.name] = replace(node, neuron=staircase, scale=Tensor.real(scale))
+        self._placed(replace(node, neuron=staircase, scale=Tensor.real(scale)), scale, 0.0)
+
+    def _placed(self, node: Population, scale: Reals, zero: float) -> None:
+        """Keep an integer population whose level n stands for scale * (n - zero)."""
         shape = self.graph.types[node.name].shape
         self.scales[node.name] = scale.reshape(-1, *(1,) * (len(shape) - 1))
-        self.zeros[node.name] = np.zeros((1,) * len(shape))
+        self.zeros[node.name] = np.full((1,) * len(shape), zero)
+        self._finished(node)
+
+    def _requantise(self, node: Population) -> None:
+        """A population that came quantised: exactly its levels, as `requantise` finds and certifies them."""
+        shape = self.graph.types[node.name].shape
+        found = [exact_part(incoming) for incoming in self._incoming(node)]
+        exact = [part for part in found if part is not None]
+        parts = exact if len(exact) == len(found) else self._rounded_parts(node)
+        outcome = requantise(
+            node, parts, shape, exact=parts is exact, two_levels=_is_summed(self.graph, node.name)
+        )
+        for linear in outcome.linears:
+            self._set(linear, self.graph.by_name[linear.name])
+        self.certify(outcome.certificate)
+        scale = outcome.population.scale
+        if scale is None:
+            raise TypeError("a requantised population has a scale")
+        self._placed(outcome.population, scale.data, outcome.zero)
+
+    def _incoming(self, node: Population | Readout) -> list[Incoming]:
+        return [
+            Incoming(
+                linear=projection,
+                levels=self.levels[projection.source],
+                scale=self.scales[projection.source],
+                zero=self.zeros[projection.source],
+            )
+            for projection in self.graph.projections(node)
+        ]
+
+    def _rounded_parts(self, node: Population) -> list[Part]:
+        """Projections whose weights came as real numbers, rounded like those of a float network."""
+        folded = self._fold(node)
+        unit = self._unit(folded, self.options.weight_bits)
+        unit = np.where(unit > 0, unit, 1.0)
+        gains = tuple(Fraction(float(step)) for step in unit)
+        return [
+            Part(linear=self._rounded(item.linear, folded[item.linear.name], unit), gains=gains, incoming=item)
+            for item in self._incoming(node)
+        ]
+
+    def _set(self, integer: Linear, real: AnyNode) -> None:
+        if self.done[integer.name] not in (real, integer):
+            raise GraphError("is read by two populations of different scale", where=integer.name)
+        self.done[integer.name] = integer
 
     def _grid(self, node: Population, neuron: Analog) -> Grid:
         if neuron.grid is None:
@@ -144,6 +205,24 @@ class _Quantizer:
         return neuron.grid
 
     def _readout(self, node: Readout) -> None:
+        if not self._united_readout(node):
+            self._rounded_readout(node)
+
+    def _united_readout(self, node: Readout) -> bool:
+        """A readout of integers that came with the network; False where they have no common scale."""
+        found = [exact_part(incoming) for incoming in self._incoming(node)]
+        exact = [part for part in found if part is not None]
+        if len(exact) < len(found) or all(part.is_identity for part in exact):
+            return False
+        united = united_readout(exact, node.bias, self.graph.types[node.name].shape)
+        if united is None:
+            return False
+        for linear in united.linears:
+            self._set(linear, self.graph.by_name[linear.name])
+        self.done[node.name] = replace(node, bias=united.bias, scale=float(united.unit))
+        return True
+
+    def _rounded_readout(self, node: Readout) -> None:
         folded = self._fold(node)
         unit = self._unit(folded, self.options.weight_bits)
         unit = np.full_like(unit, unit.max() or 1.0)
@@ -181,9 +260,7 @@ class _Quantizer:
         for projection in self.graph.projections(node):
             name = projection.name
             integer = self._rounded(projection, folded[name], unit)
-            if self.done[name] not in (projection, integer):
-                raise GraphError("is read by two populations of different scale", where=name)
-            self.done[name] = integer
+            self._set(integer, projection)
             total = total - self._shift(integer)
         return border_bias(np.rint(np.broadcast_to(total, (shape[0], *total.shape[1:]))))
 
@@ -204,9 +281,31 @@ class _Quantizer:
         return np.asarray(drive(node, full[None])[0])
 
 
+def levels_of(node: AnyNode, sources: Sequence[Levels | None], graph: Graph) -> Levels:
+    """Type of an integer node that gives levels."""
+    if isinstance(node, Population):
+        value = result_type(node, (Drive(graph.types[node.name].shape),))
+    else:
+        value = result_type(node, tuple(source for source in sources if source is not None))
+    if not isinstance(value, Levels):
+        raise TypeError("an integer node gives levels")
+    return value
+
+
+def _is_summed(graph: Graph, name: str) -> bool:
+    """True where nothing but weighted sums read the value, perhaps through wiring that adds no level 0."""
+    if name in graph.outputs:
+        return False
+    return all(
+        isinstance(reader, Linear)
+        or (isinstance(reader, Wiring) and not isinstance(reader, Pad) and _is_summed(graph, reader.name))
+        for reader in graph.readers[name]
+    )
+
+
 def _folded(node: Linear, scale: Reals) -> Reals:
     """Real weights per level: each weight times the scale of the level that it multiplies."""
-    weight = node.weight.data.astype(np.float64)
+    weight = node.weight.values.astype(np.float64)
     if isinstance(node, Dense):
         return weight * scale
     channel = channel_scale(scale, node.name)

@@ -1,0 +1,450 @@
+"""Populations that came quantised: the integer neuron with exactly their levels, and the certificate that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import reduce
+from math import gcd, isinf
+
+import numpy as np
+
+from snncc.passes.base import Array
+from snncc.passes.breakpoints import Brackets, Fit, Pairs, Unit, fit, linear_brackets, pairs
+from snncc_ir.certificates import Requantised, weight_sums
+from snncc_ir.errors import GraphError
+from snncc_ir.linear import drive, pool_divisor
+from snncc_ir.neurons import Bias, Quantiser, Staircase, Table
+from snncc_ir.nodes import Conv, Dense, Linear, Population, Scale, SumPool
+from snncc_ir.tensors import MULTIPLIER_BITS, WEIGHT_BITS, Ints, Reals, Tensor, synapse_bits
+from snncc_ir.types import Levels, Shape
+
+LARGEST_MULTIPLIER = 2 ** (MULTIPLIER_BITS - 1) - 1
+LARGEST_WEIGHT = 2 ** (WEIGHT_BITS[-1] - 1) - 1
+
+STRIDES = (1, 2**6, 2**12, 2**18)
+"""Multipliers of identity projections: with larger ones a staircase fits where it did not."""
+
+REACHES = (2**7 - 1, 2**11 - 1, 2**15 - 1, 2**19 - 1, LARGEST_MULTIPLIER)
+"""Greatest multipliers tried for a sum of two scales, narrow ones first."""
+
+MOST_PAIRS = 2**20
+"""Pairs of levels that are enumerated to prove a sum of two scales."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Incoming:
+    """A projection on real values whose source has levels: `scale` and `zero` broadcast to the source's shape."""
+
+    linear: Linear
+    levels: Levels
+    scale: Reals
+    zero: Reals
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Part:
+    """A projection of integers: channel c of its drive stands for gains[c] * (U - what the source's zero gives)."""
+
+    linear: Linear
+    gains: tuple[Fraction, ...]
+    incoming: Incoming
+
+    @property
+    def is_identity(self) -> bool:
+        """True where wide multipliers are at hand."""
+        return isinstance(self.linear, Scale | SumPool)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Outcome:
+    """The integer population, its projections, the level of its real value 0, and what is proved of it."""
+
+    population: Population
+    linears: tuple[Linear, ...]
+    zero: float
+    certificate: Requantised
+
+
+def exact_part(incoming: Incoming) -> Part | None:
+    """The projection in integers without any rounding; None where its weights are no such integers."""
+    linear = incoming.linear
+    if isinstance(linear, Scale | SumPool):
+        return _identity(linear, incoming)
+    weight, scale = linear.weight, np.unique(incoming.scale)
+    if weight.scale is None or len(scale) > 1:
+        return None
+    source = Fraction(float(scale[0]))
+    gains = tuple(Fraction(float(step)) * source for step in weight.scale.data)
+    return Part(linear=replace(linear, weight=replace(weight, scale=None)), gains=gains, incoming=incoming)
+
+
+def _identity(linear: Scale | SumPool, incoming: Incoming) -> Part:
+    """A multiplier of 1; the real weight becomes the gain, a rounded 1 / divisor the divisor itself."""
+    shape = incoming.levels.shape
+    divisor = pool_divisor(linear, shape) if isinstance(linear, SumPool) else 1
+    channels = linear.weight.shape[0]
+    scale = np.broadcast_to(incoming.scale, shape).reshape(channels, -1)
+    if bool((scale != scale[:, :1]).any()):
+        raise GraphError("its source's scale varies by position within a channel", where=linear.name)
+    weights = [_over(float(weight), divisor) for weight in linear.weight.values]
+    gains = [weight * Fraction(float(step)) for weight, step in zip(weights, scale[:, 0], strict=True)]
+    ones = np.array([-1 if gain < 0 else 1 for gain in gains])
+    made = replace(linear, weight=Tensor.integer(ones))
+    return Part(linear=made, gains=tuple(map(abs, gains)), incoming=incoming)
+
+
+def _over(weight: float, divisor: int) -> Fraction:
+    """The number of few bits whose quotient by `divisor` rounds to `weight`; `weight` itself if there is none."""
+    for whole in (float(np.float32(weight * divisor)), weight * divisor):
+        if whole / divisor == weight:
+            return Fraction(whole) / divisor
+    return Fraction(weight)
+
+
+# One gain for all projections.
+
+
+def _united(parts: Sequence[Part]) -> tuple[tuple[Linear, ...], tuple[Fraction, ...]] | None:
+    """Projections in the greatest unit that all gains of a channel are multiples of; None where it is too small."""
+    units = tuple(_common(values) for values in zip(*(part.gains for part in parts), strict=True))
+    linears = []
+    for part in parts:
+        factors = [int(gain / unit) for gain, unit in zip(part.gains, units, strict=True)]
+        widest = max(abs(factor) for factor in factors)
+        limit = LARGEST_MULTIPLIER if part.is_identity else LARGEST_WEIGHT
+        if widest > limit:
+            return None
+        times = np.array(factors).reshape(-1, *(1,) * (len(part.linear.weight.shape) - 1))
+        values = part.linear.weight.data * times
+        if widest > 1 and int(np.abs(values).max()) > limit:
+            return None
+        linears.append(_with_integers(part.linear, values))
+    return tuple(linears), units
+
+
+def _with_integers(linear: Linear, values: Ints) -> Linear:
+    bits = synapse_bits(values) if isinstance(linear, Conv | Dense) else None
+    return replace(linear, weight=Tensor.integer(values, bits))
+
+
+def _common(values: Sequence[Fraction]) -> Fraction:
+    """Greatest number of which all values are multiples; 1 where all are 0."""
+    denominator = reduce(lambda a, b: a * b // gcd(a, b), (value.denominator for value in values))
+    whole = reduce(gcd, (int(value * denominator) for value in values))
+    return Fraction(whole, denominator) if whole else Fraction(1)
+
+
+# Offsets by border class.
+
+
+@dataclass(frozen=True, eq=False)
+class Offsets:
+    """Real offset of every channel and border class, `values[c][k]`, with k = row class * columns + column class."""
+
+    values: tuple[tuple[Fraction, ...], ...]
+    shape: tuple[int, int]
+    rows: tuple[int, ...] = ()
+    columns: tuple[int, ...] = ()
+
+    def bias(self, values: Ints) -> Bias:
+        """Integers `[C, K]` as a bias."""
+        if not self.rows:
+            return Bias(values=Tensor.integer(values[:, 0]))
+        return Bias(
+            values=Tensor.integer(values.reshape(-1, *self.shape)), rows=self.rows, columns=self.columns
+        )
+
+
+def offsets(bias: Bias, parts: Sequence[Part], shape: Shape) -> Offsets:
+    """The real bias less what the zero levels of the sources add, exactly."""
+    real = np.asarray(bias.spread(shape), dtype=np.float64)
+    layers: list[tuple[Sequence[Fraction], Array]] = [((Fraction(1),) * shape[0], real)]
+    for part in parts:
+        zero = np.broadcast_to(part.incoming.zero, part.incoming.levels.shape)
+        for level in np.unique(zero[zero != 0]):
+            mask = (zero == level).astype(np.int64)
+            factors = tuple(-gain * Fraction(float(level)) for gain in part.gains)
+            layers.append((factors, drive(part.linear, mask[None])[0]))
+    rows, columns, picked = _border_classes([np.broadcast_to(values, shape) for _, values in layers], shape)
+    found = tuple(
+        tuple(
+            sum((f[c] * _fraction(v) for (f, _), v in zip(layers, cell, strict=True)), Fraction(0))
+            for cell in zip(*(part[c].reshape(-1) for part in picked), strict=True)
+        )
+        for c in range(shape[0])
+    )
+    sizes = (picked[0].shape[1], picked[0].shape[2]) if rows else (1, 1)
+    return Offsets(found, sizes, rows, columns)
+
+
+def _fraction(value: float) -> Fraction:
+    return Fraction(value.item() if isinstance(value, np.generic) else value)
+
+
+def _border_classes(
+    layers: list[Array], shape: Shape
+) -> tuple[tuple[int, ...], tuple[int, ...], list[Array]]:
+    """Classes of equal rows and columns, and the layers at one position of each; none where all are alike."""
+    if all(bool((layer.reshape(len(layer), -1) == layer.reshape(len(layer), -1)[:, :1]).all()) for layer in layers):
+        return (), (), [layer.reshape(len(layer), -1)[:, :1] for layer in layers]
+    if len(shape) != 3:
+        raise GraphError(f"a bias that varies by position needs an image, not a drive of {len(shape)} axes")
+    stacked = np.concatenate([layer.astype(np.float64) for layer in layers])
+    first_row, rows = _classes(stacked, 1)
+    first_column, columns = _classes(stacked, 2)
+    return rows, columns, [layer[:, first_row][:, :, first_column] for layer in layers]
+
+
+def _classes(values: Array, axis: int) -> tuple[Array, tuple[int, ...]]:
+    slices = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
+    _, first, inverse = np.unique(slices, axis=0, return_index=True, return_inverse=True)
+    return first, tuple(map(int, np.asarray(inverse).ravel()))
+
+
+# The population.
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Projections with the brackets of their sum; `wrong` level pairs per channel are not as they should be."""
+
+    linears: tuple[Linear, ...]
+    brackets: Brackets
+    low: Ints
+    high: Ints
+    wrong: Ints
+
+    def fitted(self, lo: int) -> Fit:
+        """The staircases with these brackets, where there are any."""
+        return fit(self.brackets, lo)
+
+
+def requantise(
+    node: Population, parts: Sequence[Part], shape: Shape, *, exact: bool, two_levels: bool
+) -> Outcome:
+    """The integer population for projections in integers; `two_levels` allows -1 and +1 to become 0 and 1.
+
+    With `exact` parts every channel is a staircase of equal breakpoints (proved) or a table (tabled). Parts
+    that had to be rounded are treated the same, and their channels called approximated.
+    """
+    neuron = _narrowed(node)
+    bias = offsets(neuron.bias, parts, shape)
+    found = _summed(node, neuron, bias, parts)
+    lo, hi = neuron.lo, neuron.hi
+    split = two_levels and (lo, hi) == (-1, 1) and _skips_zero(found.brackets)
+    if split:
+        lo, found = 0, replace(found, brackets=_last(found.brackets))
+    fitted = found.fitted(lo)
+    if fitted.proved.all():
+        theta, values = Tensor.integer(fitted.theta), bias.bias(fitted.bias)
+        integer: Staircase | Table = Staircase(theta=theta, bias=values, lo=lo, hi=hi)
+    else:
+        integer = _table(found, bias, lo, hi)
+    return Outcome(
+        population=replace(node, neuron=integer, scale=Tensor.real(neuron.step.data * (2 if split else 1))),
+        linears=found.linears,
+        zero=0.5 if split else 0.0,
+        certificate=_certificate(node.name, found, fitted, exact=exact),
+    )
+
+
+def _quantiser(node: Population) -> Quantiser:
+    if not isinstance(node.neuron, Quantiser):
+        raise TypeError("only quantised populations have a grid of their own")
+    return node.neuron
+
+
+def _units(neuron: Quantiser) -> list[Unit]:
+    bounds = (None if isinf(value) else Fraction(value) for value in (neuron.low, neuron.high))
+    low, high = bounds
+    return [
+        Unit(step=Fraction(float(step)), rounding=neuron.rounding, lo=neuron.lo, hi=neuron.hi, low=low, high=high)
+        for step in neuron.step.data
+    ]
+
+
+def _narrowed(node: Population) -> Quantiser:
+    """Without the levels that the unit's bounds rule out in every channel; one beside 0 always stays."""
+    neuron = _quantiser(node)
+    edges = [unit.edges() for unit in _units(neuron)]
+    always = [all(edge is True for edge in level) for level in zip(*edges, strict=True)]
+    never = [all(edge is False for edge in level) for level in zip(*edges, strict=True)]
+    lo = min(neuron.lo + sum(always), 0)
+    hi = max(neuron.hi - sum(never), 0)
+    if lo == hi or neuron.rounding.levels is not None:
+        return neuron
+    return replace(neuron, lo=lo, hi=hi)
+
+
+def _summed(node: Population, neuron: Quantiser, bias: Offsets, parts: Sequence[Part]) -> _Found:
+    united = _united(parts)
+    if united is not None:
+        return _linear(neuron, bias, parts, *united)
+    if len(parts) == 2 and all(isinstance(part.linear, Scale) for part in parts) and not bias.rows:
+        return _paired(neuron, bias, parts)
+    raise GraphError(
+        "adds drives of different scales that no integers bring together",
+        where=node.name,
+        hint="quantise each of them to levels before they are added",
+    )
+
+
+def _linear(
+    neuron: Quantiser,
+    bias: Offsets,
+    parts: Sequence[Part],
+    linears: tuple[Linear, ...],
+    units: tuple[Fraction, ...],
+) -> _Found:
+    """One unit of drive for all projections; identity projections get the stride that proves most channels."""
+    low, high = _interval(linears, parts)
+    widest = max(int(np.abs(linear.weight.data).max()) for linear in linears)
+    strides = STRIDES if all(part.is_identity for part in parts) else STRIDES[:1]
+    tried = []
+    for stride in strides:
+        if widest * stride > LARGEST_MULTIPLIER:
+            break
+        rows = [
+            [linear_brackets(unit, units[c], offset, int(low[c]), int(high[c]), stride) for offset in bias.values[c]]
+            for c, unit in enumerate(_units(neuron))
+        ]
+        scaled = tuple(_with_integers(linear, linear.weight.data * stride) for linear in linears)
+        wrong = np.zeros(len(low), dtype=np.int64)
+        tried.append(_Found(scaled, _brackets(rows), low * stride, high * stride, wrong))
+        if tried[-1].fitted(neuron.lo).proved.all():
+            return tried[-1]
+    return tried[0]
+
+
+def _brackets(rows: Sequence[Sequence[tuple[list[int], list[int]]]]) -> Brackets:
+    found = np.array(rows, dtype=np.int64)
+    return Brackets(found[:, :, 0], found[:, :, 1])
+
+
+def _interval(linears: Sequence[Linear], parts: Sequence[Part]) -> tuple[Ints, Ints]:
+    """Least and greatest drive per channel."""
+    low: Ints = np.zeros(1, dtype=np.int64)
+    high: Ints = np.zeros(1, dtype=np.int64)
+    for linear, part in zip(linears, parts, strict=True):
+        levels = part.incoming.levels
+        positive, negative = weight_sums(linear, levels)
+        low = low + positive * levels.lo + negative * levels.hi
+        high = high + positive * levels.hi + negative * levels.lo
+    return low, high
+
+
+def _paired(neuron: Quantiser, bias: Offsets, parts: Sequence[Part]) -> _Found:
+    """Two levels on different scales: multipliers whose sum orders all pairs as their real sum does."""
+    ranges = [range(part.incoming.levels.lo, part.incoming.levels.hi + 1) for part in parts]
+    if len(ranges[0]) * len(ranges[1]) > MOST_PAIRS:
+        raise GraphError("adds levels of so many values that their pairs cannot be enumerated")
+    channels = _units(neuron)
+    known: dict[object, tuple[Pairs, list[Fraction]]] = {}
+    enumerated = []
+    for c, unit in enumerate(channels):
+        gains = [part.gains[c] * int(part.linear.weight.data[c]) for part in parts]
+        key = (unit, *gains, bias.values[c][0])
+        if key not in known:
+            known[key] = (pairs(unit, gains, ranges, bias.values[c][0]), gains)
+        enumerated.append(known[key])
+    tried = [_multiplied(parts, enumerated, ranges, reach) for reach in REACHES]
+    exact = [found for found in tried if not found.wrong.any()]
+    for found in exact:
+        if found.fitted(neuron.lo).proved.all():
+            return found
+    return exact[0] if exact else min(tried, key=lambda found: int(found.wrong.sum()))
+
+
+def _multiplied(
+    parts: Sequence[Part],
+    enumerated: Sequence[tuple[Pairs, list[Fraction]]],
+    ranges: Sequence[range],
+    reach: int,
+) -> _Found:
+    multipliers = [_ratio(gains, reach) for _, gains in enumerated]
+    cache: dict[tuple[int, tuple[int, int]], tuple[list[int], list[int], int]] = {}
+    for (known, _), pair in zip(enumerated, multipliers, strict=True):
+        if (id(known), pair) not in cache:
+            cache[id(known), pair] = known.brackets(pair)
+    rows = [cache[id(known), pair] for (known, _), pair in zip(enumerated, multipliers, strict=True)]
+    columns = [np.array(column) for column in zip(*multipliers, strict=True)]
+    linears = tuple(_with_integers(part.linear, m) for part, m in zip(parts, columns, strict=True))
+    low, high = _interval(linears, parts)
+    brackets = Brackets(
+        np.array([[row[0]] for row in rows], dtype=np.int64), np.array([[row[1]] for row in rows], dtype=np.int64)
+    )
+    return _Found(linears, brackets, low, high, np.array([row[2] for row in rows]))
+
+
+def _ratio(gains: Sequence[Fraction], reach: int) -> tuple[int, int]:
+    """Integers of at most `reach` whose ratio is nearest to that of two numbers."""
+    first, second = (abs(gain) for gain in gains)
+    if first <= second:
+        best = (first / second).limit_denominator(reach) if second else Fraction(0)
+        pair = (best.numerator, best.denominator)
+    else:
+        best = (second / first).limit_denominator(reach)
+        pair = (best.denominator, best.numerator)
+    return (-pair[0] if gains[0] < 0 else pair[0]), (-pair[1] if gains[1] < 0 else pair[1])
+
+
+def _skips_zero(brackets: Brackets) -> bool:
+    """True where no drive has level 0: the two breakpoints of every channel are one."""
+    return bool((brackets.at[..., 0] == brackets.at[..., 1]).all())
+
+
+def _last(brackets: Brackets) -> Brackets:
+    return Brackets(brackets.below[..., 1:], brackets.at[..., 1:])
+
+
+def _table(found: _Found, bias: Offsets, lo: int, hi: int) -> Table:
+    """The breakpoints themselves, levels out of reach at greatest drive + 1."""
+    low, high = (values[:, None, None] for values in (found.low, found.high))
+    values = np.clip(found.brackets.at, low, high + 1)
+    if bias.rows:
+        values = values.reshape(len(values), *bias.shape, -1)
+    else:
+        values = values[:, 0]
+    return Table(breakpoints=Tensor.integer(values), lo=lo, hi=hi, rows=bias.rows, columns=bias.columns)
+
+
+def _certificate(name: str, found: _Found, fitted: Fit, *, exact: bool) -> Requantised:
+    right = (found.wrong == 0) & exact
+    proved = int((right & fitted.proved).sum())
+    tabled = int((right & ~fitted.proved).sum())
+    return Requantised(
+        population=name,
+        channels=len(right),
+        proved=proved,
+        tabled=tabled,
+        approximated=len(right) - proved - tabled,
+        wrong_pairs=int(found.wrong.sum()),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class UnitedReadout:
+    """A readout in integers; `exact` says whether its real bias is a whole number of units."""
+
+    linears: tuple[Linear, ...]
+    bias: Bias
+    unit: Fraction
+    exact: bool
+
+
+def united_readout(parts: Sequence[Part], bias: Bias, shape: Shape) -> UnitedReadout | None:
+    """A readout of the integers that came with the network, its bias rounded to one unit of drive.
+
+    None where its channels differ in scale: an integer argmax needs one for all.
+    """
+    united = _united(parts)
+    if united is None or len(set(united[1])) > 1:
+        return None
+    linears, units = united
+    offset = offsets(bias, parts, shape)
+    whole = [[value / units[0] for value in values] for values in offset.values]
+    exact = all(value.denominator == 1 for values in whole for value in values)
+    rounded = np.array([[round(value) for value in values] for values in whole], dtype=np.int64)
+    return UnitedReadout(linears, offset.bias(rounded), units[0], exact)
