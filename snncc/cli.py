@@ -194,6 +194,14 @@ def compile_command(
         print_json(compiled.summary)
         return
     size = compiled.summary
+    if size["requantised"]:
+        print_table(
+            ("quantised population", "channels", "proved", "tabled", "approximated"),
+            [
+                tuple(str(row[key]) for key in ("population", "channels", "proved", "tabled", "approximated"))
+                for row in size["requantised"]
+            ],
+        )
     say(
         f"{size['artefact']}: {size['populations']} populations, {size['neurons']} neurons, "
         f"{size['weights']} weights for {size['target']} ({size['chip']}) in {size['seconds']:.1f} s"

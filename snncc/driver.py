@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,18 @@ from snncc.artefact import Artefact
 from snncc.frontend.calibrate import calibrate
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
+from snncc.frontend.onnx_nodes import QONNX_DOMAINS
 from snncc.passes.base import Context, Pass
 from snncc.passes.pipeline import Pipeline, parse, print_pass
 from snncc.sim.drives import Layers
 from snncc.targets import find_machine, load_target
 from snncc_ir.backend import Backend
+from snncc_ir.certificates import Requantised
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import DataError, SnnccError, TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
+from snncc_ir.neurons import Analog, Quantiser
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import Progress, silent
 from snncc_ir.semantics import evaluate
@@ -105,11 +108,12 @@ class Compiled:
 
 @dataclass(frozen=True)
 class _Samples:
-    """Calibration images as they were stored, and how they become levels."""
+    """Images as they were stored, and how they become levels; `calibrates` where thresholds come from them."""
 
     images: Array
     form: InputFormat
     synthetic: bool
+    calibrates: bool
 
 
 def compile_model(path: Path, options: CompileOptions) -> Compiled:
@@ -122,10 +126,12 @@ def compile_model(path: Path, options: CompileOptions) -> Compiled:
     pipeline = parse(options.passes or default_passes(options, machine))
     model = load(path)
     lowered = lower(model)
-    samples = _samples(lowered, options)
-    graph = _run_passes(model, lowered, samples, pipeline, options)
+    samples = _samples(model, lowered, options)
+    certificates: list[Requantised] = []
+    graph = _run_passes(model, lowered, samples, pipeline, options, certificates.append)
     _check_target(graph, backend, machine)
-    notes = _notes(model, samples, pipeline, backend, machine)
+    requantised = [asdict(certificate) for certificate in certificates]
+    notes = _notes(model, samples, pipeline, backend, machine) | {"requantised": requantised}
     artefact.write(
         options.output,
         graph,
@@ -140,6 +146,7 @@ def compile_model(path: Path, options: CompileOptions) -> Compiled:
         "chip": machine.name,
         "pipeline": str(pipeline),
         **size_of(graph),
+        "requantised": requantised,
         "seconds": round(time.perf_counter() - start, 3),
     }
     return Compiled(path=options.output, graph=graph, summary=summary, warnings=_warnings(samples))
@@ -174,18 +181,21 @@ def size_of(graph: Graph) -> dict[str, int]:
     }
 
 
-def _samples(lowered: Lowered, options: CompileOptions) -> _Samples:
+def _samples(model: Model, lowered: Lowered, options: CompileOptions) -> _Samples:
     shape = lowered.graph.inputs[0].type.shape
+    calibrates = any(isinstance(node.neuron, Analog) for node in lowered.graph.populations)
     if options.calibrate is None:
-        pixels = np.random.default_rng(0).integers(0, 256, (SYNTHETIC_IMAGES, *shape), dtype=np.uint8)
-        return _Samples(pixels, _pixel_format(shape, options), synthetic=True)
+        random = np.random.default_rng(0).integers(0, 256, (SYNTHETIC_IMAGES, *shape), dtype=np.uint8)
+        if model.input.dtype == np.int8 and options.pixels == PixelScaling():
+            return _Samples(random.view(np.int8), dataset.int8_format(shape), True, calibrates)
+        return _Samples(random, _pixel_format(shape, options), True, calibrates)
     data = dataset.load(options.calibrate)
     stored = data.images if data.calibration is None else data.calibration
     if stored is None:
         raise DataError("has no images to calibrate on", where=str(options.calibrate))
     images = dataset.fit(stored, shape, data.path)
     if images.dtype == np.uint8:
-        return _Samples(images, _pixel_format(shape, options), synthetic=False)
+        return _Samples(images, _pixel_format(shape, options), False, calibrates)
     if options.pixels != PixelScaling():
         raise DataError(
             f"holds {images.dtype}, but --scale, --mean and --std speak of pixels (uint8)",
@@ -193,7 +203,7 @@ def _samples(lowered: Lowered, options: CompileOptions) -> _Samples:
             hint="leave them out: such images are in the network's own units",
         )
     form = dataset.real_format(np.asarray(images), options.input_bits, str(data.path))
-    return _Samples(images, form, synthetic=False)
+    return _Samples(images, form, False, calibrates)
 
 
 def _pixel_format(shape: Shape, options: CompileOptions) -> InputFormat:
@@ -202,13 +212,19 @@ def _pixel_format(shape: Shape, options: CompileOptions) -> InputFormat:
 
 
 def _run_passes(
-    model: Model, lowered: Lowered, samples: _Samples, pipeline: Pipeline, options: CompileOptions
+    model: Model,
+    lowered: Lowered,
+    samples: _Samples,
+    pipeline: Pipeline,
+    options: CompileOptions,
+    certify: Callable[[Requantised], None],
 ) -> Graph:
     context = Context(
         calibration=_calibrate(model, lowered, samples, options.watch),
         input_format=samples.form,
         samples=samples.form.to_levels(samples.images[:CORRECTION_IMAGES]),
         layers=Layers(),
+        certify=certify,
     )
     dump = _Dump(options.dump_ir)
     dump.write("lower", lowered.graph)
@@ -230,7 +246,13 @@ def _run_passes(
 
 
 def _calibrate(model: Model, lowered: Lowered, samples: _Samples, watch: Watch) -> Calibration:
-    """Statistics of all calibration images, with the drive means of those that bias correction sees."""
+    """Statistics of all calibration images, with the drive means of those that bias correction sees.
+
+    None of what came quantised: that is taken as it is.
+    """
+    if not samples.calibrates:
+        return Calibration(populations={}, images=0, synthetic=False)
+    lowered = _calibrated_part(model, lowered)
     whole = _calibrated(model, lowered, samples, samples.images, watch("calibrate"))
     if len(samples.images) <= CORRECTION_IMAGES:
         return whole
@@ -240,6 +262,20 @@ def _calibrate(model: Model, lowered: Lowered, samples: _Samples, watch: Watch) 
         for name, statistics in whole.populations.items()
     }
     return replace(whole, populations=merged)
+
+
+def _calibrated_part(model: Model, lowered: Lowered) -> Lowered:
+    """The network with the taps of what has no thresholds yet."""
+    foreign = [node.name for node in model.nodes if node.domain in QONNX_DOMAINS]
+    if foreign:
+        raise SnnccError(
+            "is an operator of QONNX, but other layers are not quantised; ONNX Runtime cannot calibrate them",
+            where=foreign[0],
+            hint="quantise every activation, or export with QuantizeLinear and DequantizeLinear",
+        )
+    given = {node.name for node in lowered.graph.populations if isinstance(node.neuron, Quantiser)}
+    taps = {name: tap for name, tap in lowered.taps.items() if name not in given}
+    return replace(lowered, taps=taps)
 
 
 def _calibrated(
@@ -294,16 +330,22 @@ def _notes(
         "input": samples.form.verdict,
         "pixels": samples.images.dtype == np.uint8,
         "calibration": {
-            "kind": "synthetic" if samples.synthetic else "images",
-            "images": len(samples.images),
-            "digests": [] if samples.synthetic else image_digests(samples.form, samples.images),
+            "kind": _calibration_kind(samples),
+            "images": len(samples.images) if samples.calibrates else 0,
+            "digests": [] if samples.synthetic or not samples.calibrates else image_digests(samples.form, samples.images),
         },
     }
 
 
+def _calibration_kind(samples: _Samples) -> str:
+    if not samples.calibrates:
+        return "none"
+    return "synthetic" if samples.synthetic else "images"
+
+
 def _warnings(samples: _Samples) -> tuple[str, ...]:
     found = []
-    if samples.synthetic:
+    if samples.synthetic and samples.calibrates:
         found.append(
             "calibrated on random noise: thresholds are guesses and accuracy will suffer; "
             "give real images with --calibrate"

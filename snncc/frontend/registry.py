@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 
 from snncc.frontend import ops_activation, ops_arithmetic, ops_linear, ops_pool, ops_quantised, ops_shape
 from snncc.frontend.calls import Call, Result
-from snncc.frontend.onnx_nodes import OnnxNode
+from snncc.frontend.onnx_nodes import QONNX_DOMAINS, OnnxNode
 
 Lowering = Callable[[Call], Result]
-
-QONNX_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 
 QONNX_LOWERINGS: Mapping[str, Lowering] = {
     "BipolarQuant": ops_quantised.bipolar_quant,

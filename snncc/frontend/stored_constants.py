@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from snncc.frontend.constants import fold
-from snncc.frontend.onnx_nodes import OnnxNode, words
+from snncc.frontend.onnx_nodes import QONNX_DOMAINS, OnnxNode, words
 from snncc.frontend.ops_quantised import constant_bipolar, constant_quant
 from snncc.frontend.quantised import dequantised
-from snncc.frontend.registry import QONNX_DOMAINS
 from snncc.frontend.values import Array, Const, Stored, Value
 from snncc.frontend.verdicts import Reject
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from snncc_ir.certificates import Requantised
 from snncc_ir.encoding import InputFormat
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Staircase
+from snncc_ir.neurons import Staircase, Table
 from snncc_ir.nodes import Linear
 from snncc_ir.statistics import Calibration
 
@@ -27,7 +27,7 @@ class Layers(Protocol):
     def drive(self, node: Linear, x: Array) -> Array:
         """Drive `[N, *drive shape]` of a linear node for levels `x[N, *shape]`: integers of any type."""
 
-    def fire(self, neuron: Staircase, drive: Array) -> Array:
+    def fire(self, neuron: Staircase | Table, drive: Array) -> Array:
         """Levels, in a narrow integer type, of a population for a drive."""
 
 

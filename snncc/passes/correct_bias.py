@@ -11,7 +11,7 @@ from snncc.passes.base import Array, Context, Pass
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
-from snncc_ir.neurons import Bias, Staircase
+from snncc_ir.neurons import Bias, Staircase, Table
 from snncc_ir.nodes import AnyNode, Input, Linear, Population, Readout, Wiring
 from snncc_ir.tensors import Reals, Tensor
 
@@ -32,6 +32,8 @@ class CorrectBias(Pass):
         """The graph with corrected biases."""
         if not graph.is_integer:
             raise SnnccError("runs on the integer network", where=self.name, hint="put it behind quantize")
+        if not context.calibration.populations:
+            return graph
         walk = _Walk(graph, context)
         for node in graph.nodes:
             walk.visit(node)
@@ -54,13 +56,22 @@ class _Walk:
         match node:
             case Input():
                 self.values[node.name] = self.context.samples.astype(np.int16)
-            case Population(neuron=Staircase()):
+            case Population() if node.name not in self.context.calibration.populations:
+                self.values[node.name] = self._given(node)
+            case Population():
                 self._population(node)
-            case Readout():
+            case Readout() if node.name in self.context.calibration.populations:
                 self._correct(node, self._drive(node), node.bias, np.asarray(node.scale))
             case Wiring():
                 self.values[node.name] = wire(node, *(self.values[name] for name in node.sources))
         self._forget(node)
+
+    def _given(self, node: Population) -> Array:
+        """Levels of a population that came quantised, which no statistics correct."""
+        neuron = node.neuron
+        if not isinstance(neuron, Staircase | Table):
+            raise TypeError("an integer graph has integer neurons")
+        return self.context.layers.fire(neuron, self._drive(node))
 
     def _population(self, node: Population) -> None:
         neuron = node.neuron

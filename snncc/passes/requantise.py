@@ -175,8 +175,9 @@ def offsets(bias: Bias, parts: Sequence[Part], shape: Shape) -> Offsets:
         )
         for c in range(shape[0])
     )
-    sizes = (picked[0].shape[1], picked[0].shape[2]) if rows else (1, 1)
-    return Offsets(found, sizes, rows, columns)
+    if all(len(set(values)) == 1 for values in found):
+        return Offsets(tuple(values[:1] for values in found), (1, 1))
+    return Offsets(found, (picked[0].shape[1], picked[0].shape[2]), rows, columns)
 
 
 def _fraction(value: float) -> Fraction:

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from snncc.sim.session import open_session
 from snncc_ir import linear
-from snncc_ir.neurons import Staircase, per_channel
+from snncc_ir.neurons import Staircase, Table, per_channel
 from snncc_ir.nodes import Conv, Dense, Linear, Scale
 from snncc_ir.semantics import fire
 
@@ -69,9 +69,18 @@ class Layers:
         """Drive `[N, *drive shape]` for levels `x[N, *source shape]`: exact integers, perhaps as float32."""
         return self._maps.floats(node, x)
 
-    def fire(self, neuron: Staircase, drive: Array) -> Array:
+    def fire(self, neuron: Staircase | Table, drive: Array) -> Array:
         """Levels `[N, *shape]` as int16."""
-        return _fire(neuron, drive)
+        return _look_up(neuron, drive) if isinstance(neuron, Table) else _fire(neuron, drive)
+
+
+def _look_up(neuron: Table, drive: Array) -> Array:
+    """Levels (int16) of a table, channel by channel."""
+    if neuron.rows:
+        return fire(neuron, drive.astype(np.int64)).astype(np.int16)
+    table = neuron.breakpoints.data
+    levels = [np.searchsorted(row, drive[:, c], side="right") for c, row in enumerate(table)]
+    return (np.stack(levels, axis=1) + neuron.lo).astype(np.int16)
 
 
 def _fire(neuron: Staircase, drive: Array) -> Array:

@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from snncc.sim.tables import Line, find_line, table_places
 from snncc_ir.certificates import drive_interval
 from snncc_ir.graph import Graph
 from snncc_ir.linear import pool_factors
@@ -38,12 +39,15 @@ from snncc_ir.nodes import (
     SumPool,
     Transpose,
 )
-from snncc_ir.types import Levels
+from snncc_ir.types import Levels, Shape
 
 EXACT = 1 << 24
 """Float32 holds every integer of smaller magnitude."""
 
 OPSET = 13
+
+FEW_LEVELS = 8
+"""Tables of so few levels are compared one by one."""
 
 Array = NDArray[Any]
 Attribute = int | str | Sequence[int]
@@ -172,8 +176,8 @@ class _Builder:
                 whole = self._emit("Floor", [steps])
                 bounds = [self._constant(np.array(bound, dtype=kind)) for bound in (lo, hi)]
                 self._to_levels(self._emit("Clip", [whole, *bounds]), node.name, exact)
-            case Table(breakpoints=table, lo=lo):
-                self._table(node, np.asarray(table.data), lo, len(shape))
+            case Table():
+                self._table(node, node.neuron)
             case _:
                 raise TypeError("an analog unit has no integer form")
 
@@ -183,17 +187,44 @@ class _Builder:
         else:
             self._emit("Cast", [value], name, to=TensorProto.FLOAT)
 
-    def _table(self, node: Population, table: Array, lo: int, rank: int) -> None:
-        """n = lo + the number of breakpoints that U reaches, one comparison after the other."""
+    def _table(self, node: Population, neuron: Table) -> None:
+        """n = lo + the number of breakpoints that U reaches: by comparisons, or near an estimate by two."""
+        shape = self.graph.types[node.name].shape
+        table = np.asarray(neuron.breakpoints.data)
         exact = self._is_narrow(node, table)
-        kind = np.float32 if exact else np.float64
         drive = self._drive(node, None, exact)
+        line = find_line(neuron, drive_interval(self.graph, node)) if exact else None
+        if line is None or neuron.hi - neuron.lo <= FEW_LEVELS:
+            self._to_levels(self._counted(drive, neuron.spread(shape), neuron.lo, exact), node.name, exact=True)
+        else:
+            self._to_levels(self._looked_up(drive, neuron, line, shape), node.name, exact=True)
+
+    def _counted(self, drive: str, steps: Array, lo: int, exact: bool) -> str:
         total = self._constant(np.array(lo, dtype=np.float32))
-        for column in table.T:
-            level = self._constant(per_channel(column, rank).astype(kind))
-            reached = self._emit("GreaterOrEqual", [drive, level])
+        for level in np.moveaxis(steps, -1, 0):
+            constant = self._constant(level.astype(np.float32 if exact else np.float64))
+            reached = self._emit("GreaterOrEqual", [drive, constant])
             total = self._emit("Add", [total, self._emit("Cast", [reached], to=TensorProto.FLOAT)])
-        self._emit("Identity", [total], node.name)
+        return total
+
+    def _looked_up(self, drive: str, neuron: Table, line: Line, shape: Shape) -> str:
+        """estimate + [U >= B(estimate + 1)] - [U < B(estimate)], the breakpoints gathered from one long list."""
+        rank, count = len(shape), neuron.hi - neuron.lo
+        slope, start = (self._constant(per_channel(values, rank)) for values in (line.slope, line.start))
+        estimate = self._emit("Floor", [self._emit("Add", [self._emit("Mul", [drive, slope]), start])])
+        bounds = [self._constant(np.array(bound, dtype=np.float32)) for bound in (0, count)]
+        estimate = self._emit("Clip", [estimate, *bounds])
+        table = neuron.breakpoints.data.reshape(-1, count).astype(np.float32)
+        ends = np.full((len(table), 1), np.inf, dtype=np.float32)
+        entries = self._constant(np.concatenate([-ends, table, ends], axis=1).reshape(-1))
+        places = table_places(neuron, shape) * (count + 2)
+        index = self._emit("Add", [self._emit("Cast", [estimate], to=TensorProto.INT32), self._constant(places)])
+        at = self._emit("Gather", [entries, index])
+        after = self._emit("Gather", [entries, self._emit("Add", [index, self._constant(np.int32(1))])])
+        up = self._emit("Cast", [self._emit("GreaterOrEqual", [drive, after])], to=TensorProto.FLOAT)
+        down = self._emit("Cast", [self._emit("Less", [drive, at])], to=TensorProto.FLOAT)
+        level = self._emit("Sub", [self._emit("Add", [estimate, up]), down])
+        return self._emit("Add", [level, self._constant(np.array(neuron.lo, dtype=np.float32))])
 
     # Drives.
 
