@@ -199,7 +199,7 @@ class BatchNormalization(OpRun):
 
     op_domain = ""
 
-    def _run(self, x, gamma, beta, mean, variance, epsilon=None, momentum=None):  # type: ignore[no-untyped-def]
+    def _run(self, x, gamma, beta, mean, variance, epsilon=None, **others):  # type: ignore[no-untyped-def]
         return ((gamma * (x - mean) / np.sqrt(variance + np.float32(epsilon)) + beta).astype(np.float32),)
 
 
