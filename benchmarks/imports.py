@@ -93,9 +93,17 @@ def resnet(data: Path) -> bool:
     zero, scale = _quantiser(model, codes[-1])
     runs = _runs(model, codes, found.images)
     exact, theirs = (np.concatenate([part[codes[-1]] for part in side]) for side in runs)
-    kept = show(name, summary, "exact arithmetic, integer logits", _same(np.rint(ours / scale) + zero, exact), len(ours))
+    kept = show(
+        name,
+        summary,
+        "exact arithmetic, integer logits",
+        _same(np.rint(ours / scale) + zero, exact),
+        len(ours),
+    )
     agree = int((exact.argmax(axis=1) == theirs.argmax(axis=1)).sum())
-    print(f"  ONNX Runtime's integer logits are equal for {_same(theirs, exact)}, its predictions for {agree} images;")
+    print(
+        f"  ONNX Runtime's integer logits are equal for {_same(theirs, exact)}, its predictions for {agree} images;"
+    )
     print(f"  accuracy: exact {_accuracy(exact, found):.2f} %, ONNX Runtime {_accuracy(theirs, found):.2f} %")
     return kept & _explained(codes, *runs)
 
@@ -126,7 +134,9 @@ def _explained(codes: list[str], exact: list[dict], theirs: list[dict]) -> bool:
             neurons += int((gap[fresh] > 0).sum())
             most = max(most, int(gap[fresh].max(initial=0)))
             settled |= fresh
-    print(f"  they part in {first} images: in the first layer that differs, {neurons} neurons by {most} level at most")
+    print(
+        f"  they part in {first} images: in the first layer that differs, {neurons} neurons by {most} level at most"
+    )
     return most <= 1
 
 
@@ -215,7 +225,9 @@ def tfc(data: Path, name: str) -> bool:
     reals = (found.images.astype(np.float32) / np.float32(255))[:, None]
     theirs = session.run(None, {model.graph.input[0].name: reals})[0]
     kept = show(name, summary, "QONNX semantics, predictions", _same_class(ours, theirs), len(ours))
-    print(f"  accuracy {_accuracy(ours, found):.2f} %; greatest difference of a logit {np.abs(ours - theirs).max():.3f}")
+    print(
+        f"  accuracy {_accuracy(ours, found):.2f} %; greatest difference of a logit {np.abs(ours - theirs).max():.3f}"
+    )
     return kept
 
 

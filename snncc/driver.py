@@ -332,7 +332,9 @@ def _notes(
         "calibration": {
             "kind": _calibration_kind(samples),
             "images": len(samples.images) if samples.calibrates else 0,
-            "digests": [] if samples.synthetic or not samples.calibrates else image_digests(samples.form, samples.images),
+            "digests": []
+            if samples.synthetic or not samples.calibrates
+            else image_digests(samples.form, samples.images),
         },
     }
 

@@ -179,9 +179,7 @@ class Builder:
         if node.neuron.rounding.levels is not None:
             return None
         self._nodes[node.name] = replace(node, neuron=replace(node.neuron, lo=lo, hi=hi))
-        return replace(
-            signal, low=grid.step * lo, high=grid.step * hi, grid=Lattice(grid.step, lo, hi)
-        )
+        return replace(signal, low=grid.step * lo, high=grid.step * hi, grid=Lattice(grid.step, lo, hi))
 
     def is_input(self, name: str) -> bool:
         """True for the network's input."""
@@ -243,15 +241,15 @@ def identity_term(signal: Signal, weight: Reals, origin: Origin) -> Term:
 
 
 def split_wide(term: Term) -> tuple[Term, ...]:
-    """The term, or two side by side where stored weights less their zero point have 9 bits."""
+    """The term, or several side by side where stored weights less their zero point have 9 bits."""
     weight = term.linear.weight
     if weight.scale is None or weight.bits is None or weight.bits <= WEIGHT_BITS[-1]:
         return (term,)
     top = 2 ** (WEIGHT_BITS[-1] - 1)
     first = np.clip(weight.data, -top, top - 1)
-    parts = (first, weight.data - first)
-    linears = (replace(term.linear, weight=Tensor.scaled(part, weight.scale.data)) for part in parts)
-    return tuple(replace(term, linear=linear) for linear in linears)
+    parts = (Tensor.scaled(part, weight.scale.data) for part in (first, weight.data - first))
+    terms = (replace(term, linear=replace(term.linear, weight=part)) for part in parts)
+    return tuple(part for whole in terms for part in split_wide(whole))
 
 
 def real(values: Reals) -> Tensor:

@@ -15,7 +15,6 @@ from snncc_ir.nodes import Scale
 from snncc_ir.tensors import Reals
 from snncc_ir.types import Shape
 
-
 CODE_OPERATORS = words(
     "Concat Dropout Flatten GlobalMaxPool Identity MaxPool Reshape Slice Squeeze Transpose Unsqueeze"
 )

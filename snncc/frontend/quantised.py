@@ -73,7 +73,11 @@ def dequantised(integers: Array, scale: Array, zero: Array, axis: int) -> tuple[
     """scale * (q - zero) of a constant, exact for integers below 2^29, and the integers q - zero themselves."""
     place = [1] * integers.ndim
     if scale.size > 1:
-        if scale.ndim != 1 or not -integers.ndim <= axis < integers.ndim or integers.shape[axis] != scale.size:
+        if (
+            scale.ndim != 1
+            or not -integers.ndim <= axis < integers.ndim
+            or integers.shape[axis] != scale.size
+        ):
             raise Reject("its scales do not fit the axis of its values (blocks are not supported)")
         place[axis] = scale.size
     factor = np.asarray(scale, dtype=np.float64).reshape(place)

@@ -8,7 +8,9 @@ from snncc.frontend.onnx_nodes import OnnxNode, words
 
 _GATE = "not a staircase of a sum; replace it by Relu or Clip and fine-tune"
 _LATER = "not supported yet; "
-_QUANTISED = "this form of quantisation is not supported; use QuantizeLinear and DequantizeLinear, or QONNX Quant"
+_QUANTISED = (
+    "this form of quantisation is not supported; use QuantizeLinear and DequantizeLinear, or QONNX Quant"
+)
 _RECURRENT = "keeps a state from step to step, which an image network has not; use convolutions"
 _BRANCH = "control flow is not supported; export the network with it unrolled"
 _NORM = "divides by statistics of the image itself, which is no weighted sum; use BatchNormalization"

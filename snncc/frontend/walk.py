@@ -18,9 +18,8 @@ from snncc.frontend.values import Const, DriveValue, Signal, Unknown, Value
 from snncc.frontend.verdicts import Kind, Reject, Verdict
 from snncc_ir.types import Shape
 
-
-SCORING = ("ArgMax", "Softmax", "LogSoftmax", "Sigmoid")
-"""Operators at the end whose values stand for the classes; what follows them changes no choice."""
+SCORING = ("Softmax", "LogSoftmax", "Sigmoid")
+"""Operators at the end whose values stand for the classes; rounding them changes no choice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +49,7 @@ class _Walker:
         integers = model.input.dtype.kind in "iu"
         self.values[model.input.name] = replace(placed, zero=0) if integers else placed
         self.chosen: set[str] = set()
+        self.scores: set[str] = set()
         self.declared = _declared_shapes(model)
 
     def visit(self, node: OnnxNode) -> Verdict:
@@ -81,6 +81,9 @@ class _Walker:
             return Result(unknown, Kind.LOWERED, "not looked at closely: a rejected node comes before it")
         if self.chosen.intersection(node.inputs):
             return self._after_choice(node, inputs)
+        if self.scores.intersection(node.inputs) and node.op in ("QuantizeLinear", "DequantizeLinear"):
+            self.scores.update(node.outputs)
+            return self._after_choice(node, inputs)
         call = Call(
             node=node,
             values=inputs,
@@ -90,9 +93,12 @@ class _Walker:
             is_tail=node.index in self.usage.tail,
             read=self.usage.read,
         )
-        if node.op in SCORING:
+        if node.op == "ArgMax":
             self.chosen.add(node.outputs[0])
-        return lowering(call)
+        result = lowering(call)
+        if call.is_tail and (node.op in SCORING or self.scores.intersection(node.inputs)):
+            self.scores.update(node.outputs)
+        return result
 
     def _constant(self, node: OnnxNode, inputs: tuple[Value | None, ...]) -> Result | None:
         stored = fold_stored(node, inputs, self.model.opset)
@@ -111,10 +117,11 @@ class _Walker:
         return Result((Const(shape_of(node, (self.batch, *source.shape))),), Kind.FOLDED, "constant")
 
     def _after_choice(self, node: OnnxNode, inputs: tuple[Value | None, ...]) -> Result:
-        """What follows the last ArgMax, Softmax or Sigmoid only dresses up the class."""
+        """What follows the last ArgMax only dresses up the class number."""
         if node.index not in self.usage.tail or inputs[0] is None:
             raise Reject("computes with the chosen class; only the choice itself is supported")
-        self.chosen.update(node.outputs)
+        if self.chosen.intersection(node.inputs):
+            self.chosen.update(node.outputs)
         return Result((inputs[0],), Kind.FOLDED, "the class order is that of the drives")
 
     def _input(self, node: OnnxNode, name: str) -> Value:

@@ -182,7 +182,9 @@ class _Quantizer:
         unit = np.where(unit > 0, unit, 1.0)
         gains = tuple(Fraction(float(step)) for step in unit)
         return [
-            Part(linear=self._rounded(item.linear, folded[item.linear.name], unit), gains=gains, incoming=item)
+            Part(
+                linear=self._rounded(item.linear, folded[item.linear.name], unit), gains=gains, incoming=item
+            )
             for item in self._incoming(node)
         ]
 

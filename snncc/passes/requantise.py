@@ -188,7 +188,10 @@ def _border_classes(
     layers: list[Array], shape: Shape
 ) -> tuple[tuple[int, ...], tuple[int, ...], list[Array]]:
     """Classes of equal rows and columns, and the layers at one position of each; none where all are alike."""
-    if all(bool((layer.reshape(len(layer), -1) == layer.reshape(len(layer), -1)[:, :1]).all()) for layer in layers):
+    if all(
+        bool((layer.reshape(len(layer), -1) == layer.reshape(len(layer), -1)[:, :1]).all())
+        for layer in layers
+    ):
         return (), (), [layer.reshape(len(layer), -1)[:, :1] for layer in layers]
     if len(shape) != 3:
         raise GraphError(f"a bias that varies by position needs an image, not a drive of {len(shape)} axes")
@@ -261,7 +264,14 @@ def _units(neuron: Quantiser) -> list[Unit]:
     bounds = (None if isinf(value) else Fraction(value) for value in (neuron.low, neuron.high))
     low, high = bounds
     return [
-        Unit(step=Fraction(float(step)), rounding=neuron.rounding, lo=neuron.lo, hi=neuron.hi, low=low, high=high)
+        Unit(
+            step=Fraction(float(step)),
+            rounding=neuron.rounding,
+            lo=neuron.lo,
+            hi=neuron.hi,
+            low=low,
+            high=high,
+        )
         for step in neuron.step.data
     ]
 
@@ -308,7 +318,10 @@ def _linear(
         if widest * stride > LARGEST_MULTIPLIER:
             break
         rows = [
-            [linear_brackets(unit, units[c], offset, int(low[c]), int(high[c]), stride) for offset in bias.values[c]]
+            [
+                linear_brackets(unit, units[c], offset, int(low[c]), int(high[c]), stride)
+                for offset in bias.values[c]
+            ]
             for c, unit in enumerate(_units(neuron))
         ]
         scaled = tuple(_with_integers(linear, linear.weight.data * stride) for linear in linears)
@@ -374,7 +387,8 @@ def _multiplied(
     linears = tuple(_with_integers(part.linear, m) for part, m in zip(parts, columns, strict=True))
     low, high = _interval(linears, parts)
     brackets = Brackets(
-        np.array([[row[0]] for row in rows], dtype=np.int64), np.array([[row[1]] for row in rows], dtype=np.int64)
+        np.array([[row[0]] for row in rows], dtype=np.int64),
+        np.array([[row[1]] for row in rows], dtype=np.int64),
     )
     return _Found(linears, brackets, low, high, np.array([row[2] for row in rows]))
 

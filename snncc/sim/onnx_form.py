@@ -195,7 +195,9 @@ class _Builder:
         drive = self._drive(node, None, exact)
         line = find_line(neuron, drive_interval(self.graph, node)) if exact else None
         if line is None or neuron.hi - neuron.lo <= FEW_LEVELS:
-            self._to_levels(self._counted(drive, neuron.spread(shape), neuron.lo, exact), node.name, exact=True)
+            self._to_levels(
+                self._counted(drive, neuron.spread(shape), neuron.lo, exact), node.name, exact=True
+            )
         else:
             self._to_levels(self._looked_up(drive, neuron, line, shape), node.name, exact=True)
 
@@ -218,9 +220,11 @@ class _Builder:
         ends = np.full((len(table), 1), np.inf, dtype=np.float32)
         entries = self._constant(np.concatenate([-ends, table, ends], axis=1).reshape(-1))
         places = table_places(neuron, shape) * (count + 2)
-        index = self._emit("Add", [self._emit("Cast", [estimate], to=TensorProto.INT32), self._constant(places)])
+        index = self._emit(
+            "Add", [self._emit("Cast", [estimate], to=TensorProto.INT32), self._constant(places)]
+        )
         at = self._emit("Gather", [entries, index])
-        after = self._emit("Gather", [entries, self._emit("Add", [index, self._constant(np.int32(1))])])
+        after = self._emit("Gather", [entries, self._emit("Add", [index, self._constant(np.array(1, dtype=np.int32))])])
         up = self._emit("Cast", [self._emit("GreaterOrEqual", [drive, after])], to=TensorProto.FLOAT)
         down = self._emit("Cast", [self._emit("Less", [drive, at])], to=TensorProto.FLOAT)
         level = self._emit("Sub", [self._emit("Add", [estimate, up]), down])

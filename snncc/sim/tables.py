@@ -39,7 +39,12 @@ def find_line(neuron: Table, drive: Interval) -> Line | None:
     line = _through(table[:, 0], drive)
     low, high = (values.reshape(channels, 1, 1) for values in (drive.low, drive.high))
     inside = np.clip(table, low, high)
-    for points in (inside, np.clip(table - 1, low, high), np.broadcast_to(low, inside.shape), np.broadcast_to(high, inside.shape)):
+    for points in (
+        inside,
+        np.clip(table - 1, low, high),
+        np.broadcast_to(low, inside.shape),
+        np.broadcast_to(high, inside.shape),
+    ):
         if bool((np.abs(line.estimate(points, count) - _places(table, points)) > 1).any()):
             return None
     return line

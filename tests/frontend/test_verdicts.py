@@ -42,7 +42,6 @@ LATER = "rejected: not supported yet; "
         ("Sigmoid", {}, GATE),
         ("Tanh", {}, GATE),
         ("LeakyRelu", {}, LATER + "replace it by Relu or Clip and fine-tune"),
-        ("Sign", {}, LATER + "replace it by Relu or Clip and fine-tune"),
         ("DepthToSpace", {"blocksize": 2}, LATER + "use Reshape and Transpose"),
         ("LRN", {"size": 3}, "rejected: divides by statistics of the image itself, which is no weighted sum; "
          "use BatchNormalization"),
@@ -162,7 +161,7 @@ def test_foreign_domains_branches_and_functions(tmp_path: Path) -> None:
     del proto.graph.node[-1]
     onnx.save(proto, path)
     assert {verdict.name: verdict.reason for verdict in check(load(path)).verdicts} == {
-        "quant": "quantised networks are not supported yet; export the float network",
+        "quant": "its width is missing",
         "wish": "an operator of the domain 'else'; use ONNX's own operators",
         "twice": "a function that the model defines itself; "
         "inline it with onnx.inliner.inline_local_functions",
