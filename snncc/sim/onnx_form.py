@@ -260,6 +260,9 @@ class _Builder:
         if isinstance(projection, Scale):
             wide = self._emit("Cast", [projection.source], to=TensorProto.DOUBLE)
             return self._project(projection, wide, np.float64)
+        if isinstance(projection, SumPool) and self._sums_are_exact(projection):
+            sums = self._emit("Cast", [self._pool_sums(projection, np.float32)], to=TensorProto.DOUBLE)
+            return self._emit("Mul", [sums, self._constant(self._pool_weights(projection).astype(np.float64))])
         digit_bits, digits = self._digits(projection)
         total = ""
         rest = projection.source
@@ -318,9 +321,22 @@ class _Builder:
 
     @_project.register
     def _(self, node: SumPool, source: str, kind: type) -> str:
-        channels, height, width = self.graph.types[node.source].shape
+        sums = self._pool_sums(node, kind, source)
+        return self._emit("Mul", [sums, self._constant(self._pool_weights(node).astype(kind))])
+
+    def _sums_are_exact(self, node: SumPool) -> bool:
+        """True where the sums of a window's levels, without any weight, stay below 2^24."""
+        levels = self.graph.levels(node.source)
+        return max(levels.hi, -levels.lo) * int(np.prod(node.kernel)) < EXACT
+
+    def _pool_sums(self, node: SumPool, kind: type, source: str = "") -> str:
+        channels = self.graph.types[node.source].shape[0]
         ones = self._constant(np.ones((channels, 1, *node.kernel), dtype=kind))
         pads = [*(pad[0] for pad in node.padding), *(pad[1] for pad in node.padding)]
-        sums = self._emit("Conv", [source, ones], strides=node.stride, pads=pads, group=channels)
-        factors = pool_factors(node, (channels, height, width)) * per_channel(node.weight.data, 3)
-        return self._emit("Mul", [sums, self._constant(factors.astype(kind))])
+        return self._emit("Conv", [source or node.source, ones], strides=node.stride, pads=pads, group=channels)
+
+    def _pool_weights(self, node: SumPool) -> Array:
+        channels, height, width = self.graph.types[node.source].shape
+        return np.asarray(
+            pool_factors(node, (channels, height, width)) * per_channel(node.weight.data, 3)
+        )
