@@ -3,13 +3,15 @@
     python benchmarks/imports.py DATA
 
 - resnet8_cifar10_int8_qdq: every channel proved or tabled, and the integer logits of every image equal to an
-  execution of the file in exact arithmetic (benchmarks/exact_qdq.py). ONNX Runtime, with all graph optimisations
-  off, stands beside it: it adds in float32, so drives next to a rounding tie may fall on the other side.
+  execution of the file in exact arithmetic (benchmarks/exact_qdq.py). ONNX Runtime, with all graph
+  optimisations off, stands beside it: it adds in float32, so drives next to a rounding tie may fall on the
+  other side.
 - cnv_w1a1_cifar10: logits and predictions identical to ONNX Runtime's on every image, weights of one bit.
 - tfc_w1a1_mnist, tfc_w2a2_mnist: predictions identical to the QONNX semantics, float32 numpy written from the
   documentation of Quant and BipolarQuant, run by the onnx package's reference evaluator.
 
-Nothing is calibrated. Exits 1 where one of these does not hold. DATA holds cifar10.npz, mnist.npz and models/*.onnx.
+Nothing is calibrated. Exits 1 where one of these does not hold. DATA holds cifar10.npz, mnist.npz and
+models/*.onnx.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ from snncc_ir.encoding import format_of
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import Conv, Dense
 from snncc_ir.progress import silent
+
+Array = np.ndarray
 
 BATCH = 50
 
@@ -101,9 +105,7 @@ def resnet(data: Path) -> bool:
         len(ours),
     )
     agree = int((exact.argmax(axis=1) == theirs.argmax(axis=1)).sum())
-    print(
-        f"  ONNX Runtime's integer logits are equal for {_same(theirs, exact)}, its predictions for {agree} images;"
-    )
+    print(f"  ONNX Runtime: integer logits equal for {_same(theirs, exact)}, predictions for {agree} images")
     print(f"  accuracy: exact {_accuracy(exact, found):.2f} %, ONNX Runtime {_accuracy(theirs, found):.2f} %")
     return kept & _explained(codes, *runs)
 
@@ -123,7 +125,7 @@ def _runs(model: onnx.ModelProto, codes: list[str], images: np.ndarray) -> tuple
 
 
 def _explained(codes: list[str], exact: list[dict], theirs: list[dict]) -> bool:
-    """Differences between the two begin where float32 rounds: one level off, in few neurons of a first layer."""
+    """Differences between the two begin where float32 rounds: one level off in a few neurons."""
     first, neurons, most = 0, 0, 0
     for ours, other in zip(exact, theirs, strict=True):
         settled = np.zeros(len(ours[codes[0]]), dtype=bool)
@@ -135,7 +137,7 @@ def _explained(codes: list[str], exact: list[dict], theirs: list[dict]) -> bool:
             most = max(most, int(gap[fresh].max(initial=0)))
             settled |= fresh
     print(
-        f"  they part in {first} images: in the first layer that differs, {neurons} neurons by {most} level at most"
+        f"  they part in {first} images; in the first layer that differs, {neurons} neurons by {most} level"
     )
     return most <= 1
 
@@ -185,7 +187,9 @@ class Quant(OpRun):
 
     op_domain = "onnx.brevitas"
 
-    def _run(self, x, scale, zero, bits, narrow=None, rounding_mode=None, signed=None):  # type: ignore[no-untyped-def]
+    def _run(self, x: Array, *given: Array, **options: float | str) -> tuple[Array]:
+        scale, zero, bits = given
+        signed, narrow, rounding_mode = (options[name] for name in ("signed", "narrow", "rounding_mode"))
         if rounding_mode not in ("ROUND", b"ROUND"):
             raise NotImplementedError(rounding_mode)
         width = int(bits)
@@ -200,7 +204,7 @@ class BipolarQuant(OpRun):
 
     op_domain = "onnx.brevitas"
 
-    def _run(self, x, scale):  # type: ignore[no-untyped-def]
+    def _run(self, x: Array, scale: Array) -> tuple[Array]:
         return ((np.where(x >= 0, 1, -1) * scale).astype(np.float32),)
 
 
@@ -209,7 +213,9 @@ class BatchNormalization(OpRun):
 
     op_domain = ""
 
-    def _run(self, x, gamma, beta, mean, variance, epsilon=None, **others):  # type: ignore[no-untyped-def]
+    def _run(self, x: Array, *given: Array, **options: float | str) -> tuple[Array]:
+        gamma, beta, mean, variance = given
+        epsilon = options["epsilon"]
         return ((gamma * (x - mean) / np.sqrt(variance + np.float32(epsilon)) + beta).astype(np.float32),)
 
 
@@ -225,9 +231,7 @@ def tfc(data: Path, name: str) -> bool:
     reals = (found.images.astype(np.float32) / np.float32(255))[:, None]
     theirs = session.run(None, {model.graph.input[0].name: reals})[0]
     kept = show(name, summary, "QONNX semantics, predictions", _same_class(ours, theirs), len(ours))
-    print(
-        f"  accuracy {_accuracy(ours, found):.2f} %; greatest difference of a logit {np.abs(ours - theirs).max():.3f}"
-    )
+    print(f"  accuracy {_accuracy(ours, found):.2f} %; logits differ by {np.abs(ours - theirs).max():.3f}")
     return kept
 
 

@@ -108,7 +108,7 @@ class Compiled:
 
 @dataclass(frozen=True)
 class _Samples:
-    """Images as they were stored, and how they become levels; `calibrates` where thresholds come from them."""
+    """Images as they were stored, and how they become levels; `calibrates` if thresholds come from them."""
 
     images: Array
     form: InputFormat

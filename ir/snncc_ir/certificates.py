@@ -49,8 +49,8 @@ class Requantised:
     """The requantisation certificate of one population that came quantised.
 
     `proved` channels are staircases whose breakpoints equal the imported network's for every drive that can
-    occur, `tabled` ones hold these breakpoints themselves; both have its levels for all inputs. `approximated`
-    ones have not; of a sum of two scales `wrong_pairs` pairs of levels come out differently.
+    occur, `tabled` ones hold these breakpoints themselves; both have its levels for all inputs.
+    `approximated` ones have not; of a sum of two scales `wrong_pairs` pairs of levels come out differently.
     """
 
     population: str

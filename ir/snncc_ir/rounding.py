@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 import numpy as np
@@ -42,55 +43,39 @@ class Rounding(Enum):
 
     def threshold(self, level: int) -> tuple[int, bool]:
         """(2t, strict): the level of x is at least `level` where x > t if strict, else where x >= t."""
-        even = level % 2 == 0
-        match self:
-            case Rounding.HALF_EVEN:
-                return 2 * level - 1, not even
-            case Rounding.HALF_ODD:
-                return 2 * level - 1, even
-            case Rounding.HALF_UP:
-                return 2 * level - 1, level <= 0
-            case Rounding.HALF_DOWN:
-                return 2 * level - 1, level > 0
-            case Rounding.FLOOR:
-                return 2 * level, False
-            case Rounding.CEIL:
-                return 2 * level - 2, True
-            case Rounding.UP:
-                return (2 * level - 2, True) if level > 0 else (2 * level, False)
-            case Rounding.DOWN:
-                return (2 * level, False) if level > 0 else (2 * level - 2, True)
-            case Rounding.AT_LEAST | Rounding.BIPOLAR:
-                return 0, False
-            case Rounding.ABOVE:
-                return 0, True
-            case Rounding.SIGN:
-                return 0, level > 0
+        return THRESHOLDS[self](level)
 
     def apply(self, x: Reals) -> Reals:
         """The levels of real numbers, in floating point."""
-        match self:
-            case Rounding.HALF_EVEN:
-                return np.rint(x)
-            case Rounding.HALF_ODD:
-                return np.rint(x + 1) - 1
-            case Rounding.HALF_UP:
-                return np.sign(x) * np.floor(np.abs(x) + 0.5)
-            case Rounding.HALF_DOWN:
-                return np.sign(x) * np.ceil(np.abs(x) - 0.5)
-            case Rounding.FLOOR:
-                return np.floor(x)
-            case Rounding.CEIL:
-                return np.ceil(x)
-            case Rounding.UP:
-                return np.sign(x) * np.ceil(np.abs(x))
-            case Rounding.DOWN:
-                return np.trunc(x)
-            case Rounding.AT_LEAST:
-                return (x >= 0).astype(np.float64)
-            case Rounding.ABOVE:
-                return (x > 0).astype(np.float64)
-            case Rounding.BIPOLAR:
-                return np.where(x >= 0, 1.0, -1.0)
-            case Rounding.SIGN:
-                return np.sign(x)
+        return APPLIED[self](x)
+
+
+THRESHOLDS: Mapping[Rounding, Callable[[int], tuple[int, bool]]] = {
+    Rounding.HALF_EVEN: lambda level: (2 * level - 1, level % 2 == 1),
+    Rounding.HALF_ODD: lambda level: (2 * level - 1, level % 2 == 0),
+    Rounding.HALF_UP: lambda level: (2 * level - 1, level <= 0),
+    Rounding.HALF_DOWN: lambda level: (2 * level - 1, level > 0),
+    Rounding.FLOOR: lambda level: (2 * level, False),
+    Rounding.CEIL: lambda level: (2 * level - 2, True),
+    Rounding.UP: lambda level: (2 * level - 2, True) if level > 0 else (2 * level, False),
+    Rounding.DOWN: lambda level: (2 * level, False) if level > 0 else (2 * level - 2, True),
+    Rounding.AT_LEAST: lambda level: (0, False),
+    Rounding.ABOVE: lambda level: (0, True),
+    Rounding.BIPOLAR: lambda level: (0, False),
+    Rounding.SIGN: lambda level: (0, level > 0),
+}
+
+APPLIED: Mapping[Rounding, Callable[[Reals], Reals]] = {
+    Rounding.HALF_EVEN: np.rint,
+    Rounding.HALF_ODD: lambda x: np.rint(x + 1) - 1,
+    Rounding.HALF_UP: lambda x: np.sign(x) * np.floor(np.abs(x) + 0.5),
+    Rounding.HALF_DOWN: lambda x: np.sign(x) * np.ceil(np.abs(x) - 0.5),
+    Rounding.FLOOR: np.floor,
+    Rounding.CEIL: np.ceil,
+    Rounding.UP: lambda x: np.sign(x) * np.ceil(np.abs(x)),
+    Rounding.DOWN: np.trunc,
+    Rounding.AT_LEAST: lambda x: (x >= 0).astype(np.float64),
+    Rounding.ABOVE: lambda x: (x > 0).astype(np.float64),
+    Rounding.BIPOLAR: lambda x: np.where(x >= 0, 1.0, -1.0),
+    Rounding.SIGN: np.sign,
+}

@@ -1,4 +1,4 @@
-"""Lowering of quantisers: QuantizeLinear, DequantizeLinear, QLinearConv, QLinearMatMul and the QONNX operators."""
+"""Lowering of quantisers: ONNX's QuantizeLinear, DequantizeLinear and QLinear..., QONNX's, and Sign."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ LONGEST_MANTISSA = 24
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Quantised:
-    """What a quantising operator asks for: n = clip(round(x / step), lo, hi), worth step * n. `step` is [C]."""
+    """What a quantiser asks for: n = clip(round(x / step), lo, hi), worth step * n. `step` is [C] or [1]."""
 
     step: Reals
     lo: int
@@ -70,7 +70,7 @@ class Quantised:
 
 
 def dequantised(integers: Array, scale: Array, zero: Array, axis: int) -> tuple[Reals, Stored]:
-    """scale * (q - zero) of a constant, exact for integers below 2^29, and the integers q - zero themselves."""
+    """scale * (q - zero) of a constant, exact for integers below 2^29, and the integers q - zero."""
     place = [1] * integers.ndim
     if scale.size > 1:
         if (
@@ -91,7 +91,7 @@ def dequantised(integers: Array, scale: Array, zero: Array, axis: int) -> tuple[
 
 
 def weight_tensor(values: Reals, stored: Stored | None) -> Tensor:
-    """Weights `[O, ...]` as the integers and scale per output that they came as or turn out to be, else as reals.
+    """Weights `[O, ...]` as integers and a scale per output, if they came so or turn out so, else as reals.
 
     Weights of +-alpha per output, and others on a grid of 8-bit integers, are such without being marked.
     """
@@ -114,7 +114,7 @@ def _on_grid(values: Reals) -> Tensor:
 
 
 def _common_steps(rows: Reals) -> Reals | None:
-    """Greatest step per row of which all its numbers are multiples by at most 127, where every row has one."""
+    """Greatest step per row of which its numbers are multiples by at most 127, where every row has one."""
     greatest = np.abs(rows).max(axis=1)
     top = np.where(greatest > 0, greatest, 1.0)
     _, exponent = np.frexp(top)

@@ -37,7 +37,7 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """The integers that a quantised constant was stored as, and what one of them stands for, position by position."""
+    """The integers that a quantised constant was stored as, and what one stands for at each position."""
 
     integers: Ints
     scale: Reals

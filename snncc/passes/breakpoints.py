@@ -47,7 +47,7 @@ class Unit:
     high: Fraction | None
 
     def edges(self) -> list[tuple[Fraction, bool] | bool]:
-        """Per level lo + 1 .. hi its threshold on x (value, strict); True or False where it is always or never met."""
+        """Per level lo + 1 .. hi its threshold (value, strict) on x; a bool if always or never met."""
         return [self._edge(level) for level in range(self.lo + 1, self.hi + 1)]
 
     def _edge(self, level: int) -> tuple[Fraction, bool] | bool:
@@ -68,7 +68,7 @@ def reaches(x: Fraction, edge: Fraction, strict: bool) -> bool:
 def linear_brackets(
     unit: Unit, gain: Fraction, offset: Fraction, low: int, high: int, stride: int
 ) -> tuple[list[int], list[int]]:
-    """Brackets of x = gain * U / stride + offset for U a multiple of `stride` in stride * [low, high]; gain > 0.
+    """Brackets of x = gain * U / stride + offset, U a multiple of `stride` in stride * [low, high]; gain > 0.
 
     Breakpoints outside [low, high + 1] are clamped: no drive tells them apart.
     """
@@ -93,13 +93,13 @@ def _least(edge: tuple[Fraction, bool], gain: Fraction, offset: Fraction) -> int
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """All pairs of two levels in the order of x = gains . levels + offset; `first[j]` is where level lo + 1 + j begins."""
+    """All pairs of levels by x = gains . levels + offset; level lo + 1 + j starts at `first[j]`."""
 
     levels: tuple[Ints, Ints]
     first: tuple[int, ...]
 
     def brackets(self, multipliers: Sequence[int]) -> tuple[list[int], list[int], int]:
-        """Brackets on U = multipliers . levels, and how many pairs single breakpoints get wrong: 0 is a proof."""
+        """Brackets on U = multipliers . levels, and how many pairs they get wrong: 0 is a proof."""
         u = multipliers[0] * self.levels[0] + multipliers[1] * self.levels[1]
         highest = np.maximum.accumulate(u)
         lowest = np.minimum.accumulate(u[::-1])[::-1]
@@ -139,7 +139,7 @@ def _first_at(values: list[int], edge: tuple[Fraction, bool] | bool, common: int
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """Staircases for brackets `[C, K, J]`: theta `[C]`, bias `[C, K]`; `proved[C]` says which channels they equal."""
+    """Staircases theta `[C]`, bias `[C, K]` for brackets `[C, K, J]`; `proved[C]` says which they equal."""
 
     theta: Ints
     bias: Ints
@@ -147,7 +147,7 @@ class Fit:
 
 
 def fit(brackets: Brackets, lo: int) -> Fit:
-    """Per channel the least theta found and biases with floor((U + b + theta // 2) / theta) = level for all U.
+    """Per channel theta and biases with floor((U + b + theta // 2) / theta) = level for all U.
 
     Level j is reached from U = theta * j + c on, c = -b - theta // 2, so c must lie in (below - theta * j,
     at - theta * j] for all j. The width of that interval is concave in theta: bisection finds it or none.

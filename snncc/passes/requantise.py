@@ -1,4 +1,4 @@
-"""Populations that came quantised: the integer neuron with exactly their levels, and the certificate that says so."""
+"""Populations that came quantised: the integer neuron with exactly their levels, and its certificate."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MOST_PAIRS = 2**20
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Incoming:
-    """A projection on real values whose source has levels: `scale` and `zero` broadcast to the source's shape."""
+    """A projection on real values whose source has levels; `scale` and `zero` broadcast to its shape."""
 
     linear: Linear
     levels: Levels
@@ -45,7 +45,7 @@ class Incoming:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Part:
-    """A projection of integers: channel c of its drive stands for gains[c] * (U - what the source's zero gives)."""
+    """A projection of integers: channel c of its drive stands for gains[c] * (U - what the zero gives)."""
 
     linear: Linear
     gains: tuple[Fraction, ...]
@@ -96,7 +96,7 @@ def _identity(linear: Scale | SumPool, incoming: Incoming) -> Part:
 
 
 def _over(weight: float, divisor: int) -> Fraction:
-    """The number of few bits whose quotient by `divisor` rounds to `weight`; `weight` itself if there is none."""
+    """The number of few bits whose quotient by `divisor` rounds to `weight`; else `weight` itself."""
     for whole in (float(np.float32(weight * divisor)), weight * divisor):
         if whole / divisor == weight:
             return Fraction(whole) / divisor
@@ -107,7 +107,7 @@ def _over(weight: float, divisor: int) -> Fraction:
 
 
 def _united(parts: Sequence[Part]) -> tuple[tuple[Linear, ...], tuple[Fraction, ...]] | None:
-    """Projections in the greatest unit that all gains of a channel are multiples of; None where it is too small."""
+    """Projections in the greatest unit that divides all gains of a channel; None where it is too small."""
     units = tuple(_common(values) for values in zip(*(part.gains for part in parts), strict=True))
     linears = []
     for part in parts:
@@ -141,7 +141,7 @@ def _common(values: Sequence[Fraction]) -> Fraction:
 
 @dataclass(frozen=True, eq=False)
 class Offsets:
-    """Real offset of every channel and border class, `values[c][k]`, with k = row class * columns + column class."""
+    """Real offset of every channel and border class, `values[c][row class * columns + column class]`."""
 
     values: tuple[tuple[Fraction, ...], ...]
     shape: tuple[int, int]
@@ -212,7 +212,7 @@ def _classes(values: Array, axis: int) -> tuple[Array, tuple[int, ...]]:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Projections with the brackets of their sum; `wrong` level pairs per channel are not as they should be."""
+    """Projections with the brackets of their sum; `wrong` counts the pairs per channel that they miss."""
 
     linears: tuple[Linear, ...]
     brackets: Brackets
@@ -309,7 +309,7 @@ def _linear(
     linears: tuple[Linear, ...],
     units: tuple[Fraction, ...],
 ) -> _Found:
-    """One unit of drive for all projections; identity projections get the stride that proves most channels."""
+    """One unit of drive for all projections; identity projections get the first stride that proves all."""
     low, high = _interval(linears, parts)
     widest = max(int(np.abs(linear.weight.data).max()) for linear in linears)
     strides = STRIDES if all(part.is_identity for part in parts) else STRIDES[:1]
@@ -418,10 +418,7 @@ def _table(found: _Found, bias: Offsets, lo: int, hi: int) -> Table:
     """The breakpoints themselves, levels out of reach at greatest drive + 1."""
     low, high = (values[:, None, None] for values in (found.low, found.high))
     values = np.clip(found.brackets.at, low, high + 1)
-    if bias.rows:
-        values = values.reshape(len(values), *bias.shape, -1)
-    else:
-        values = values[:, 0]
+    values = values.reshape(len(values), *bias.shape, -1) if bias.rows else values[:, 0]
     return Table(breakpoints=Tensor.integer(values), lo=lo, hi=hi, rows=bias.rows, columns=bias.columns)
 
 

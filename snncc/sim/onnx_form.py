@@ -210,7 +210,7 @@ class _Builder:
         return total
 
     def _looked_up(self, drive: str, neuron: Table, line: Line, shape: Shape) -> str:
-        """estimate + [U >= B(estimate + 1)] - [U < B(estimate)], the breakpoints gathered from one long list."""
+        """estimate + [U >= B(estimate + 1)] - [U < B(estimate)], with breakpoints gathered from one list."""
         rank, count = len(shape), neuron.hi - neuron.lo
         slope, start = (self._constant(per_channel(values, rank)) for values in (line.slope, line.start))
         estimate = self._emit("Floor", [self._emit("Add", [self._emit("Mul", [drive, slope]), start])])
@@ -224,7 +224,9 @@ class _Builder:
             "Add", [self._emit("Cast", [estimate], to=TensorProto.INT32), self._constant(places)]
         )
         at = self._emit("Gather", [entries, index])
-        after = self._emit("Gather", [entries, self._emit("Add", [index, self._constant(np.array(1, dtype=np.int32))])])
+        after = self._emit(
+            "Gather", [entries, self._emit("Add", [index, self._constant(np.array(1, dtype=np.int32))])]
+        )
         up = self._emit("Cast", [self._emit("GreaterOrEqual", [drive, after])], to=TensorProto.FLOAT)
         down = self._emit("Cast", [self._emit("Less", [drive, at])], to=TensorProto.FLOAT)
         level = self._emit("Sub", [self._emit("Add", [estimate, up]), down])
@@ -262,7 +264,9 @@ class _Builder:
             return self._project(projection, wide, np.float64)
         if isinstance(projection, SumPool) and self._sums_are_exact(projection):
             sums = self._emit("Cast", [self._pool_sums(projection, np.float32)], to=TensorProto.DOUBLE)
-            return self._emit("Mul", [sums, self._constant(self._pool_weights(projection).astype(np.float64))])
+            return self._emit(
+                "Mul", [sums, self._constant(self._pool_weights(projection).astype(np.float64))]
+            )
         digit_bits, digits = self._digits(projection)
         total = ""
         rest = projection.source
@@ -333,10 +337,10 @@ class _Builder:
         channels = self.graph.types[node.source].shape[0]
         ones = self._constant(np.ones((channels, 1, *node.kernel), dtype=kind))
         pads = [*(pad[0] for pad in node.padding), *(pad[1] for pad in node.padding)]
-        return self._emit("Conv", [source or node.source, ones], strides=node.stride, pads=pads, group=channels)
+        return self._emit(
+            "Conv", [source or node.source, ones], strides=node.stride, pads=pads, group=channels
+        )
 
     def _pool_weights(self, node: SumPool) -> Array:
         channels, height, width = self.graph.types[node.source].shape
-        return np.asarray(
-            pool_factors(node, (channels, height, width)) * per_channel(node.weight.data, 3)
-        )
+        return np.asarray(pool_factors(node, (channels, height, width)) * per_channel(node.weight.data, 3))

@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """floor(U * slope + start), kept within 0 .. hi - lo, differs from the level's place by 1 at most. `[C]` each."""
+    """floor(U * slope + start), within 0 .. hi - lo, is one off the level's place at most. Both `[C]`."""
 
     slope: Floats
     start: Floats

@@ -11,8 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from support import exact_onnx
-from support.quantised_models import SIDE, qdq_networks, qlinear_networks, qonnx_networks
 
 from snncc import dataset
 from snncc.frontend.load import load
@@ -27,6 +25,8 @@ from snncc_ir.certificates import Requantised
 from snncc_ir.graph import Graph
 from snncc_ir.semantics import evaluate
 from snncc_ir.statistics import Calibration
+from support import exact_onnx
+from support.quantised_models import SIDE, qdq_networks, qlinear_networks, qonnx_networks
 
 Array = NDArray[Any]
 

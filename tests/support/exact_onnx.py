@@ -1,4 +1,4 @@
-"""ONNX networks in exact rational arithmetic: arrays of Fraction, node by node, from the operators' definitions."""
+"""ONNX networks in exact rational arithmetic: arrays of Fraction, node by node."""
 
 from __future__ import annotations
 
@@ -64,9 +64,7 @@ def _quantise(attributes: Attributes, x: Array, scale: Array, zero: Array) -> Ar
     def level(value: Fraction, step: Fraction, shift: int) -> int:
         return min(max(round(value / step) + int(shift), int(limits.min)), int(limits.max))
 
-    return _map(
-        level, x, *(_along(value, x.ndim, attributes) for value in (scale, zero))
-    )
+    return _map(level, x, *(_along(value, x.ndim, attributes) for value in (scale, zero)))
 
 
 def _conv(attributes: Attributes, x: Array, weight: Array, bias: Array | None = None) -> Array:
@@ -81,7 +79,9 @@ def _conv(attributes: Attributes, x: Array, weight: Array, bias: Array | None = 
     for o in range(outputs):
         first = o // (outputs // groups) * fan_in
         for i, r, s in np.ndindex(fan_in, height, width):
-            view = padded[:, first + i, r : r + stride[0] * rows : stride[0], s : s + stride[1] * columns : stride[1]]
+            view = padded[
+                :, first + i, r : r + stride[0] * rows : stride[0], s : s + stride[1] * columns : stride[1]
+            ]
             found[:, o] += weight[o, i, r, s] * view[:, :rows, :columns]
     return found if bias is None else found + bias.reshape(1, -1, 1, 1)
 
@@ -117,9 +117,7 @@ def _quant(attributes: Attributes, x: Array, scale: Array, zero: Array, bits: Ar
     else:
         low, high = 0, 2**width - 1 - narrow
     rounding = ROUNDINGS[attributes.get("rounding_mode", b"ROUND").decode()]
-    return _map(
-        lambda v, s, z: s * (min(max(rounding(v / s + z), low), high) - z), x, scale, zero
-    )
+    return _map(lambda v, s, z: s * (min(max(rounding(v / s + z), low), high) - z), x, scale, zero)
 
 
 def _away(value: Fraction, offset: Fraction) -> int:

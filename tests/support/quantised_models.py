@@ -1,4 +1,4 @@
-"""Random networks that come quantised: QDQ, QLinear, QONNX and binary ones, with ties, borders and residual sums."""
+"""Random networks that come quantised: QDQ, QLinear, QONNX and binary ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class Sketch:
         """Append a node; gives its output."""
         names = [value if isinstance(value, str) else self.constant(value) for value in inputs]
         result = f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, names, [result], name=f"{op}_{result}", domain=domain, **attributes))
+        self.nodes.append(
+            helper.make_node(op, names, [result], name=f"{op}_{result}", domain=domain, **attributes)
+        )
         return result
 
     def constant(self, array: Array) -> str:
@@ -48,7 +50,9 @@ class Sketch:
     def zero(self, dtype: type = np.uint8) -> Array:
         """A random zero point."""
         limits = np.iinfo(dtype)
-        return np.array(self.random.choice([limits.min, 0, int(self.random.integers(limits.min, limits.max + 1))]), dtype)
+        return np.array(
+            self.random.choice([limits.min, 0, int(self.random.integers(limits.min, limits.max + 1))]), dtype
+        )
 
     def dtype(self) -> type:
         """int8 or uint8."""
@@ -114,7 +118,10 @@ def qdq_networks(draw: st.DrawFn) -> onnx.ModelProto:
                 pooled = sketch.node("AveragePool", value, kernel_shape=[2, 3], pads=[1, 1, 0, 1])
                 value = sketch.qdq(pooled)
             case "concat" if value != "x":
-                value, channels = sketch.qdq(sketch.node("Concat", value, sketch.qdq("x"), axis=1)), channels + 2
+                value, channels = (
+                    sketch.qdq(sketch.node("Concat", value, sketch.qdq("x"), axis=1)),
+                    channels + 2,
+                )
                 break  # the parts must agree in size, which pooling may change below
             case _:
                 pass
@@ -162,7 +169,15 @@ def qonnx_networks(draw: st.DrawFn) -> onnx.ModelProto:
             bits = np.float32(draw(st.integers(2, 5)))
             scales = sketch.scale(0.1, 0.5, outputs).reshape(-1, 1, 1, 1)
             stored = sketch.node(
-                "Quant", weight, scales, 0 * one, bits, domain=QONNX, signed=1, narrow=1, rounding_mode="ROUND"
+                "Quant",
+                weight,
+                scales,
+                0 * one,
+                bits,
+                domain=QONNX,
+                signed=1,
+                narrow=1,
+                rounding_mode="ROUND",
             )
         bias = sketch.random.integers(-8, 8, outputs).astype(np.float32) / 8
         value = sketch.node("Conv", value, stored, bias, pads=[1, 1, 0, 1], kernel_shape=[3, 3])

@@ -152,7 +152,7 @@ class _Builder:
         return StaircaseSender(strand, shape, theta, self._bias(neuron["bias"], shape) + half)
 
     def _table(self, record: Record, shape: Sequence[int]) -> Ints:
-        """Breakpoints per channel, or per channel and border class of the position; levels on the last axis."""
+        """Breakpoints per channel, or per channel and border class; levels on the last axis."""
         values = self._tensors[record["breakpoints"]].astype(np.int64)
         if record["rows"]:
             return values[:, np.array(record["rows"])][:, :, np.array(record["columns"])]
