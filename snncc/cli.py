@@ -136,7 +136,7 @@ def compile_command(
         typer.Option(metavar="DATA", help="Real images: .npz, .npy or a folder of class folders."),
     ] = None,
     level_bits: Annotated[int, typer.Option(help="Bits of a level, 1 to 8.")] = 4,
-    weight_bits: Annotated[int, typer.Option(help="Bits of a weight: 2, 3, 4, 5, 6 or 8.")] = 8,
+    weight_bits: Annotated[int, typer.Option(help="Bits of a weight: 1, 2, 3, 4, 5, 6 or 8.")] = 8,
     code: Annotated[CodeName, typer.Option(help="How levels travel as spikes.")] = CodeName.RADIX,
     input_bits: Annotated[
         int | None, typer.Option(help="Requantise the input to this many bits, 1 to 8.")

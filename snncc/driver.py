@@ -14,17 +14,19 @@ from numpy.typing import NDArray
 
 from snncc import __version__, artefact, dataset
 from snncc.artefact import Artefact
-from snncc.frontend.calibrate import calibrate
+from snncc.frontend.calibrate import calibrate, float_outputs
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
 from snncc.frontend.onnx_nodes import QONNX_DOMAINS
 from snncc.passes.base import Context, Pass
+from snncc.passes.binarise import Binarise
 from snncc.passes.pipeline import Pipeline, parse, print_pass
 from snncc.sim.drives import Layers
+from snncc.sim.evaluate import evaluate_images
 from snncc.targets import find_machine, load_target
 from snncc_ir.backend import Backend
 from snncc_ir.certificates import Requantised
-from snncc_ir.encoding import InputFormat
+from snncc_ir.encoding import InputFormat, format_of
 from snncc_ir.errors import DataError, SnnccError, TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
@@ -107,6 +109,14 @@ class Compiled:
 
 
 @dataclass(frozen=True)
+class _Findings:
+    """What passes report on the way."""
+
+    certificates: list[Requantised] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class _Samples:
     """Images as they were stored, and how they become levels; `calibrates` if thresholds come from them."""
 
@@ -127,10 +137,10 @@ def compile_model(path: Path, options: CompileOptions) -> Compiled:
     model = load(path)
     lowered = lower(model)
     samples = _samples(model, lowered, options)
-    certificates: list[Requantised] = []
-    graph = _run_passes(model, lowered, samples, pipeline, options, certificates.append)
+    findings = _Findings()
+    graph = _run_passes(model, lowered, samples, pipeline, options, findings)
     _check_target(graph, backend, machine)
-    requantised = [asdict(certificate) for certificate in certificates]
+    requantised = [asdict(certificate) for certificate in findings.certificates]
     notes = _notes(model, samples, pipeline, backend, machine) | {"requantised": requantised}
     artefact.write(
         options.output,
@@ -149,7 +159,8 @@ def compile_model(path: Path, options: CompileOptions) -> Compiled:
         "requantised": requantised,
         "seconds": round(time.perf_counter() - start, 3),
     }
-    return Compiled(path=options.output, graph=graph, summary=summary, warnings=_warnings(samples))
+    warnings = (*_warnings(samples), *findings.warnings, *_disagreement(model, graph, samples, pipeline))
+    return Compiled(path=options.output, graph=graph, summary=summary, warnings=warnings)
 
 
 def _check_options(options: CompileOptions) -> None:
@@ -164,9 +175,10 @@ def _check_options(options: CompileOptions) -> None:
 def default_passes(options: CompileOptions, machine: Machine) -> str:
     """The pipeline that the options stand for."""
     code = f"code={options.code},input={machine.input_code.value},steps={options.steps},reset={options.reset}"
+    binarise, weight_bits = ("binarise;", 8) if options.weight_bits == 1 else ("", options.weight_bits)
     return (
-        f"balance{{method=mse,level_bits={options.level_bits}}};"
-        f"quantize{{weight_bits={options.weight_bits},level_bits={options.level_bits}}};"
+        f"{binarise}balance{{method=mse,level_bits={options.level_bits}}};"
+        f"quantize{{weight_bits={weight_bits},level_bits={options.level_bits}}};"
         f"correct_bias;choose_code{{{code}}}"
     )
 
@@ -217,14 +229,15 @@ def _run_passes(
     samples: _Samples,
     pipeline: Pipeline,
     options: CompileOptions,
-    certify: Callable[[Requantised], None],
+    findings: _Findings,
 ) -> Graph:
     context = Context(
         calibration=_calibrate(model, lowered, samples, options.watch),
         input_format=samples.form,
         samples=samples.form.to_levels(samples.images[:CORRECTION_IMAGES]),
         layers=Layers(),
-        certify=certify,
+        certify=findings.certificates.append,
+        warn=findings.warnings.append,
     )
     dump = _Dump(options.dump_ir)
     dump.write("lower", lowered.graph)
@@ -337,6 +350,22 @@ def _notes(
             else image_digests(samples.form, samples.images),
         },
     }
+
+
+def _disagreement(model: Model, graph: Graph, samples: _Samples, pipeline: Pipeline) -> tuple[str, ...]:
+    """How often a binarised network decides otherwise than the float network, on the calibration images."""
+    if samples.synthetic or not any(isinstance(step, Binarise) for step in pipeline.passes):
+        return ()
+    images = samples.images[:CORRECTION_IMAGES]
+    levels = (samples.form.to_levels(images[i : i + CALIBRATION_BATCH]) for i in _starts(images))
+    real = float_outputs(model, (samples.form.to_reals(batch) for batch in levels))[0]
+    found = evaluate_images(graph, format_of(graph.inputs[0]), images, "levels", silent).predictions
+    share = float((found != real.reshape(len(real), -1).argmax(axis=1)).mean())
+    return (f"decides otherwise than the float network on {share:.1%} of {len(images)} calibration images",)
+
+
+def _starts(images: Array) -> range:
+    return range(0, len(images), CALIBRATION_BATCH)
 
 
 def _calibration_kind(samples: _Samples) -> str:

@@ -12,9 +12,9 @@ from snncc.passes.base import Context, Pass, option
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog, Grid
-from snncc_ir.nodes import Population
+from snncc_ir.nodes import Conv, Dense, Population, Wiring
 from snncc_ir.statistics import Statistics
-from snncc_ir.tensors import Reals, Tensor
+from snncc_ir.tensors import WEIGHT_BITS, Reals, Tensor
 
 CANDIDATES = np.linspace(0.1, 1.0, 361)
 """Tops that `mse` tries, as shares of the greatest activation."""
@@ -51,12 +51,14 @@ class Balance(Pass):
         for node in graph.populations:
             if isinstance(node.neuron, Analog):
                 statistics = context.calibration.populations[node.name]
+                if _feeds_stored_weights(graph, node.name):
+                    statistics = _of_layer(statistics)
                 changed.append(replace(node, neuron=self._balanced(node, node.neuron, statistics)))
         return graph.with_nodes(changed)
 
     def _balanced(self, node: Population, neuron: Analog, statistics: Statistics) -> Analog:
         lo, hi = level_range(self.level_bits, signed=neuron.low < 0)
-        top = self._top(statistics, lo, hi)
+        top = np.broadcast_to(self._top(statistics, lo, hi), neuron.bias.values.shape[:1])
         return replace(neuron, grid=Grid(top=Tensor.real(np.maximum(top, SMALLEST_TOP)), lo=lo, hi=hi))
 
     def _top(self, statistics: Statistics, lo: int, hi: int) -> Reals:
@@ -68,6 +70,26 @@ class Balance(Pass):
                 return least_error_top(statistics.sample, greatest, lo, hi)
             case _:
                 return nonzero_percentile(statistics.sample, greatest, _percentile(self.method))
+
+
+def _feeds_stored_weights(graph: Graph, name: str) -> bool:
+    """True where weights of few bits, to be kept as they are, multiply the value: it needs one scale."""
+    for reader in graph.readers[name]:
+        if isinstance(reader, Wiring) and _feeds_stored_weights(graph, reader.name):
+            return True
+        if isinstance(reader, Conv | Dense) and reader.weight.scale is not None:
+            return reader.weight.bits is not None and reader.weight.bits < WEIGHT_BITS[-1]
+    return False
+
+
+def _of_layer(statistics: Statistics) -> Statistics:
+    """The statistics of all channels as those of one."""
+    return replace(
+        statistics,
+        low=statistics.low.min(keepdims=True),
+        high=statistics.high.max(keepdims=True),
+        sample=statistics.sample.reshape(-1, 1),
+    )
 
 
 def level_range(bits: int, *, signed: bool) -> tuple[int, int]:

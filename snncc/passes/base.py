@@ -31,13 +31,15 @@ class Layers(Protocol):
         """Levels, in a narrow integer type, of a population for a drive."""
 
 
-def _ignore(certificate: Requantised) -> None:
-    """Drop a certificate that nobody asked for."""
+def _ignore(finding: Requantised | str) -> None:
+    """Drop a finding that nobody asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What the driver hands to every pass; `certify` hears of every population that came quantised.
+    """What the driver hands to every pass.
+
+    `certify` hears of every population that came quantised, `warn` what the user should know.
 
     `samples` are calibration images as levels of the input, `[N, *input shape]`; the drive means of
     `calibration` were taken on the same images.
@@ -48,6 +50,7 @@ class Context:
     samples: NDArray[np.int64]
     layers: Layers
     certify: Callable[[Requantised], None] = _ignore
+    warn: Callable[[str], None] = _ignore
 
 
 @dataclass(frozen=True)

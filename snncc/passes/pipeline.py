@@ -10,13 +10,16 @@ from typing import Any, get_type_hints
 
 from snncc.passes.balance import Balance
 from snncc.passes.base import Context, Pass
+from snncc.passes.binarise import Binarise
 from snncc.passes.choose_code import ChooseCode
 from snncc.passes.correct_bias import CorrectBias
 from snncc.passes.quantize import Quantize
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 
-PASSES: dict[str, type[Pass]] = {kind.name: kind for kind in (Balance, Quantize, CorrectBias, ChooseCode)}
+PASSES: dict[str, type[Pass]] = {
+    kind.name: kind for kind in (Binarise, Balance, Quantize, CorrectBias, ChooseCode)
+}
 """Every pass by its name."""
 
 ITEM = re.compile(r"\s*([a-z_]+)\s*(?:\{([^{}]*)\})?\s*")

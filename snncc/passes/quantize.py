@@ -133,7 +133,9 @@ class _Quantizer:
             raise GraphError("is quantised already", where=node.name)
         grid = self._grid(node, neuron)
         folded = self._fold(node)
-        unit = np.maximum(self._unit(folded, self.options.weight_bits), grid.scale / LARGEST_THETA)
+        unit = self._stored_unit(node, folded)
+        if unit is None:
+            unit = np.maximum(self._unit(folded, self.options.weight_bits), grid.scale / LARGEST_THETA)
         theta = np.maximum(np.rint(grid.scale / unit), 1.0)
         bias = self._finish(node, folded, unit, neuron.bias)
         staircase = Staircase(theta=Tensor.integer(theta), bias=bias, lo=grid.lo, hi=grid.hi)
@@ -239,6 +241,16 @@ class _Quantizer:
             folded[projection.name] = _folded(projection, scale)
         return folded
 
+    def _stored_unit(self, node: Population, folded: Mapping[str, Reals]) -> Reals | None:
+        """s_w per output channel where the one synapse projection keeps integers that came with it."""
+        synapses = [item for item in self._incoming(node) if isinstance(item.linear, Conv | Dense)]
+        part = exact_part(synapses[0]) if len(synapses) == 1 else None
+        if part is None or (part.linear.weight.bits or 0) > self.options.weight_bits:
+            return None
+        unit = np.array([float(gain) for gain in part.gains])
+        reach = [_row_max(w) / unit for name, w in folded.items() if name != part.linear.name]
+        return unit if not reach or np.max(reach) <= LARGEST_MULTIPLIER else None
+
     def _unit(self, folded: Mapping[str, Reals], bits: int) -> Reals:
         """s_w per output channel: the synapses' largest weight fills their bits; 0 without any weight."""
         kinds = {name: self.graph.by_name[name] for name in folded}
@@ -269,6 +281,8 @@ class _Quantizer:
     def _rounded(self, node: Linear, weights: Reals, unit: Reals) -> Linear:
         scaled = np.rint(weights / unit.reshape(-1, *(1,) * (weights.ndim - 1)))
         bits = self.options.weight_bits
+        if node.weight.scale is not None and np.array_equal(scaled, node.weight.data):
+            return replace(node, weight=replace(node.weight, scale=None))
         if isinstance(node, Conv | Dense):
             top = 2 ** (bits - 1) - 1
             return replace(node, weight=Tensor.integer(np.clip(scaled, -top, top), bits))
