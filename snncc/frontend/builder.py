@@ -118,8 +118,6 @@ class Builder:
         if node is None or not isinstance(node.neuron, Analog):
             return None
         old = node.neuron
-        if form.rounding.levels is not None and (old.low, old.high) != (-math.inf, math.inf):
-            return None
         self._nodes[node.name] = replace(node, neuron=form.neuron(old.bias, old.low, old.high))
         low, high = form.bounds
         return replace(signal, low=low, high=high, grid=form.grid)

@@ -23,7 +23,7 @@ def add(call: Call) -> Result:
     total: Operand | None = None
     for index, value in enumerate(call.values):
         if not isinstance(value, Const):
-            total = call.operand(index) if total is None else _added(call, total, call.operand(index), 1.0)
+            total = call.operand(index) if total is None else added(call, total, call.operand(index), 1.0)
     if total is None:
         raise Reject("adds constants alone")
     constants = [i for i, value in enumerate(call.values) if isinstance(value, Const)]
@@ -45,7 +45,7 @@ def sub(call: Call) -> Result:
     if isinstance(call.values[0], Const):
         minus = -np.ones((1,) * len(second.shape))
         return folded(affine(call, second, minus, call.fitted(0, second.shape)), "becomes the bias")
-    return lowered(_added(call, call.operand(0), second, -1.0))
+    return lowered(added(call, call.operand(0), second, -1.0))
 
 
 def mul(call: Call) -> Result:
@@ -181,7 +181,7 @@ def _varying_axis(constants: Sequence[Reals]) -> int:
     return axes.pop() if axes else 0
 
 
-def _added(call: Call, first: Operand, second: Operand, sign: float) -> DriveValue:
+def added(call: Call, first: Operand, second: Operand, sign: float) -> DriveValue:
     """first + sign * second; both computed."""
     if first.shape != second.shape:
         raise Reject(

@@ -58,7 +58,7 @@ def quantize_linear(call: Call) -> Result:
     codes = _codes(call, 1, 2)
     if call.attributes.integer("block_size", 0):
         raise Reject("block_size is not supported; use one scale per tensor or channel")
-    result = _quantised(call, call.operand(), codes.form())
+    result = quantised(call, call.operand(), codes.form())
     if isinstance(result.values[0], Signal):
         return replace(result, values=(replace(result.values[0], zero=codes.zero),))
     return result
@@ -116,7 +116,7 @@ def _requantised(call: Call, result: Result, index: int) -> Result:
     if not isinstance(value, Signal | DriveValue):
         raise Reject("its product is not computed from the image")
     codes = _codes(call, index, index + 1)
-    made = _quantised(call, value, codes.form()).values[0]
+    made = quantised(call, value, codes.form()).values[0]
     if not isinstance(made, Signal):
         raise Reject("its result is no signal")
     return lowered(replace(made, zero=codes.zero))
@@ -162,17 +162,17 @@ def quant(call: Call) -> Result:
     if bits == 1 and signed:
         if zero:
             raise Reject("a zero point of one signed bit is not supported")
-        return _quantised(call, call.operand(), _two_valued(scale, Rounding.BIPOLAR))
+        return quantised(call, call.operand(), _two_valued(scale, Rounding.BIPOLAR))
     lowest, highest = integer_range(bits, signed=signed, narrow=narrow)
     form = Quantised(
         step=scale, lo=lowest - zero, hi=highest - zero, rounding=_rounding(call.attributes, zero)
     )
-    return _quantised(call, call.operand(), form)
+    return quantised(call, call.operand(), form)
 
 
 def bipolar_quant(call: Call) -> Result:
     """QONNX BipolarQuant: scale where x >= 0, else -scale."""
-    return _quantised(call, call.operand(), _two_valued(_channel_scale(call, 1), Rounding.BIPOLAR))
+    return quantised(call, call.operand(), _two_valued(_channel_scale(call, 1), Rounding.BIPOLAR))
 
 
 def trunc(call: Call) -> Result:
@@ -189,19 +189,19 @@ def trunc(call: Call) -> Result:
     drive = affine(call, value, ones * 2.0**-dropped, 0.0 * ones)
     rounding = _rounding(call.attributes, 0, "FLOOR")
     form = Quantised(step=scale, lo=-(2 ** (bits - 1)), hi=2**bits - 1, rounding=rounding)
-    return _quantised(call, drive, form)
+    return quantised(call, drive, form)
 
 
 def sign(call: Call) -> Result:
     """Sign: -1, 0 or +1; the compiler then proves 0 unreachable where it can."""
-    return _quantised(call, call.operand(), _two_valued(np.ones(1), Rounding.SIGN))
+    return quantised(call, call.operand(), _two_valued(np.ones(1), Rounding.SIGN))
 
 
 def _two_valued(step: Reals, rounding: Rounding) -> Quantised:
     return Quantised(step=step, lo=-1, hi=1, rounding=rounding)
 
 
-def _quantised(call: Call, value: Operand, form: Quantised) -> Result:
+def quantised(call: Call, value: Operand, form: Quantised) -> Result:
     """The value on the grid: by its own population where it can, else by one that reads it."""
     if isinstance(value, DriveValue):
         return lowered(call.builder.quantise(value, form, call.origin))

@@ -43,7 +43,7 @@ _REASONS: Mapping[str, str] = {
         ("Selu", "Erf", "Exp", "Log", "Sqrt", "Pow", "Reciprocal", "Sin", "Cos", "Shrink"), _GATE
     ),
     **dict.fromkeys(("LeakyRelu", "PRelu", "ThresholdedRelu", "Abs"), _BOUNDED),
-    **dict.fromkeys(("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal"), _BOUNDED),
+    "Equal": _LOGIC,
     **dict.fromkeys(("Round", "Floor", "Ceil", "Mod"), "rounds by itself; leave rounding to the compiler"),
     **dict.fromkeys(
         ("LayerNormalization", "InstanceNormalization", "GroupNormalization", "RMSNormalization"), _NORM
@@ -51,7 +51,7 @@ _REASONS: Mapping[str, str] = {
     **dict.fromkeys(("LRN", "LpNormalization", "MeanVarianceNormalization"), _NORM),
     **dict.fromkeys(("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"), _QUANTISED),
     **dict.fromkeys(("ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2"), _REDUCE),
-    **dict.fromkeys(("Where", "And", "Or", "Not", "Xor", "NonZero", "NonMaxSuppression", "TopK"), _LOGIC),
+    **dict.fromkeys(("And", "Or", "Xor", "NonZero", "NonMaxSuppression", "TopK"), _LOGIC),
     **dict.fromkeys(
         ("Attention", "Einsum"), "products of computed values are no weighted sums; use convolutions"
     ),

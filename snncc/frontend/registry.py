@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from snncc.frontend import ops_activation, ops_arithmetic, ops_linear, ops_pool, ops_quantised, ops_shape
+from snncc.frontend import (
+    ops_activation,
+    ops_arithmetic,
+    ops_compare,
+    ops_linear,
+    ops_pool,
+    ops_quantised,
+    ops_shape,
+)
 from snncc.frontend.calls import Call, Result
 from snncc.frontend.onnx_nodes import QONNX_DOMAINS, OnnxNode
 
@@ -33,7 +41,11 @@ LOWERINGS: Mapping[str, Lowering] = {
     "Gemm": ops_linear.gemm,
     "GlobalAveragePool": ops_pool.global_average_pool,
     "GlobalMaxPool": ops_pool.global_max_pool,
+    "Greater": ops_compare.greater,
+    "GreaterOrEqual": ops_compare.greater_or_equal,
     "Identity": ops_shape.identity,
+    "Less": ops_compare.less,
+    "LessOrEqual": ops_compare.less_or_equal,
     "LogSoftmax": ops_activation.softmax,
     "MatMul": ops_linear.matmul,
     "Max": ops_activation.maximum,
@@ -41,6 +53,7 @@ LOWERINGS: Mapping[str, Lowering] = {
     "Min": ops_activation.minimum,
     "Mul": ops_arithmetic.mul,
     "Neg": ops_arithmetic.negate,
+    "Not": ops_compare.negate,
     "Pad": ops_shape.pad,
     "QLinearConv": ops_quantised.qlinear_conv,
     "QLinearMatMul": ops_quantised.qlinear_matmul,
@@ -57,6 +70,7 @@ LOWERINGS: Mapping[str, Lowering] = {
     "Sum": ops_arithmetic.add,
     "Transpose": ops_shape.transpose,
     "Unsqueeze": ops_shape.unsqueeze,
+    "Where": ops_compare.where,
 }
 
 

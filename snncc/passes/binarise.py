@@ -20,7 +20,7 @@ SMALLEST_ALPHA = 1e-6
 
 @dataclass(frozen=True)
 class Binarise(Pass):
-    """Weights become alpha * sign(W) with alpha = mean |W| per output channel (XNOR-Net: Rastegari et al. 2016).
+    """Weights become alpha * sign(W) with alpha = mean |W| per output channel (XNOR-Net, 2016).
 
     That alpha has the least squared error. The layers that read the input or give an output keep their
     weights, as Lu and Sengupta (2020) do; so do weights that came as integers.
