@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from snncc import __version__, artefact, dataset
 from snncc.artefact import Artefact
-from snncc.frontend.calibrate import calibrate, float_outputs
+from snncc.disagreement import disagreement
+from snncc.frontend.calibrate import calibrate
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
 from snncc.frontend.onnx_nodes import QONNX_DOMAINS
@@ -22,11 +23,10 @@ from snncc.passes.base import Context, Pass
 from snncc.passes.binarise import Binarise
 from snncc.passes.pipeline import Pipeline, parse, print_pass
 from snncc.sim.drives import Layers
-from snncc.sim.evaluate import evaluate_images
 from snncc.targets import find_machine, load_target
 from snncc_ir.backend import Backend
 from snncc_ir.certificates import Requantised
-from snncc_ir.encoding import InputFormat, format_of
+from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import DataError, SnnccError, TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
@@ -159,7 +159,9 @@ def compile_model(path: Path, options: CompileOptions) -> Compiled:
         "requantised": requantised,
         "seconds": round(time.perf_counter() - start, 3),
     }
-    warnings = (*_warnings(samples), *findings.warnings, *_disagreement(model, graph, samples, pipeline))
+    warnings = (*_warnings(samples), *findings.warnings)
+    if not samples.synthetic and any(isinstance(step, Binarise) for step in pipeline.passes):
+        warnings += (disagreement(model, graph, samples.form, samples.images[:CORRECTION_IMAGES]),)
     return Compiled(path=options.output, graph=graph, summary=summary, warnings=warnings)
 
 
@@ -350,22 +352,6 @@ def _notes(
             else image_digests(samples.form, samples.images),
         },
     }
-
-
-def _disagreement(model: Model, graph: Graph, samples: _Samples, pipeline: Pipeline) -> tuple[str, ...]:
-    """How often a binarised network decides otherwise than the float network, on the calibration images."""
-    if samples.synthetic or not any(isinstance(step, Binarise) for step in pipeline.passes):
-        return ()
-    images = samples.images[:CORRECTION_IMAGES]
-    levels = (samples.form.to_levels(images[i : i + CALIBRATION_BATCH]) for i in _starts(images))
-    real = float_outputs(model, (samples.form.to_reals(batch) for batch in levels))[0]
-    found = evaluate_images(graph, format_of(graph.inputs[0]), images, "levels", silent).predictions
-    share = float((found != real.reshape(len(real), -1).argmax(axis=1)).mean())
-    return (f"decides otherwise than the float network on {share:.1%} of {len(images)} calibration images",)
-
-
-def _starts(images: Array) -> range:
-    return range(0, len(images), CALIBRATION_BATCH)
 
 
 def _calibration_kind(samples: _Samples) -> str:

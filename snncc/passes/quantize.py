@@ -11,7 +11,8 @@ import numpy as np
 
 from snncc.passes.balance import level_range
 from snncc.passes.base import Array, Context, Pass, option
-from snncc.passes.requantise import Incoming, Part, exact_part, requantise, united_readout
+from snncc.passes.parts import Incoming, Part, exact_part
+from snncc.passes.requantise import requantise, united_readout, unites
 from snncc_ir.certificates import Requantised
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import GraphError, SnnccError
@@ -154,7 +155,7 @@ class _Quantizer:
         shape = self.graph.types[node.name].shape
         found = [exact_part(incoming) for incoming in self._incoming(node)]
         exact = [part for part in found if part is not None]
-        parts = exact if len(exact) == len(found) else self._rounded_parts(node)
+        parts = exact if len(exact) == len(found) and unites(exact) else self._rounded_parts(node)
         outcome = requantise(
             node, parts, shape, exact=parts is exact, two_levels=_is_summed(self.graph, node.name)
         )
@@ -180,8 +181,10 @@ class _Quantizer:
     def _rounded_parts(self, node: Population) -> list[Part]:
         """Projections whose weights came as real numbers, rounded like those of a float network."""
         folded = self._fold(node)
-        unit = self._unit(folded, self.options.weight_bits)
-        unit = np.where(unit > 0, unit, 1.0)
+        unit = self._stored_unit(node, folded)
+        if unit is None:
+            unit = self._unit(folded, self.options.weight_bits)
+            unit = np.where(unit > 0, unit, 1.0)
         gains = tuple(Fraction(float(step)) for step in unit)
         return [
             Part(

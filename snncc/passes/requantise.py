@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import reduce
-from math import gcd, isinf
+from math import isinf
 
 import numpy as np
 
-from snncc.passes.base import Array
 from snncc.passes.breakpoints import Brackets, Fit, Pairs, Unit, fit, linear_brackets, pairs
+from snncc.passes.offsets import Offsets, offsets
+from snncc.passes.parts import LARGEST_MULTIPLIER, Part, united, with_integers
 from snncc_ir.certificates import Requantised, weight_sums
 from snncc_ir.errors import GraphError
-from snncc_ir.linear import drive, pool_divisor
 from snncc_ir.neurons import Bias, Quantiser, Staircase, Table
-from snncc_ir.nodes import Conv, Dense, Linear, Population, Scale, SumPool
-from snncc_ir.tensors import MULTIPLIER_BITS, WEIGHT_BITS, Ints, Reals, Tensor, synapse_bits
-from snncc_ir.types import Levels, Shape
-
-LARGEST_MULTIPLIER = 2 ** (MULTIPLIER_BITS - 1) - 1
-LARGEST_WEIGHT = 2 ** (WEIGHT_BITS[-1] - 1) - 1
+from snncc_ir.nodes import Linear, Population, Scale
+from snncc_ir.tensors import Ints, Tensor
+from snncc_ir.types import Shape
 
 STRIDES = (1, 2**6, 2**12, 2**18)
 """Multipliers of identity projections: with larger ones a staircase fits where it did not."""
@@ -34,30 +30,6 @@ MOST_PAIRS = 2**20
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Incoming:
-    """A projection on real values whose source has levels; `scale` and `zero` broadcast to its shape."""
-
-    linear: Linear
-    levels: Levels
-    scale: Reals
-    zero: Reals
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Part:
-    """A projection of integers: channel c of its drive stands for gains[c] * (U - what the zero gives)."""
-
-    linear: Linear
-    gains: tuple[Fraction, ...]
-    incoming: Incoming
-
-    @property
-    def is_identity(self) -> bool:
-        """True where wide multipliers are at hand."""
-        return isinstance(self.linear, Scale | SumPool)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
 class Outcome:
     """The integer population, its projections, the level of its real value 0, and what is proved of it."""
 
@@ -65,149 +37,6 @@ class Outcome:
     linears: tuple[Linear, ...]
     zero: float
     certificate: Requantised
-
-
-def exact_part(incoming: Incoming) -> Part | None:
-    """The projection in integers without any rounding; None where its weights are no such integers."""
-    linear = incoming.linear
-    if isinstance(linear, Scale | SumPool):
-        return _identity(linear, incoming)
-    weight, scale = linear.weight, np.unique(incoming.scale)
-    if weight.scale is None or len(scale) > 1:
-        return None
-    source = Fraction(float(scale[0]))
-    gains = tuple(Fraction(float(step)) * source for step in weight.scale.data)
-    return Part(linear=replace(linear, weight=replace(weight, scale=None)), gains=gains, incoming=incoming)
-
-
-def _identity(linear: Scale | SumPool, incoming: Incoming) -> Part:
-    """A multiplier of 1; the real weight becomes the gain, a rounded 1 / divisor the divisor itself."""
-    shape = incoming.levels.shape
-    divisor = pool_divisor(linear, shape) if isinstance(linear, SumPool) else 1
-    channels = linear.weight.shape[0]
-    scale = np.broadcast_to(incoming.scale, shape).reshape(channels, -1)
-    if bool((scale != scale[:, :1]).any()):
-        raise GraphError("its source's scale varies by position within a channel", where=linear.name)
-    weights = [_over(float(weight), divisor) for weight in linear.weight.values]
-    gains = [weight * Fraction(float(step)) for weight, step in zip(weights, scale[:, 0], strict=True)]
-    ones = np.array([-1 if gain < 0 else 1 for gain in gains])
-    made = replace(linear, weight=Tensor.integer(ones))
-    return Part(linear=made, gains=tuple(map(abs, gains)), incoming=incoming)
-
-
-def _over(weight: float, divisor: int) -> Fraction:
-    """The number of few bits whose quotient by `divisor` rounds to `weight`; else `weight` itself."""
-    for whole in (float(np.float32(weight * divisor)), weight * divisor):
-        if whole / divisor == weight:
-            return Fraction(whole) / divisor
-    return Fraction(weight)
-
-
-# One gain for all projections.
-
-
-def _united(parts: Sequence[Part]) -> tuple[tuple[Linear, ...], tuple[Fraction, ...]] | None:
-    """Projections in the greatest unit that divides all gains of a channel; None where it is too small."""
-    units = tuple(_common(values) for values in zip(*(part.gains for part in parts), strict=True))
-    linears = []
-    for part in parts:
-        factors = [int(gain / unit) for gain, unit in zip(part.gains, units, strict=True)]
-        widest = max(abs(factor) for factor in factors)
-        limit = LARGEST_MULTIPLIER if part.is_identity else LARGEST_WEIGHT
-        if widest > limit:
-            return None
-        times = np.array(factors).reshape(-1, *(1,) * (len(part.linear.weight.shape) - 1))
-        values = part.linear.weight.data * times
-        if widest > 1 and int(np.abs(values).max()) > limit:
-            return None
-        linears.append(_with_integers(part.linear, values))
-    return tuple(linears), units
-
-
-def _with_integers(linear: Linear, values: Ints) -> Linear:
-    bits = synapse_bits(values) if isinstance(linear, Conv | Dense) else None
-    return replace(linear, weight=Tensor.integer(values, bits))
-
-
-def _common(values: Sequence[Fraction]) -> Fraction:
-    """Greatest number of which all values are multiples; 1 where all are 0."""
-    denominator = reduce(lambda a, b: a * b // gcd(a, b), (value.denominator for value in values))
-    whole = reduce(gcd, (int(value * denominator) for value in values))
-    return Fraction(whole, denominator) if whole else Fraction(1)
-
-
-# Offsets by border class.
-
-
-@dataclass(frozen=True, eq=False)
-class Offsets:
-    """Real offset of every channel and border class, `values[c][row class * columns + column class]`."""
-
-    values: tuple[tuple[Fraction, ...], ...]
-    shape: tuple[int, int]
-    rows: tuple[int, ...] = ()
-    columns: tuple[int, ...] = ()
-
-    def bias(self, values: Ints) -> Bias:
-        """Integers `[C, K]` as a bias."""
-        if not self.rows:
-            return Bias(values=Tensor.integer(values[:, 0]))
-        return Bias(
-            values=Tensor.integer(values.reshape(-1, *self.shape)), rows=self.rows, columns=self.columns
-        )
-
-
-def offsets(bias: Bias, parts: Sequence[Part], shape: Shape) -> Offsets:
-    """The real bias less what the zero levels of the sources add, exactly."""
-    real = np.asarray(bias.spread(shape), dtype=np.float64)
-    layers: list[tuple[Sequence[Fraction], Array]] = [((Fraction(1),) * shape[0], real)]
-    for part in parts:
-        zero = np.broadcast_to(part.incoming.zero, part.incoming.levels.shape)
-        for level in np.unique(zero[zero != 0]):
-            mask = (zero == level).astype(np.int64)
-            factors = tuple(-gain * Fraction(float(level)) for gain in part.gains)
-            layers.append((factors, drive(part.linear, mask[None])[0]))
-    rows, columns, picked = _border_classes([np.broadcast_to(values, shape) for _, values in layers], shape)
-    found = tuple(
-        tuple(
-            sum((f[c] * _fraction(v) for (f, _), v in zip(layers, cell, strict=True)), Fraction(0))
-            for cell in zip(*(part[c].reshape(-1) for part in picked), strict=True)
-        )
-        for c in range(shape[0])
-    )
-    if all(len(set(values)) == 1 for values in found):
-        return Offsets(tuple(values[:1] for values in found), (1, 1))
-    return Offsets(found, (picked[0].shape[1], picked[0].shape[2]), rows, columns)
-
-
-def _fraction(value: float) -> Fraction:
-    return Fraction(value.item() if isinstance(value, np.generic) else value)
-
-
-def _border_classes(
-    layers: list[Array], shape: Shape
-) -> tuple[tuple[int, ...], tuple[int, ...], list[Array]]:
-    """Classes of equal rows and columns, and the layers at one position of each; none where all are alike."""
-    if all(
-        bool((layer.reshape(len(layer), -1) == layer.reshape(len(layer), -1)[:, :1]).all())
-        for layer in layers
-    ):
-        return (), (), [layer.reshape(len(layer), -1)[:, :1] for layer in layers]
-    if len(shape) != 3:
-        raise GraphError(f"a bias that varies by position needs an image, not a drive of {len(shape)} axes")
-    stacked = np.concatenate([layer.astype(np.float64) for layer in layers])
-    first_row, rows = _classes(stacked, 1)
-    first_column, columns = _classes(stacked, 2)
-    return rows, columns, [layer[:, first_row][:, :, first_column] for layer in layers]
-
-
-def _classes(values: Array, axis: int) -> tuple[Array, tuple[int, ...]]:
-    slices = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
-    _, first, inverse = np.unique(slices, axis=0, return_index=True, return_inverse=True)
-    return first, tuple(map(int, np.asarray(inverse).ravel()))
-
-
-# The population.
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,10 +118,16 @@ def _narrowed(node: Population) -> Quantiser:
     return replace(neuron, lo=lo, hi=hi)
 
 
+def unites(parts: Sequence[Part]) -> bool:
+    """True where integers bring the drives together: one unit divides them all, or two levels are added."""
+    identities = len(parts) == 2 and all(isinstance(part.linear, Scale) for part in parts)
+    return identities or united(parts) is not None
+
+
 def _summed(node: Population, neuron: Quantiser, bias: Offsets, parts: Sequence[Part]) -> _Found:
-    united = _united(parts)
-    if united is not None:
-        return _linear(neuron, bias, parts, *united)
+    common = united(parts)
+    if common is not None:
+        return _linear(neuron, bias, parts, *common)
     if len(parts) == 2 and all(isinstance(part.linear, Scale) for part in parts) and not bias.rows:
         return _paired(neuron, bias, parts)
     raise GraphError(
@@ -324,7 +159,7 @@ def _linear(
             ]
             for c, unit in enumerate(_units(neuron))
         ]
-        scaled = tuple(_with_integers(linear, linear.weight.data * stride) for linear in linears)
+        scaled = tuple(with_integers(linear, linear.weight.data * stride) for linear in linears)
         wrong = np.zeros(len(low), dtype=np.int64)
         tried.append(_Found(scaled, _brackets(rows), low * stride, high * stride, wrong))
         if tried[-1].fitted(neuron.lo).proved.all():
@@ -384,7 +219,7 @@ def _multiplied(
             cache[id(known), pair] = known.brackets(pair)
     rows = [cache[id(known), pair] for (known, _), pair in zip(enumerated, multipliers, strict=True)]
     columns = [np.array(column) for column in zip(*multipliers, strict=True)]
-    linears = tuple(_with_integers(part.linear, m) for part, m in zip(parts, columns, strict=True))
+    linears = tuple(with_integers(part.linear, m) for part, m in zip(parts, columns, strict=True))
     low, high = _interval(linears, parts)
     brackets = Brackets(
         np.array([[row[0]] for row in rows], dtype=np.int64),
@@ -451,10 +286,10 @@ def united_readout(parts: Sequence[Part], bias: Bias, shape: Shape) -> UnitedRea
 
     None where its channels differ in scale: an integer argmax needs one for all.
     """
-    united = _united(parts)
-    if united is None or len(set(united[1])) > 1:
+    common = united(parts)
+    if common is None or len(set(common[1])) > 1:
         return None
-    linears, units = united
+    linears, units = common
     offset = offsets(bias, parts, shape)
     whole = [[value / units[0] for value in values] for values in offset.values]
     exact = all(value.denominator == 1 for values in whole for value in values)
