@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc.passes.base import Context, Pass, option
+from snncc.passes.stored_weights import feeds_stored_weights
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog, Grid
-from snncc_ir.nodes import Conv, Dense, Population, Wiring
+from snncc_ir.nodes import Population
 from snncc_ir.statistics import Statistics
-from snncc_ir.tensors import WEIGHT_BITS, Reals, Tensor
+from snncc_ir.tensors import Reals, Tensor
 
 CANDIDATES = np.linspace(0.1, 1.0, 361)
 """Tops that `mse` tries, as shares of the greatest activation."""
@@ -51,7 +52,7 @@ class Balance(Pass):
         for node in graph.populations:
             if isinstance(node.neuron, Analog):
                 statistics = context.calibration.populations[node.name]
-                if _feeds_stored_weights(graph, node.name):
+                if feeds_stored_weights(graph, node.name):
                     statistics = _of_layer(statistics)
                 changed.append(replace(node, neuron=self._balanced(node, node.neuron, statistics)))
         return graph.with_nodes(changed)
@@ -70,16 +71,6 @@ class Balance(Pass):
                 return least_error_top(statistics.sample, greatest, lo, hi)
             case _:
                 return nonzero_percentile(statistics.sample, greatest, _percentile(self.method))
-
-
-def _feeds_stored_weights(graph: Graph, name: str) -> bool:
-    """True where weights of few bits, to be kept as they are, multiply the value: it needs one scale."""
-    for reader in graph.readers[name]:
-        if isinstance(reader, Wiring) and _feeds_stored_weights(graph, reader.name):
-            return True
-        if isinstance(reader, Conv | Dense) and reader.weight.scale is not None:
-            return reader.weight.bits is not None and reader.weight.bits < WEIGHT_BITS[-1]
-    return False
 
 
 def _of_layer(statistics: Statistics) -> Statistics:

@@ -13,6 +13,7 @@ from snncc.passes.balance import level_range
 from snncc.passes.base import Array, Context, Pass, option
 from snncc.passes.parts import Incoming, Part, exact_part
 from snncc.passes.requantise import requantise, united_readout, unites
+from snncc.passes.stored_weights import feeds_stored_weights
 from snncc_ir.certificates import Requantised
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import GraphError, SnnccError
@@ -140,7 +141,8 @@ class _Quantizer:
         theta = np.maximum(np.rint(grid.scale / unit), 1.0)
         bias = self._finish(node, folded, unit, neuron.bias)
         staircase = Staircase(theta=Tensor.integer(theta), bias=bias, lo=grid.lo, hi=grid.hi)
-        scale = theta * unit
+        # Integers of few bits cannot take up what rounding theta changes: there the scale stays one for all.
+        scale = grid.scale if feeds_stored_weights(self.graph, node.name) else theta * unit
         self._placed(replace(node, neuron=staircase, scale=Tensor.real(scale)), scale, 0.0)
 
     def _placed(self, node: Population, scale: Reals, zero: float) -> None:

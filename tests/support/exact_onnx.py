@@ -110,6 +110,20 @@ def _gemm(attributes: Attributes, a: Array, b: Array, c: Array | None = None) ->
     return product if c is None else product + c
 
 
+def _batch_norm(attributes: Attributes, x: Array, *given: Array) -> Array:
+    """For variances plus epsilon that are squares."""
+    gamma, beta, mean, variance = (value.reshape(1, -1, *(1,) * (x.ndim - 2)) for value in given)
+    epsilon = Fraction(attributes.get("epsilon", 1e-5))
+    return _map(lambda v, g, b, m, s: (v - m) * g / _root(s + epsilon) + b, x, gamma, beta, mean, variance)
+
+
+def _root(square: Fraction) -> Fraction:
+    root = Fraction(math.isqrt(square.numerator), math.isqrt(square.denominator))
+    if root * root != square:
+        raise ValueError(f"{square} is no square")
+    return root
+
+
 def _quant(attributes: Attributes, x: Array, scale: Array, zero: Array, bits: Array) -> Array:
     width, signed, narrow = int(bits.flat[0]), attributes.get("signed", 1), attributes.get("narrow", 0)
     if signed:
@@ -158,6 +172,7 @@ def _qlinear_matmul(attributes: Attributes, *given: Array) -> Array:
 OPERATORS: Mapping[str, Callable[..., Array]] = {
     "Add": lambda attributes, a, b: a + b,
     "AveragePool": lambda attributes, x: _windows(attributes, x, _mean),
+    "BatchNormalization": _batch_norm,
     "BipolarQuant": lambda attributes, x, s: _map(lambda v, step: step if v >= 0 else -step, x, s),
     "Concat": lambda attributes, *parts: np.concatenate(parts, axis=attributes["axis"]),
     "Conv": _conv,
@@ -165,6 +180,7 @@ OPERATORS: Mapping[str, Callable[..., Array]] = {
     "Flatten": lambda attributes, x: x.reshape(len(x), -1),
     "Gemm": _gemm,
     "GlobalAveragePool": lambda attributes, x: _map(_mean, _listed(x)),
+    "Greater": lambda attributes, a, b: _map(lambda v, w: v > w, a, b),
     "MatMul": lambda attributes, a, b: a @ b,
     "MaxPool": lambda attributes, x: _windows(attributes, x, max),
     "Mul": lambda attributes, a, b: a * b,
@@ -177,6 +193,7 @@ OPERATORS: Mapping[str, Callable[..., Array]] = {
     "Sub": lambda attributes, a, b: a - b,
     "Transpose": lambda attributes, x: x.transpose(attributes["perm"]),
     "Trunc": _trunc,
+    "Where": lambda attributes, chosen, a, b: _map(lambda c, v, w: v if c else w, chosen, a, b),
 }
 
 
