@@ -88,6 +88,8 @@ def _width(graph: Graph, node: Population | Readout) -> Width:
             return Width(drive, _phased_membrane(node, drive, graph.strands[node.name][0]))
         case Rate() as rate:
             return Width(drive, _rate_membrane(_staircase(node), drive, rate))
+        case _ if isinstance(node.neuron, Table):
+            return Width(drive, _table_membrane(node.neuron, drive))
         case _:
             return Width(drive, _stbif_membrane(_staircase(node), drive))
 
@@ -148,11 +150,16 @@ def _phased_membrane(node: Population, drive: Interval, strand: Strand) -> Inter
         case Staircase(theta=theta, bias=bias):
             start = drive + _bias_interval(bias) + _point(theta.data // 2)
             return start.hull(_comparands(theta.data, strand))
-        case Table(breakpoints=table):
-            values = table.data.reshape(table.shape[0], -1)
-            return drive.hull(Interval(values.min(axis=1), values.max(axis=1)))
+        case Table():
+            return _table_membrane(node.neuron, drive)
         case _:
             raise TypeError("an analog unit has no width")
+
+
+def _table_membrane(neuron: Table, drive: Interval) -> Interval:
+    """U itself and the breakpoints; every partial sum of `stbif` lies within the drive's interval."""
+    values = neuron.breakpoints.data.reshape(neuron.breakpoints.shape[0], -1)
+    return drive.hull(Interval(values.min(axis=1), values.max(axis=1)))
 
 
 def _comparands(theta: Ints, strand: Strand) -> Interval:

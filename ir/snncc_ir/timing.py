@@ -80,8 +80,8 @@ def _check_code(node: Population, timing: Timing) -> None:
     if not allowed:
         text = type(timing).__name__.lower()
         raise GraphError(f"code {node.code.value} in a graph with {text} timing", where=node.name)
-    if isinstance(node.neuron, Table) and not isinstance(timing, Phased):
-        raise GraphError("breakpoint tables need a phased code", where=node.name)
+    if isinstance(node.neuron, Table) and isinstance(timing, Rate):
+        raise GraphError("breakpoint tables need a phased code or stbif", where=node.name)
     hard = isinstance(timing, Rate) and timing.reset is Reset.ZERO
     if hard and isinstance(node.neuron, Staircase) and node.neuron.lo < 0:
         raise GraphError("signed populations need reset subtract", where=node.name)

@@ -134,11 +134,24 @@ def test_signed_bytes_are_data_too(snncc: Command, tmp_path: Path) -> None:
     assert predictions[0] == predictions[1]
 
 
-def test_streaming_codes_refuse_tables(snncc: Command, tmp_path: Path) -> None:
+def test_stbif_takes_tables_and_rate_refuses_them(snncc: Command, tmp_path: Path) -> None:
     onnx.save(int8_residual(), tmp_path / "model.onnx")
-    code, out, err = snncc("compile", "model.onnx", "--target", "sim", "--mean", "128", "--code", "stbif")
+    images = np.random.default_rng(0).integers(0, 256, (8, 1, 6, 6), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", images=images)
+    predictions = []
+    for chosen in ("radix", "stbif"):
+        options = ("--target", "sim", "--mean", "128", "--code", chosen, "--force")
+        assert snncc("compile", "model.onnx", *options)[0] == 0
+        predictions.append(
+            json.loads(snncc("simulate", "model.snncc", "--data", "data.npz", "--json")[1])["predictions"]
+        )
+    assert predictions[0] == predictions[1]
+    assert snncc("verify", "model.snncc")[0] == 0
+    code, out, err = snncc(
+        "compile", "model.onnx", "--target", "sim", "--mean", "128", "--code", "rate", "--force"
+    )
     assert (code, out) == (1, "")
-    assert "breakpoint tables need a phased code" in err
+    assert err.endswith("breakpoint tables need a phased code or stbif\n")
 
 
 def test_partly_quantised_networks_are_calibrated_and_say_so(snncc: Command, tmp_path: Path) -> None:

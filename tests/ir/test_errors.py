@@ -241,11 +241,11 @@ GRAPHS: dict[str, Callable[[], object]] = {
     "p: code rate in a graph with stbif timing": lambda: graph(
         X, SAME, population("d", code=Code.RATE), timing=Stbif()
     ),
-    "p: breakpoint tables need a phased code": lambda: graph(
+    "p: breakpoint tables need a phased code or stbif": lambda: graph(
         X,
         SAME,
-        population("d", code=Code.STBIF, neuron=Table(breakpoints=T([[1], [2]]), lo=0, hi=1)),
-        timing=Stbif(),
+        population("d", code=Code.RATE, neuron=Table(breakpoints=T([[1], [2]]), lo=0, hi=1)),
+        timing=Rate(4),
     ),
     "p: signed populations need reset subtract": lambda: graph(
         X, SAME, population("d", code=Code.RATE, neuron=stairs(2, -3, 3)), timing=Rate(4, Reset.ZERO)

@@ -48,7 +48,7 @@ def draw_neuron(b: Builder, code: Code, drives: Ints) -> Neuron:
     channels = (
         drives.reshape(len(drives), drives.shape[1], -1).transpose(1, 0, 2).reshape(drives.shape[1], -1)
     )
-    if isinstance(b.timing, Phased) and b.number(0, 3) == 0:
+    if not isinstance(b.timing, Rate) and b.number(0, 3) == 0:
         return _table(b, channels, drives.shape[1:], lo, hi)
     return _staircase(b, drives, channels, lo, hi)
 
