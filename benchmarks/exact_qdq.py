@@ -36,7 +36,10 @@ class Constant:
 
 
 def run(model: onnx.ModelProto, images: np.ndarray, kept: set[str]) -> dict[str, np.ndarray]:
-    """The integers of the named tensors, for integer images as the model takes them."""
+    """The integers of the named tensors, for integer images as the model takes them.
+
+    `tie/NAME` is how far the value behind each of them, in levels, lies from a tie.
+    """
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     values: dict[str, object] = {model.graph.input[0].name: images.astype(np.int64)}
     for node in model.graph.node:
@@ -44,8 +47,11 @@ def run(model: onnx.ModelProto, images: np.ndarray, kept: set[str]) -> dict[str,
             break
         given = [values[name] if name in values else constants[name] for name in node.input]
         attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
-        values[node.output[0]] = OPERATORS[node.op_type](attributes, *given)
-    return {name: value for name, value in values.items() if name in kept}
+        found = OPERATORS[node.op_type](attributes, *given)
+        if node.op_type == "QuantizeLinear":
+            found, values[f"tie/{node.output[0]}"] = found
+        values[node.output[0]] = found
+    return {name: value for name, value in values.items() if name.removeprefix("tie/") in kept}
 
 
 def _fractions(array: np.ndarray) -> tuple[Fraction, ...]:
@@ -107,21 +113,23 @@ def _average(attributes: dict, x: Real) -> Real:
     return Real(((levels.sum(axis=(2, 3), keepdims=True), tuple(g / size for g in gains)),), x.bias)
 
 
-def _quantise(attributes: dict, x: Real, scale: np.ndarray, zero: np.ndarray) -> np.ndarray:
+def _quantise(
+    attributes: dict, x: Real, scale: np.ndarray, zero: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     step, shift, limits = Fraction(float(scale)), int(zero), np.iinfo(zero.dtype)
     shape = (1, -1, *(1,) * (x.terms[0][0].ndim - 2))
     real = np.array([float(b / step) for b in x.bias]).reshape(shape)
     for integers, gains in x.terms:
         real = real + integers * np.array([float(g / step) for g in gains]).reshape(shape)
     levels = np.rint(real).astype(np.int64)
-    near = np.abs(np.abs(real - np.floor(real)) - 0.5) < NEAR_TIE
-    for place in zip(*np.nonzero(near), strict=True):
+    tie = np.abs(real - np.floor(real) - 0.5)
+    for place in zip(*np.nonzero(tie < NEAR_TIE), strict=True):
         channel = int(place[1])
         exact = sum(int(i[place]) * g[channel] for i, g in x.terms) + x.bias[channel]
         levels[place] = round(exact / step)  # Python rounds halves of a Fraction to even
     if x.rectified:
         levels = np.maximum(levels, 0)
-    return np.clip(levels + shift, limits.min, limits.max)
+    return np.clip(levels + shift, limits.min, limits.max), tie
 
 
 OPERATORS = {
