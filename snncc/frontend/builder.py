@@ -117,6 +117,8 @@ class Builder:
         node = self._population_behind(signal)
         if node is None or not isinstance(node.neuron, Analog):
             return None
+        if form.step.size > 1 and node.name != signal.name:
+            return None  # its channels may lie along another axis before the wiring
         old = node.neuron
         self._nodes[node.name] = replace(node, neuron=form.neuron(old.bias, old.low, old.high))
         low, high = form.bounds

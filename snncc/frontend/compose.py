@@ -42,7 +42,7 @@ def times(weight: Tensor, factor: Reals) -> Tensor:
     step = weight.scale.data * np.abs(factor)
     if not np.isfinite(step).all():
         raise Reject("its weights become NaN or infinite when constants are folded")
-    signs = np.sign(factor).astype(np.int64)
+    signs = (np.sign(factor) * (step > 0)).astype(np.int64)
     return Tensor.scaled(weight.data * signs.reshape(axes), np.where(step > 0, step, 1.0))
 
 

@@ -124,12 +124,14 @@ def _requantised(call: Call, result: Result, index: int) -> Result:
 
 def _codes(call: Call, scale_index: int, zero_index: int) -> _Codes:
     scale = np.asarray(call.constant(scale_index, "its scale is"), dtype=np.float64).reshape(-1)
+    if scale.size != 1:
+        raise Reject("scales that differ by channel are supported for weights alone; use one per tensor")
     zero = call.optional(zero_index, "its zero point is")
     dtype = np.dtype(np.uint8) if zero is None else zero.dtype
     if dtype.kind not in "iu":
         raise Reject("only integers are supported as quantised type")
     zeros = np.zeros(1, dtype=np.int64) if zero is None else zero.astype(np.int64).reshape(-1)
-    if bool((zeros != zeros[0]).any()):
+    if zeros.size != 1:
         raise Reject("zero points that differ by channel are supported for weights alone")
     limits = np.iinfo(dtype)
     return _Codes(scale, int(zeros[0]), int(limits.min), int(limits.max))
@@ -144,8 +146,6 @@ def _dequantised(call: Call, value: Signal, codes: _Codes) -> Signal:
 
 def _as_reals(call: Call, value: Signal, codes: _Codes) -> Result:
     """scale * (q - zero) of the network's input, whose integers are the real values that users send."""
-    if codes.scale.size > 1:
-        raise Reject("the input must have one scale")
     ones = np.ones((1,) * len(value.shape))
     scale = float(codes.scale[0])
     return lowered(affine(call, replace(value, zero=None), ones * scale, ones * (-scale * codes.zero)))

@@ -33,7 +33,7 @@ class Quantised:
     rounding: Rounding
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.step).all() or self.step.min() <= 0:
+        if not self.step.size or not np.isfinite(self.step).all() or self.step.min() <= 0:
             raise Reject("its scale is not positive")
         if not self.lo <= 0 <= self.hi or self.lo == self.hi:
             raise Reject(f"its zero point leaves levels {self.lo}..{self.hi}, which must contain 0 and more")
@@ -54,7 +54,10 @@ class Quantised:
 
     def neuron(self, bias: Bias, low: float, high: float) -> Quantiser:
         """The population's neuron, for a drive kept within [low, high] first."""
-        step = np.broadcast_to(self.step, bias.values.shape[:1])
+        channels = bias.values.shape[0]
+        if self.step.size not in (1, channels):
+            raise Reject(f"its {self.step.size} scales do not fit {channels} channels")
+        step = np.broadcast_to(self.step, channels)
         try:
             return Quantiser(
                 bias=bias,
@@ -72,6 +75,8 @@ class Quantised:
 def dequantised(integers: Array, scale: Array, zero: Array, axis: int) -> tuple[Reals, Stored]:
     """scale * (q - zero) of a constant, exact for integers below 2^29, and the integers q - zero."""
     place = [1] * integers.ndim
+    if not scale.size or zero.size not in (1, scale.size):
+        raise Reject("its scales and zero points differ in number")
     if scale.size > 1:
         if (
             scale.ndim != 1

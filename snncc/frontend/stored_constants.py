@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from snncc.frontend.constants import fold
@@ -20,20 +22,25 @@ def fold_stored(node: OnnxNode, inputs: tuple[Value | None, ...], opset: int) ->
     if not constants or len(constants) < sum(value is not None for value in inputs):
         return None
     arrays = [value.array for value in constants]
-    if node.domain in QONNX_DOMAINS:
-        return _qonnx(node, arrays)
-    if not node.is_standard:
-        return None
-    if node.op == "DequantizeLinear":
-        return _dequantise(node, arrays)
-    if node.op == "QuantizeLinear":
-        return _quantise(node, arrays)
+    rule = _rule(node)
+    if rule is not None:
+        try:
+            return rule(node, arrays)
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
+            raise Reject(f"cannot be computed: {error}") from None
     stored = constants[0].stored
-    if stored is None or node.op not in _LAYOUT:
+    if stored is None or node.op not in _LAYOUT or not node.is_standard or len(arrays) < len(node.inputs):
         return None
     moved = (_moved(node, [part, *arrays[1:]], opset) for part in (arrays[0], stored.integers, stored.scale))
     array, integers, scale = moved
     return Const(array, Stored(integers, scale))
+
+
+def _rule(node: OnnxNode) -> Callable[[OnnxNode, list[Array]], Const] | None:
+    if node.domain in QONNX_DOMAINS:
+        return _qonnx
+    rules = {"DequantizeLinear": _dequantise, "QuantizeLinear": _quantise}
+    return rules.get(node.op) if node.is_standard else None
 
 
 def _moved(node: OnnxNode, arrays: list[Array], opset: int) -> Array:

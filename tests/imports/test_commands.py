@@ -206,7 +206,15 @@ REFUSED: dict[str, Callable[[Writer], str]] = {
     ),
     "its scale is not positive": lambda net: net.node("QuantizeLinear", "x", np.float32(0), ZERO),
     "zero points that differ by channel are supported for weights alone": lambda net: net.node(
+        "QuantizeLinear", "x", STEP, np.array([1, 2], np.uint8)
+    ),
+    "scales that differ by channel are supported for weights alone; use one per tensor": lambda net: net.node(
         "QuantizeLinear", "x", np.full(2, STEP), np.array([1, 2], np.uint8)
+    ),
+    "its scales and zero points differ in number": lambda net: net.node(
+        "Conv",
+        "x",
+        net.node("DequantizeLinear", np.ones((3, 2, 1, 1), np.int8), STEP, np.zeros(3, np.int8)),
     ),
     "rounding mode 'ODD' is unknown; use ROUND, FLOOR or CEIL": lambda net: quant(net, rounding_mode="ODD"),
     "rounding mode UP with a zero point is not supported; use ROUND": lambda net: quant(
