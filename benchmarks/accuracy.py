@@ -104,7 +104,7 @@ class Subject:
             f"{'' if tuned else ';correct_bias'}"
         )
         start = time.perf_counter()
-        graph = run_passes(self.prepared, parse(text), self.context)
+        graph = run_passes(self.prepared, parse(text), self.context).graph
         return graph, time.perf_counter() - start
 
     def distance(self, graph: Graph) -> float:

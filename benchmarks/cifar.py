@@ -26,7 +26,8 @@ import numpy as np
 import onnxruntime
 
 from snncc import artefact, dataset
-from snncc.driver import CompileOptions, PixelScaling, compile_model
+from snncc.driver import compile_model
+from snncc.options import CompileOptions, PixelScaling
 from snncc.sim.evaluate import evaluate_images
 from snncc_ir.encoding import format_of
 from snncc_ir.progress import silent

@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from snncc import artefact, dataset
-from snncc.driver import CompileOptions, PixelScaling, compile_model
+from snncc.driver import compile_model
 from snncc.frontend.calibrate import float_outputs
 from snncc.frontend.load import load
+from snncc.options import CompileOptions, PixelScaling
 from snncc.sim.spikes import SpikeEngine
 from snncc_ir.codes import PHASED_CODES
 from snncc_ir.costs import NO_COUNTS, Counts

@@ -143,7 +143,7 @@ def compile_command(
         typer.Option(metavar="DATA", help="Real images: .npz, .npy or a folder of class folders."),
     ] = None,
     level_bits: Annotated[int, typer.Option(help="Bits of a level, 1 to 8.")] = 4,
-    weight_bits: Annotated[int, typer.Option(help="Bits of a weight: 2, 3, 4, 5, 6 or 8.")] = 8,
+    weight_bits: Annotated[int, typer.Option(help="Bits of a weight: 1, 2, 3, 4, 5, 6 or 8.")] = 8,
     code: Annotated[CodeName, typer.Option(help="How levels travel as spikes.")] = CodeName.RADIX,
     input_bits: Annotated[
         int | None, typer.Option(help="Requantise the input to this many bits, 1 to 8.")
@@ -177,8 +177,9 @@ def compile_command(
     as_json: Json = False,
 ) -> None:
     """Compile a network to an artefact."""
-    from snncc.driver import CompileOptions, PixelScaling, compile_model
+    from snncc.driver import compile_model
     from snncc.max_loss import compile_within
+    from snncc.options import CompileOptions, PixelScaling
     from snncc.passes.published import Published
 
     if input_bits is not None and not 1 <= input_bits <= 8:
@@ -212,6 +213,14 @@ def compile_command(
         print_json(compiled.summary)
         return
     size = compiled.summary
+    if size["requantised"]:
+        print_table(
+            ("quantised population", "channels", "proved", "tabled", "approximated"),
+            [
+                tuple(str(row[key]) for key in ("population", "channels", "proved", "tabled", "approximated"))
+                for row in size["requantised"]
+            ],
+        )
     say(
         f"{size['artefact']}: {size['populations']} populations, {size['neurons']} neurons, "
         f"{size['weights']} weights for {size['target']} ({size['chip']}) in {size['seconds']:.1f} s"

@@ -229,6 +229,18 @@ def pixel_format(
     )
 
 
+def int8_format(shape: Shape) -> InputFormat:
+    """Signed bytes that the network takes as the numbers they are."""
+    ones = (1,) * len(shape)
+    return InputFormat(
+        levels=Levels(shape, -128, 127),
+        scale=np.ones(ones),
+        zero=np.zeros(ones),
+        exact=True,
+        verdict="signed bytes enter as levels -128..127",
+    )
+
+
 def _per_channel(values: tuple[float, ...], shape: Shape, option: str) -> NDArray[np.float64]:
     rank = len(shape)
     if len(values) == 1:

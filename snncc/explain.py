@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from snncc import artefact
 from snncc.artefact import Artefact
-from snncc.driver import Watch, load_images, no_watch
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import lower
+from snncc.options import Watch, no_watch
 from snncc.passes.pipeline import parse
+from snncc.samples import load_images
 from snncc.sim.attribution import Attribution, Batch, Loss, attribute
 from snncc.sim.hybrid import Cause, Hybrid, Source, Switch
 from snncc.summary import summary

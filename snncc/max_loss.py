@@ -11,23 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc.driver import (
-    Compiled,
-    CompileOptions,
-    Prepared,
-    Samples,
-    context_of,
-    default_passes,
-    float_outputs_of,
-    prepare,
-    run_passes,
-    write,
-)
+from snncc.driver import Built, Compiled, Prepared, context_of, float_outputs_of, prepare, run_passes, write
 from snncc.loss import Loss, loss
+from snncc.options import CompileOptions, default_passes
 from snncc.passes.balance import Balance, print_widths
 from snncc.passes.base import Context
-from snncc.passes.pipeline import Pipeline, parse
+from snncc.passes.pipeline import parse
 from snncc.passes.widths import LEVEL_BITS, Widths, frontier
+from snncc.samples import Samples
 from snncc.sim.evaluate import evaluate_images
 from snncc.sim.reals import RealEngine
 from snncc_ir.errors import DataError, SnnccError
@@ -49,8 +40,7 @@ class _Trial:
     """A setting, the network that it gives, and its loss on the held-out images."""
 
     widths: Widths
-    pipeline: Pipeline
-    graph: Graph
+    built: Built
     loss: Loss
 
 
@@ -83,7 +73,7 @@ def compile_within(path: Path, options: CompileOptions, most: float) -> Compiled
         else:
             last = middle - 1
     more = {"max_loss": _summary(best, most)}
-    return write(replace(prepared, samples=fit), best.graph, best.pipeline, start, more)
+    return write(replace(prepared, samples=fit), best.built, start, more)
 
 
 def _summary(best: _Trial, most: float) -> dict[str, Any]:
@@ -158,11 +148,10 @@ class _Search:
         """The network with these widths, and its loss."""
         options = replace(self.prepared.options, widths=print_widths(widths.bits))
         pipeline = parse(default_passes(options, self.prepared.machine))
-        graph = run_passes(self.prepared, pipeline, self.context)
-        found = evaluate_images(graph, self.held.form, self.held.images, "levels", silent)
-        return _Trial(
-            widths, pipeline, graph, loss(found.predictions, self.float_predictions, self.held.labels)
-        )
+        built = run_passes(self.prepared, pipeline, self.context)
+        run = evaluate_images(built.graph, self.held.form, self.held.images, "levels", silent)
+        found = loss(run.predictions, self.float_predictions, self.held.labels)
+        return _Trial(widths=widths, built=built, loss=found)
 
 
 def _grids(graph: Graph) -> dict[str, Grid]:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from snncc import artefact
 from snncc.artefact import Artefact
-from snncc.driver import Watch, image_digests, load_images, machine_of, no_watch
+from snncc.driver import machine_of
+from snncc.options import Watch, no_watch
+from snncc.samples import image_digests, load_images
 from snncc.sim.evaluate import Evaluation, Runner, engine_runner, evaluate_images
 from snncc.steps import NO_OPTIONS, StepOptions, StepReport, check_options, report
 from snncc.targets import find_engine

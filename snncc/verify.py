@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from snncc import artefact
 from snncc.artefact import Artefact
-from snncc.driver import Watch, machine_of, no_watch, reference_values
+from snncc.driver import machine_of
+from snncc.golden import reference_values
+from snncc.options import Watch, no_watch
 from snncc.sim.levels import LevelEngine
 from snncc.sim.spikes import SpikeEngine
 from snncc.sim.streams import StreamEngine

@@ -154,6 +154,20 @@ def table() -> Net:
     return phased(text, graph, x=[[-4], [-1], [0], [1], [4]])
 
 
+def table_border() -> Net:
+    """The network `table_border`."""
+    steps = Tensor.integer([[[[-2, 1, 4], [-1, 1, 3]], [[0, 0, 2], [-3, 2, 2]]]])
+    neuron = Table(breakpoints=steps, lo=0, hi=3, rows=(0, 1, 0), columns=(1, 0))
+    graph = network(
+        "table_border",
+        Input(name="x", type=Levels((1, 3, 2), -2, 3)),
+        Conv(name="c", source="x", weight=Tensor.integer([[[[1, -1, 1]]]]), padding=((0, 0), (1, 1))),
+        population("p", neuron, "c"),
+    )
+    text = "Other breakpoints near the border: one table per channel and border class."
+    return phased(text, graph, x=(np.arange(12) * 5 % 6 - 2).reshape(2, 1, 3, 2))
+
+
 def conv() -> Net:
     """The network `conv`."""
     corners = Bias(values=Tensor.integer(np.arange(-4, 4).reshape(2, 2, 2)), rows=(0, 1), columns=(0, 1, 0))
@@ -273,7 +287,18 @@ def stream_pool(name: str, timing: Timing, code: Code) -> Net:
 
 def nets() -> list[Net]:
     """Every network, in the order of the files' names."""
-    made = [binary(), dense(), signed(), table(), conv(), residual(), max_pool(), concat(), *streams()]
+    made = [
+        binary(),
+        dense(),
+        signed(),
+        table(),
+        table_border(),
+        conv(),
+        residual(),
+        max_pool(),
+        concat(),
+        *streams(),
+    ]
     return sorted(made, key=lambda net: net.graph.name)
 
 

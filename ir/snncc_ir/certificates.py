@@ -44,6 +44,23 @@ class Interval:
         return interval_bits(int(self.low.min()), int(self.high.max()))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requantised:
+    """The requantisation certificate of one population that came quantised.
+
+    `proved` channels are staircases whose breakpoints equal the imported network's for every drive that can
+    occur, `tabled` ones hold these breakpoints themselves; both have its levels for all inputs.
+    `approximated` ones have not; of a sum of two scales `wrong_pairs` pairs of levels come out differently.
+    """
+
+    population: str
+    channels: int
+    proved: int
+    tabled: int
+    approximated: int
+    wrong_pairs: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Width:
     """What one population or readout needs: `drive` for the sums, `membrane` for all that a neuron holds."""
@@ -71,6 +88,8 @@ def _width(graph: Graph, node: Population | Readout) -> Width:
             return Width(drive, _phased_membrane(node, drive, graph.strands[node.name][0]))
         case Rate() as rate:
             return Width(drive, _rate_membrane(_staircase(node), drive, rate))
+        case _ if isinstance(node.neuron, Table):
+            return Width(drive, _table_membrane(node.neuron, drive))
         case _:
             return Width(drive, _stbif_membrane(_staircase(node), drive))
 
@@ -88,7 +107,7 @@ def drive_interval(graph: Graph, node: Population | Readout) -> Interval:
 
 def _projection_interval(graph: Graph, projection: Linear) -> Interval:
     source = graph.levels(projection.source)
-    positive, negative = _weight_sums(projection, source)
+    positive, negative = weight_sums(projection, source)
     low, high = source.lo, source.hi
     if isinstance(graph.timing, Rate):
         low, high = _rate_range(graph, projection.source)
@@ -105,13 +124,13 @@ def _rate_range(graph: Graph, source: str) -> tuple[int, int]:
 
 
 @singledispatch
-def _weight_sums(node: Linear, source: Levels) -> tuple[Ints, Ints]:
+def weight_sums(node: Linear, source: Levels) -> tuple[Ints, Ints]:
     """Sums of the positive and of the negative weights of each output channel."""
     weight = node.weight.data.reshape(node.weight.shape[0], -1)
     return np.maximum(weight, 0).sum(axis=1), np.minimum(weight, 0).sum(axis=1)
 
 
-@_weight_sums.register
+@weight_sums.register
 def _(node: SumPool, source: Levels) -> tuple[Ints, Ints]:
     weight = node.weight.data * pool_divisor(node, source.shape)
     return np.maximum(weight, 0), np.minimum(weight, 0)
@@ -132,11 +151,16 @@ def _phased_membrane(node: Population, drive: Interval, strand: Strand) -> Inter
         case Staircase(theta=theta, bias=bias):
             start = drive + bias_interval(bias) + _point(theta.data // 2)
             return start.hull(_comparands(theta.data, strand))
-        case Table(breakpoints=table, bias=bias):
-            start = drive if bias is None else drive + bias_interval(bias)
-            return start.hull(Interval(table.data.min(axis=1), table.data.max(axis=1)))
+        case Table():
+            return _table_membrane(node.neuron, drive)
         case _:
             raise TypeError("an analog unit has no width")
+
+
+def _table_membrane(neuron: Table, drive: Interval) -> Interval:
+    """U itself and the breakpoints; every partial sum of `stbif` lies within the drive's interval."""
+    values = neuron.breakpoints.data.reshape(neuron.breakpoints.shape[0], -1)
+    return drive.hull(Interval(values.min(axis=1), values.max(axis=1)))
 
 
 def _comparands(theta: Ints, strand: Strand) -> Interval:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from snncc_ir.codes import Strand
 from snncc_ir.errors import GraphError
 from snncc_ir.inference import result_type
-from snncc_ir.neurons import Analog
+from snncc_ir.neurons import Analog, Quantiser
 from snncc_ir.nodes import AnyNode, Input, Linear, Population, Readout
 from snncc_ir.timing import Phased, Strands, Timing, check_codes, find_strands, network_window
 from snncc_ir.types import Drive, Levels, Real, ValueType
@@ -139,8 +139,8 @@ class Graph:
         return replace(self, nodes=tuple(new.get(node.name, node) for node in self.nodes))
 
     def __str__(self) -> str:
-        analog = sum(isinstance(node.neuron, Analog) for node in self.populations)
-        kind = f"{analog} analog populations" if analog else f"{len(self.populations)} populations"
+        analog = sum(isinstance(node.neuron, Analog | Quantiser) for node in self.populations)
+        kind = f"{analog} real populations" if analog else f"{len(self.populations)} populations"
         return f"graph {self.name}: {len(self.nodes)} nodes, {kind}"
 
 

@@ -7,7 +7,7 @@ from functools import singledispatch
 
 from snncc_ir.errors import GraphError
 from snncc_ir.linear import pool_divisor
-from snncc_ir.neurons import Analog, Neuron, Staircase, Table
+from snncc_ir.neurons import Analog, Neuron, Quantiser, Staircase, Table
 from snncc_ir.nodes import (
     AnyNode,
     Concat,
@@ -184,7 +184,7 @@ def _(node: Population, sources: Sources) -> ValueType:
     for what, tensor in (("scale", node.scale), ("unit", node.unit)):
         if tensor is not None and tensor.shape != shape[:1]:
             raise GraphError(f"{what} of shape {shape_text(tensor.shape)} does not fit {shape[0]} channels")
-    if isinstance(node.neuron, Analog):
+    if isinstance(node.neuron, Analog | Quantiser):
         return Real(shape)
     return Levels(shape, node.neuron.lo, node.neuron.hi)
 
@@ -214,13 +214,14 @@ def _check_neuron(neuron: Neuron, shape: Shape) -> None:
                 _check_channels(grid.top, shape, "grid")
             if slope is not None:
                 _check_channels(slope, shape, "slope")
+        case Quantiser(step=step, bias=bias):
+            _check_channels(step, shape, "step")
+            bias.check(shape)
         case Staircase(theta=theta, bias=bias):
             _check_channels(theta, shape, "threshold")
             bias.check(shape)
-        case Table(breakpoints=breakpoints, bias=bias):
-            _check_channels(breakpoints, shape, "table")
-            if bias is not None:
-                bias.check(shape)
+        case Table():
+            neuron.check(shape)
 
 
 def _check_channels(tensor: Tensor, shape: Shape, what: str) -> None:
@@ -279,7 +280,9 @@ def _out_size(size: int, kernel: int, stride: int, padding: Pair, dilation: int)
 def _check_weight(weight: Tensor, source: Real | Levels, widths: tuple[int, ...]) -> None:
     if isinstance(source, Levels) and weight.bits not in widths:
         raise GraphError(f"weights on levels must have {', '.join(map(str, widths))} bits, not {weight.bits}")
-    if isinstance(source, Real) and weight.is_integer:
+    if isinstance(source, Levels) and weight.scale is not None:
+        raise GraphError("scaled weights on levels")
+    if isinstance(source, Real) and weight.is_integer and weight.scale is None:
         raise GraphError("integer weights on real values")
 
 

@@ -45,7 +45,7 @@ def drive(node: Linear, x: Array) -> Array:
 
 @drive.register
 def _(node: Conv, x: Array) -> Array:
-    weight = node.weight.data
+    weight = node.weight.values
     outputs, fan_in, height, width = weight.shape
     kernel = (height, width)
     x = _pad_image(x, node.padding, 0)
@@ -62,19 +62,19 @@ def _(node: Conv, x: Array) -> Array:
 
 @drive.register
 def _(node: Dense, x: Array) -> Array:
-    return np.asarray(np.einsum("ni,oi->no", x, node.weight.data))
+    return np.asarray(np.einsum("ni,oi->no", x, node.weight.values))
 
 
 @drive.register
 def _(node: Scale, x: Array) -> Array:
-    return x * per_channel(node.weight.data, x.ndim - 1)
+    return x * per_channel(node.weight.values, x.ndim - 1)
 
 
 @drive.register
 def _(node: SumPool, x: Array) -> Array:
     factors = pool_factors(node, (x.shape[1], x.shape[2], x.shape[3]))
     patches = _taps(_pad_image(x, node.padding, 0), node.kernel, node.stride, (1, 1))
-    return sum(patch for _, _, patch in patches) * factors * per_channel(node.weight.data, 3)
+    return sum(patch for _, _, patch in patches) * factors * per_channel(node.weight.values, 3)
 
 
 def pool_counts(node: SumPool, shape: Shape) -> NDArray[np.int64]:

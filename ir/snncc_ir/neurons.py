@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from snncc_ir.errors import GraphError
 from snncc_ir.fields import sparse
+from snncc_ir.rounding import Rounding
 from snncc_ir.tensors import NEURON_BITS, Reals, Tensor
 from snncc_ir.types import Shape
 
@@ -38,20 +39,16 @@ class Bias:
     columns: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if bool(self.rows) != bool(self.columns):
-            raise GraphError("border classes need rows and columns")
         expected = 3 if self.rows or self.columns else 1
         if len(self.values.shape) != expected:
             raise GraphError(f"bias values must have {expected} axes, not {len(self.values.shape)}")
-        for classes, axis in ((self.rows, 1), (self.columns, 2)):
-            if classes and not 0 <= min(classes) <= max(classes) < self.values.shape[axis]:
-                raise GraphError(f"bias has border classes outside 0..{self.values.shape[axis] - 1}")
+        _check_classes(self.values, self.rows, self.columns, "bias")
         _check_reach(self.values, "biases")
 
     def spread(self, shape: Shape) -> NDArray[Any]:
         """The bias as an array that broadcasts to a drive of `shape` (channel axis first)."""
         if self.rows:
-            return np.asarray(self.values.data[:, np.array(self.rows)][:, :, np.array(self.columns)])
+            return _at_positions(self.values.data, self.rows, self.columns)
         return per_channel(self.values.data, len(shape))
 
     def check(self, shape: Shape) -> None:
@@ -106,6 +103,33 @@ class Analog:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quantiser:
+    """A real unit that came quantised: n = clip(round(x / step), lo, hi) with x = min(max(U + b, low), high).
+
+    `round` is the rounding rule; the unit's value is step * n, `step[C]` > 0.
+    """
+
+    bias: Bias
+    step: Tensor
+    lo: int
+    hi: int
+    rounding: Rounding
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __post_init__(self) -> None:
+        if self.step.is_integer or len(self.step.shape) != 1 or self.step.data.min() <= 0:
+            raise GraphError("a quantiser's step must be a vector of positive real numbers")
+        if not self.lo <= 0 <= self.hi or self.lo == self.hi:
+            raise GraphError(f"grid {self.lo}..{self.hi} must contain 0 and more than one level")
+        fixed = self.rounding.levels
+        if fixed is not None and fixed != (self.lo, self.hi):
+            raise GraphError(f"rounding {self.rounding.value} gives levels {fixed[0]}..{fixed[1]}")
+        if not self.low <= 0 <= self.high:
+            raise GraphError(f"a unit's range {self.low}..{self.high} must contain 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Staircase:
     """The integer neuron: n = clip(floor((U + b + floor(theta/2)) / theta), lo, hi), theta[C] >= 1."""
 
@@ -124,24 +148,61 @@ class Staircase:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A neuron by breakpoints: `breakpoints[C, j]` is the least U + b whose level is at least lo + 1 + j.
+    """A neuron by breakpoints: `breakpoints[C, j]` is the least U whose level is at least lo + 1 + j.
 
-    Without a `bias`, which may vary near the border, b is 0.
+    With border classes, as a bias has them, they are `breakpoints[C, R, S, j]`.
     """
 
     breakpoints: Tensor
     lo: int
     hi: int
-    bias: Bias | None = sparse(None)
+    rows: tuple[int, ...] = ()
+    columns: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.breakpoints.is_integer or (self.bias and not self.bias.values.is_integer):
-            raise GraphError("breakpoints and their biases must be integers")
-        if self.breakpoints.shape[1:] != (self.hi - self.lo,):
+        if not self.breakpoints.is_integer:
+            raise GraphError("breakpoints must be integers")
+        if self.breakpoints.shape[-1] != self.hi - self.lo:
             raise GraphError(f"a table of levels {self.lo}..{self.hi} needs {self.hi - self.lo} breakpoints")
-        if (np.diff(self.breakpoints.data, axis=1) < 0).any():
+        expected = 4 if self.rows or self.columns else 2
+        if len(self.breakpoints.shape) != expected:
+            raise GraphError(f"breakpoints must have {expected} axes, not {len(self.breakpoints.shape)}")
+        _check_classes(self.breakpoints, self.rows, self.columns, "a table")
+        if (np.diff(self.breakpoints.data, axis=-1) < 0).any():
             raise GraphError("breakpoints must not decrease")
         _check_reach(self.breakpoints, "breakpoints")
 
+    def spread(self, shape: Shape) -> NDArray[Any]:
+        """The breakpoints as an array that broadcasts to a drive of `shape` with the levels as last axis."""
+        if self.rows:
+            return _at_positions(self.breakpoints.data, self.rows, self.columns)
+        channels, levels = self.breakpoints.shape
+        return self.breakpoints.data.reshape(channels, *(1,) * (len(shape) - 1), levels)
 
-Neuron = Analog | Staircase | Table
+    def check(self, shape: Shape) -> None:
+        """Raise GraphError unless the table fits a drive of `shape`."""
+        _check_fit(self.breakpoints, self.rows, self.columns, shape, "table")
+
+
+def _check_classes(values: Tensor, rows: tuple[int, ...], columns: tuple[int, ...], what: str) -> None:
+    if bool(rows) != bool(columns):
+        raise GraphError("border classes need rows and columns")
+    for classes, axis in ((rows, 1), (columns, 2)):
+        if classes and not 0 <= min(classes) <= max(classes) < values.shape[axis]:
+            raise GraphError(f"{what} has border classes outside 0..{values.shape[axis] - 1}")
+
+
+def _check_fit(
+    values: Tensor, rows: tuple[int, ...], columns: tuple[int, ...], shape: Shape, what: str
+) -> None:
+    if values.shape[0] != shape[0]:
+        raise GraphError(f"{what} of {values.shape[0]} channels does not fit {shape[0]} channels")
+    if rows and (len(rows), len(columns)) != shape[1:]:
+        raise GraphError(f"border classes are for {len(rows)}x{len(columns)} positions")
+
+
+def _at_positions(values: NDArray[Any], rows: tuple[int, ...], columns: tuple[int, ...]) -> NDArray[Any]:
+    return np.asarray(values[:, np.array(rows)][:, :, np.array(columns)])
+
+
+Neuron = Analog | Quantiser | Staircase | Table

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from snncc_ir.errors import GraphError
 from snncc_ir.fields import written_fields
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Analog, Bias, Grid, Staircase, Table
+from snncc_ir.neurons import Analog, Bias, Grid, Quantiser, Staircase, Table
 from snncc_ir.nodes import NODE_NAMES, NODE_TYPES, AnyNode
 from snncc_ir.tensors import Tensor
 from snncc_ir.timing import TIMINGS, Timing
@@ -37,6 +37,7 @@ KINDS: dict[str, type] = {
     "levels": Levels,
     "analog": Analog,
     "grid": Grid,
+    "quantiser": Quantiser,
     "staircase": Staircase,
     "table": Table,
     "bias": Bias,
@@ -84,7 +85,7 @@ def tensors_of(graph: Graph) -> dict[str, NDArray[Any]]:
 
 def _tensors(value: object) -> list[Tensor]:
     if isinstance(value, Tensor):
-        return [value]
+        return [value, *_tensors(value.scale)]
     if is_dataclass(value):
         return [tensor for field in fields(value) for tensor in _tensors(getattr(value, field.name))]
     return []
@@ -104,7 +105,7 @@ def _fields_to_plain(value: Any) -> Plain:
 def _to_plain(value: Any) -> Any:
     match value:
         case Tensor():
-            return {"kind": "tensor", "bits": value.bits, "shape": list(value.shape), "digest": value.digest}
+            return _tensor_to_plain(value)
         case Enum():
             return value.value
         case tuple():
@@ -115,6 +116,16 @@ def _to_plain(value: Any) -> Any:
             return value
         case _:
             return {"kind": KIND_NAMES[type(value)], **_fields_to_plain(value)}
+
+
+def _tensor_to_plain(tensor: Tensor) -> Plain:
+    plain: Plain = {
+        "kind": "tensor",
+        "bits": tensor.bits,
+        "shape": list(tensor.shape),
+        "digest": tensor.digest,
+    }
+    return plain if tensor.scale is None else {**plain, "scale": _tensor_to_plain(tensor.scale)}
 
 
 def _node(plain: object, arrays: Arrays) -> AnyNode:
@@ -232,7 +243,8 @@ def _decode_tuple(items: tuple[Any, ...], value: Any, arrays: Arrays) -> tuple[A
 
 
 def _decode_tensor(value: Any, arrays: Arrays) -> Tensor:
-    data = _record(value, "tensor", {"kind", "bits", "shape", "digest"})
+    required = {"kind", "bits", "shape", "digest"}
+    data = _record(value, "tensor", required, required | {"scale"})
     array = arrays.get(data["digest"]) if isinstance(data["digest"], str) else None
     if array is None:
         raise GraphError(f"tensor {data['digest']!r:.40} is not among the arrays")
@@ -240,7 +252,8 @@ def _decode_tensor(value: Any, arrays: Arrays) -> Tensor:
     if bits is not None and (not isinstance(bits, int) or array.dtype.kind not in "iu"):
         raise GraphError(f"tensor {data['digest']} does not hold integers")
     kind = np.float64 if bits is None else np.int64
-    tensor = Tensor(np.array(array, dtype=kind, order="C"), bits)
+    scale = _decode_tensor(data["scale"], arrays) if "scale" in data else None
+    tensor = Tensor(np.array(array, dtype=kind, order="C"), bits, scale)
     if list(tensor.shape) != data["shape"] or tensor.digest != data["digest"]:
         raise GraphError(f"tensor {data['digest']} has other values than its digest says")
     return tensor

@@ -21,12 +21,14 @@ NAME_SCHEMA: Schema = {"type": "string", "pattern": f"^{NAME.pattern}$"}
 
 TENSOR_SCHEMA: Schema = {
     "type": "object",
-    "description": "Integers of `bits` bits, reals if `bits` is null; `digest` names their values.",
+    "description": "Integers of `bits` bits, reals if `bits` is null; `digest` names their values. "
+    "`scale`: what the integers of a real network stand for.",
     "properties": {
         "kind": {"const": "tensor"},
         "bits": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 63}, {"type": "null"}]},
         "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}},
         "digest": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+        "scale": {"$ref": "#/$defs/tensor"},
     },
     "required": ["kind", "bits", "shape", "digest"],
     "additionalProperties": False,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from snncc_ir.errors import DataError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
-from snncc_ir.neurons import Analog, Neuron, Staircase, Table, per_channel
+from snncc_ir.neurons import Analog, Neuron, Quantiser, Staircase, Table, per_channel
 from snncc_ir.nodes import AnyNode, Input, Linear, Population, Readout
 from snncc_ir.types import Levels, shape_text
 
@@ -73,7 +73,7 @@ def potential(neuron: Staircase, drive: Array) -> Array:
 
 
 def fire(neuron: Neuron, drive: Array) -> Array:
-    """Levels (reals for an analog unit) of a population for `drive[N, C, ...]`."""
+    """Levels (reals for a real unit) of a population for `drive[N, C, ...]`."""
     rank = drive.ndim - 1
     match neuron:
         case Analog(bias=bias, low=low, high=high, slope=slope):
@@ -81,9 +81,17 @@ def fire(neuron: Neuron, drive: Array) -> Array:
             if slope is not None:
                 unit = np.where(unit < 0, unit * per_channel(slope.data, rank), unit)
             return np.clip(unit, low, high)
+        case Quantiser():
+            return _quantised(neuron, drive)
         case Staircase(theta=theta, lo=lo, hi=hi):
             return np.clip(potential(neuron, drive) // per_channel(theta.data, rank), lo, hi)
-        case Table(breakpoints=table, lo=lo, bias=bias):
-            drive = drive if bias is None else drive + bias.spread(drive.shape[1:])
-            reached = (drive >= per_channel(column, rank) for column in table.data.T)
-            return np.asarray(sum(reached, start=np.full(drive.shape, lo)))
+        case Table(lo=lo, hi=hi):
+            steps = np.moveaxis(neuron.spread(drive.shape[1:]), -1, 0)
+            return np.asarray(lo + sum((drive >= steps[j]).astype(np.int64) for j in range(hi - lo)))
+
+
+def _quantised(neuron: Quantiser, drive: Array) -> Array:
+    """step * n in floating point."""
+    step = per_channel(neuron.step.data, drive.ndim - 1)
+    x = np.clip(drive + neuron.bias.spread(drive.shape[1:]), neuron.low, neuron.high)
+    return np.asarray(step * np.clip(neuron.rounding.apply(x / step), neuron.lo, neuron.hi))

@@ -11,6 +11,7 @@ from snncc_ir.codes import Code, Strand, magnitude
 from snncc_ir.neurons import Bias, Neuron, Staircase, Table, per_channel
 from snncc_ir.semantics import potential
 from snncc_ir.tensors import Tensor
+from snncc_ir.types import Shape
 
 Array = NDArray[Any]
 
@@ -77,19 +78,34 @@ class StaircaseSender:
         return spikes
 
 
+class Breakpoints:
+    """A table ready to be compared with drives of one shape."""
+
+    def __init__(self, neuron: Table, shape: Shape) -> None:
+        """Spread the table over `shape`, with an end on either side that no drive passes."""
+        table = neuron.spread(shape)
+        ends = np.full((*table.shape[:-1], 1), FAR)
+        self._table = np.concatenate([-ends, table, ends], axis=-1)
+        self._lo = neuron.lo
+
+    def reached(self, drive: Array, level: Array) -> Array:
+        """True where the level of `drive[N, *shape]` is at least `level[N, *shape]`."""
+        index = np.clip(level - self._lo, 0, self._table.shape[-1] - 1)
+        places = np.ogrid[tuple(map(slice, self._table.shape[:-1]))]
+        return np.asarray(drive >= self._table[(*places, index)])
+
+
 class TableSender:
-    """Fires by comparing U + b with breakpoints; `sent` is the magnitude sent so far."""
+    """Fires by comparing U with breakpoints; `sent` is the magnitude sent so far."""
 
     def __init__(self, neuron: Table, strand: Strand) -> None:
         """Prepare for a neuron that sends by `strand`."""
-        self.strand, self.bias = strand, neuron.bias
-        channels = neuron.breakpoints.shape[0]
-        below, above = np.full((channels, 1), -FAR), np.full((channels, 1), FAR)
-        self.table = np.concatenate([below, neuron.breakpoints.data, above], axis=1)
+        self.neuron, self.strand = neuron, strand
 
     def load(self, drive: Array) -> None:
-        """Latch the drive and add the bias."""
-        self.drive = drive if self.bias is None else drive + self.bias.spread(drive.shape[1:])
+        """Latch the drive."""
+        self.table = Breakpoints(self.neuron, drive.shape[1:])
+        self.drive = drive
         self.sent = np.zeros_like(drive)
         self.fired = np.zeros(drive.shape, dtype=bool)
 
@@ -111,9 +127,7 @@ class TableSender:
 
     def _reaches(self, level: Array) -> Array:
         """True where the drive's level is at least `level`."""
-        index = np.clip(level - self.strand.lo, 0, self.table.shape[1] - 1)
-        channel = per_channel(np.arange(len(self.table)), level.ndim - 1)
-        return np.asarray(self.drive >= self.table[channel, index])
+        return self.table.reached(self.drive, level)
 
 
 def _saturates(strand: Strand) -> bool:

@@ -14,7 +14,7 @@ from snncc_ir.costs import NO_COUNTS, Counts, fan_out
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
-from snncc_ir.neurons import Staircase, per_channel
+from snncc_ir.neurons import Staircase, Table, per_channel
 from snncc_ir.nodes import (
     AnyNode,
     Concat,
@@ -25,6 +25,7 @@ from snncc_ir.nodes import (
     Readout,
 )
 from snncc_ir.semantics import check_input, potential
+from snncc_ir.senders import Breakpoints
 from snncc_ir.strands import Spikes, join_strands
 from snncc_ir.timing import Phased, Rate, Reset
 
@@ -56,7 +57,7 @@ def settle_bound(graph: Graph) -> int:
     for node in graph.nodes:
         before = max((reach[source] for source in node.sources), default=0)
         match node:
-            case Population(neuron=Staircase(lo=lo, hi=hi)):
+            case Population(neuron=Staircase(lo=lo, hi=hi) | Table(lo=lo, hi=hi)):
                 own = hi - lo
             case _:
                 own = 0
@@ -102,6 +103,7 @@ class _Stream:
     outputs: dict[str, list[Array]] = field(default_factory=dict)
     events: list[Array] = field(default_factory=list)
     costs: Counts = NO_COUNTS
+    tables: dict[str, Breakpoints] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.fan_outs = {
@@ -112,6 +114,9 @@ class _Stream:
         for node in self.graph.nodes:
             if isinstance(node, Population) and isinstance(node.neuron, Staircase):
                 self.potentials[node.name] = self._start(node.neuron, self._zeros(node.name))
+            elif isinstance(node, Population) and isinstance(node.neuron, Table):
+                self.potentials[node.name] = self._zeros(node.name)
+                self.tables[node.name] = Breakpoints(node.neuron, self.graph.types[node.name].shape)
             elif isinstance(node, Readout):
                 zero = self._zeros(node.name)
                 self.potentials[node.name] = zero if self.rate else zero + node.bias.spread(zero.shape[1:])
@@ -176,18 +181,29 @@ class _Stream:
         return total
 
     def _fire(self, node: Population, values: Mapping[str, Spikes]) -> Array:
-        neuron = _staircase(node)
         v = self._integrate(node, values)
+        if node.name in self.tables:
+            return self._compare(node.name, v)
+        neuron = _staircase(node)
         if self.rate:
             spikes, v = _fire_rate(v, _rate_theta(neuron, v.ndim - 1), neuron.lo < 0, self.rate.reset)
         else:
-            strand = self.graph.strand(node.name)
-            sent = self.counts.get(node.name, {}).get(strand, self._zeros(node.name))
+            sent = self._sent(node.name)
             theta = per_channel(neuron.theta.data, v.ndim - 1)
             spikes = ((v >= theta) & (sent < neuron.hi)).astype(np.int64) - ((v < 0) & (sent > neuron.lo))
             v = v - theta * spikes
         self.potentials[node.name] = v
         return spikes
+
+    def _sent(self, name: str) -> Array:
+        """S, the running sum of a population's spikes."""
+        return np.asarray(self.counts.get(name, {}).get(self.graph.strand(name), self._zeros(name)))
+
+    def _compare(self, name: str, drive: Array) -> Array:
+        """A table's step of `stbif`: S moves towards the level of U."""
+        sent, table = self._sent(name), self.tables[name]
+        up, down = table.reached(drive, sent + 1), ~table.reached(drive, sent)
+        return up.astype(np.int64) - down
 
     def _pool(self, node: MaxPool, strand: Strand) -> Array:
         """The greatest running sum of each window, minus what the pool has sent."""

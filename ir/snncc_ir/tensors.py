@@ -29,11 +29,13 @@ MULTIPLIER_BITS = 24
 class Tensor:
     """An immutable array of `bits`-bit signed integers, or of real numbers where `bits` is None.
 
-    Integers are held as int64, reals as float64. One bit means the two values -1 and +1.
+    Integers are held as int64, reals as float64. One bit means the two values -1 and +1. Integers of
+    real networks may have a `scale[O]`: index o along axis 0 stands for the real values data[o] * scale[o].
     """
 
     data: NDArray[Any]
     bits: int | None
+    scale: Tensor | None = None
 
     def __post_init__(self) -> None:
         kind = np.float64 if self.bits is None else np.int64
@@ -49,7 +51,15 @@ class Tensor:
         elif not fits(self.data, self.bits):
             low, high = self.range
             raise GraphError(f"values {low}..{high} do not fit {self.bits} bits")
+        if self.scale is not None:
+            self._check_scale(self.scale)
         self.data.flags.writeable = False
+
+    def _check_scale(self, scale: Tensor) -> None:
+        if self.bits is None or scale.is_integer:
+            raise GraphError("only integers are scaled, by real numbers")
+        if scale.shape != self.data.shape[:1] or scale.data.min() <= 0:
+            raise GraphError("a tensor's scale must be one positive number per index of its first axis")
 
     @staticmethod
     def real(values: ArrayLike) -> Tensor:
@@ -66,6 +76,18 @@ class Tensor:
         if bits is None and data.size == 0:
             raise GraphError("tensor has no elements")
         return Tensor(data, signed_bits(data) if bits is None else bits)
+
+    @staticmethod
+    def scaled(values: Ints, scale: Reals) -> Tensor:
+        """Integers `values[O, ...]` as narrow as a synapse can hold them, with their `scale[O]`."""
+        return Tensor(np.array(values, dtype=np.int64, order="C"), synapse_bits(values), Tensor.real(scale))
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """What the numbers stand for: the data itself, or integers times their scale."""
+        if self.scale is None:
+            return self.data
+        return np.asarray(self.data * self.scale.data.reshape(-1, *(1,) * (self.data.ndim - 1)))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -94,14 +116,15 @@ class Tensor:
         return state.hexdigest()[:16]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Tensor) and self.digest == other.digest
+        return isinstance(other, Tensor) and self.digest == other.digest and self.scale == other.scale
 
     def __hash__(self) -> int:
         return hash(self.digest)
 
     def __str__(self) -> str:
         kind = "f64" if self.bits is None else f"i{self.bits}"
-        return f"{kind}[{'x'.join(map(str, self.shape))}]#{self.digest}"
+        text = f"{kind}[{'x'.join(map(str, self.shape))}]#{self.digest}"
+        return text if self.scale is None else f"{text}*{self.scale}"
 
 
 def _are_int64(values: NDArray[Any]) -> bool:
@@ -122,6 +145,14 @@ def fits(values: Ints, bits: int) -> bool:
 def signed_bits(values: Ints) -> int:
     """Narrowest two's complement width, at least 2, that holds all values."""
     return max(interval_bits(int(values.min()), int(values.max())), 2)
+
+
+def synapse_bits(values: Ints) -> int:
+    """Narrowest width of a synapse that holds all values: 1 where all are -1 or +1."""
+    if fits(values, 1):
+        return 1
+    bits = signed_bits(values)
+    return next((width for width in WEIGHT_BITS[1:] if width >= bits), bits)
 
 
 def interval_bits(low: int, high: int) -> int:

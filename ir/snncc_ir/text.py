@@ -72,7 +72,7 @@ def _show(field: str, value: Any) -> str:
 
 TOKEN = re.compile(
     r"""\s*(?:
-      (?P<tensor>(?:i\d+|f64)\[[\dx]*\]\#[0-9a-f]+)
+      (?P<tensor>(?:i\d+|f64)\[[\dx]*\]\#[0-9a-f]+(?:\*f64\[\d+\]\#[0-9a-f]+)?)
     | (?P<type>(?:real|levels|drive)<[^>]*>)
     | (?P<reference>%[A-Za-z0-9_]+)
     | (?P<number>-inf\b|-?\d+\.?\d*(?:e[-+]?\d+)?\b)
@@ -213,10 +213,12 @@ def _number(text: str) -> int | float | str:
 
 
 def _tensor(text: str) -> dict[str, Any]:
-    kind, rest = text.split("[", 1)
+    numbers, _, scale = text.partition("*")
+    kind, rest = numbers.split("[", 1)
     shape, digest = rest.split("]#")
     bits = None if kind == "f64" else int(kind[1:])
-    return {"kind": "tensor", "bits": bits, "shape": _shape(shape), "digest": digest}
+    plain = {"kind": "tensor", "bits": bits, "shape": _shape(shape), "digest": digest}
+    return {**plain, "scale": _tensor(scale)} if scale else plain
 
 
 def _type(text: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from enum import Enum
 
 from snncc_ir.codes import Code, Strand
 from snncc_ir.errors import GraphError
-from snncc_ir.neurons import Analog, Staircase, Table
+from snncc_ir.neurons import Analog, Quantiser, Staircase, Table
 from snncc_ir.nodes import AnyNode, Input, MaxPool, Population
 from snncc_ir.types import Levels
 
@@ -59,7 +59,7 @@ def check_codes(nodes: Iterable[AnyNode], timing: Timing) -> None:
     """Raise GraphError where a population's code or neuron does not go with the graph's timing."""
     for node in nodes:
         match node:
-            case Population(neuron=Analog()):
+            case Population(neuron=Analog() | Quantiser()):
                 continue
             case Population():
                 _check_code(node, timing)
@@ -80,9 +80,9 @@ def _check_code(node: Population, timing: Timing) -> None:
     if not allowed:
         text = type(timing).__name__.lower()
         raise GraphError(f"code {node.code.value} in a graph with {text} timing", where=node.name)
-    if isinstance(node.neuron, Table) and not isinstance(timing, Phased):
+    if isinstance(node.neuron, Table) and isinstance(timing, Rate):
         raise GraphError(
-            "breakpoint tables need a phased code",
+            "breakpoint tables need a phased code or stbif",
             where=node.name,
             hint="use a phased code such as radix; LeakyRelu, PRelu and uneven bounds become tables",
         )

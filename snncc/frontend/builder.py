@@ -9,14 +9,28 @@ from dataclasses import replace
 
 import numpy as np
 
-from snncc.frontend.values import DriveValue, Origin, Probe, Signal, Step, Term
+from snncc.frontend.quantised import Quantised
+from snncc.frontend.values import DriveValue, Lattice, Origin, Probe, Signal, Step, Term
 from snncc.frontend.verdicts import Reject
 from snncc.frontend.wiring import merged, result_shape, simplified
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Analog, Bias
-from snncc_ir.nodes import AnyNode, Concat, Input, Pad, Population, Readout, Reshape, Scale, Transpose
-from snncc_ir.tensors import Reals, Tensor
+from snncc_ir.neurons import Analog, Bias, Quantiser
+from snncc_ir.nodes import (
+    AnyNode,
+    Concat,
+    Input,
+    MaxPool,
+    Pad,
+    Population,
+    Readout,
+    Repeat,
+    Reshape,
+    Scale,
+    Slice,
+    Transpose,
+)
+from snncc_ir.tensors import WEIGHT_BITS, Reals, Tensor
 from snncc_ir.types import Real, Shape
 
 _LONGEST = 56
@@ -72,7 +86,7 @@ class Builder:
     def _wired(self, signal: Signal, step: Step) -> Signal:
         known = self._signals.get((signal.name, step))
         if known is not None:
-            return replace(known, shared=signal.shared)
+            return replace(known, shared=signal.shared, grid=signal.grid, zero=signal.zero)
         node = replace(
             step.wiring, name=self._unique(step.origin.hint), source=signal.name, origin=step.origin.nodes
         )
@@ -92,11 +106,15 @@ class Builder:
     def concat(self, parts: tuple[Signal, ...], axis: int, origin: Origin) -> Signal:
         """Signals joined along an axis (the batch axis is not counted)."""
         solid = tuple(self.solid(part) for part in parts)
+        grids = {(part.grid, part.zero) for part in solid}
+        grid, zero = grids.pop() if len(grids) == 1 else (None, None)
+        if any(part.zero != zero for part in solid):
+            raise Reject("joins integers of different scales; dequantise them before")
         node = Concat(name="", parts=tuple(part.name for part in solid), axis=axis, origin=origin.nodes)
         shape = result_shape(node, *(part.shape for part in solid))
         name = self._place(replace(node, name=self._unique(origin.hint)), shape)
         low, high = min(part.low for part in solid), max(part.high for part in solid)
-        return Signal(name=name, shape=shape, low=low, high=high)
+        return Signal(name=name, shape=shape, low=low, high=high, grid=grid, zero=zero)
 
     def fire(
         self, drive: DriveValue, low: float, high: float, origin: Origin, slope: Reals | None = None
@@ -105,12 +123,49 @@ class Builder:
 
         f multiplies what is negative by `slope` [C], where there is one.
         """
-        terms = self._place_terms(drive.terms)
         neuron = Analog(bias=bias_of(drive), low=low, high=high, slope=None if slope is None else real(slope))
+        return self._fired(drive, neuron, origin, low, high, None)
+
+    def quantise(self, drive: DriveValue, form: Quantised, origin: Origin) -> Signal:
+        """A population of the drive on a grid that the network gives, and the drive's wiring after it."""
+        neuron = form.neuron(bias_of(drive), -math.inf, math.inf)
+        return self._fired(drive, neuron, origin, *form.bounds, form.grid)
+
+    def requantise(self, signal: Signal, form: Quantised) -> Signal | None:
+        """The signal's own population on the given grid; None where it is none or has other readers."""
+        node = self._population_behind(signal)
+        if node is None or not isinstance(node.neuron, Analog) or node.neuron.slope is not None:
+            return None
+        if form.step.size > 1 and node.name != signal.name:
+            return None  # its channels may lie along another axis before the wiring
+        old = node.neuron
+        self._nodes[node.name] = replace(node, neuron=form.neuron(old.bias, old.low, old.high))
+        low, high = form.bounds
+        return replace(signal, low=low, high=high, grid=form.grid)
+
+    def _population_behind(self, signal: Signal) -> Population | None:
+        """The population that gives the signal, perhaps through pooling and layout, to this reader alone."""
+        if signal.shared or signal.pad:
+            return None
+        node = self._nodes[signal.name]
+        while isinstance(node, MaxPool | Repeat | Reshape | Transpose | Slice):
+            node = self._nodes[node.source]
+        return node if isinstance(node, Population) else None
+
+    def _fired(
+        self,
+        drive: DriveValue,
+        neuron: Analog | Quantiser,
+        origin: Origin,
+        low: float,
+        high: float,
+        grid: Lattice | None,
+    ) -> Signal:
+        terms = self._place_terms(drive.terms)
         name = self._unique(origin.hint)
         self._place(Population(name=name, drives=terms, neuron=neuron, origin=origin.nodes), drive.base)
         self.probes[name] = drive.probe
-        signal = Signal(name=name, shape=drive.base, low=low, high=high)
+        signal = Signal(name=name, shape=drive.base, low=low, high=high, grid=grid)
         for step in drive.steps:
             signal = self.wire(signal, step)
         return signal
@@ -135,6 +190,16 @@ class Builder:
         self._nodes[node.name] = replace(node, neuron=_ranged(neuron, low, high))
         return replace(signal, low=low, high=high)
 
+    def narrow_grid(self, signal: Signal, lo: int, hi: int) -> Signal | None:
+        """The same quantised population with fewer levels; None where it is none, or has other readers."""
+        node, grid = self._population_behind(signal), signal.grid
+        if node is None or grid is None or not isinstance(node.neuron, Quantiser):
+            return None
+        if node.neuron.rounding.levels is not None:
+            return None
+        self._nodes[node.name] = replace(node, neuron=replace(node.neuron, lo=lo, hi=hi))
+        return replace(signal, low=grid.step * lo, high=grid.step * hi, grid=Lattice(grid.step, lo, hi))
+
     def is_input(self, name: str) -> bool:
         """True for the network's input."""
         return isinstance(self._nodes[name], Input)
@@ -153,7 +218,7 @@ class Builder:
         return Graph(name=sanitised(name), nodes=nodes, outputs=outputs)
 
     def _place_terms(self, terms: tuple[Term, ...]) -> tuple[str, ...]:
-        return tuple(self._place_term(term) for term in terms)
+        return tuple(self._place_term(part) for term in terms for part in split_wide(term))
 
     def _place_term(self, term: Term) -> str:
         source = self.solid(term.source)
@@ -196,6 +261,18 @@ def unpadded(signal: Signal) -> Signal:
 def identity_term(signal: Signal, weight: Reals, origin: Origin) -> Term:
     """Channel c of the signal times weight[c]."""
     return Term(Scale(name="", source="", weight=real(weight)), signal, origin)
+
+
+def split_wide(term: Term) -> tuple[Term, ...]:
+    """The term, or several side by side where stored weights less their zero point have 9 bits."""
+    weight = term.linear.weight
+    if weight.scale is None or weight.bits is None or weight.bits <= WEIGHT_BITS[-1]:
+        return (term,)
+    top = 2 ** (WEIGHT_BITS[-1] - 1)
+    first = np.clip(weight.data, -top, top - 1)
+    parts = (Tensor.scaled(part, weight.scale.data) for part in (first, weight.data - first))
+    terms = (replace(term, linear=replace(term.linear, weight=part)) for part in parts)
+    return tuple(part for whole in terms for part in split_wide(whole))
 
 
 def real(values: Reals) -> Tensor:

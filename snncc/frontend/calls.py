@@ -7,13 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncc.frontend.builder import Builder, identity_term
-from snncc.frontend.onnx_nodes import Attributes, OnnxNode
+from snncc.frontend.onnx_nodes import Attributes, OnnxNode, words
 from snncc.frontend.values import Array, Const, DriveValue, Operand, Origin, Probe, Signal, Step, Value
 from snncc.frontend.verdicts import Kind, Reject
 from snncc.frontend.wiring import fitted, push
 from snncc_ir.nodes import Scale
 from snncc_ir.tensors import Reals
 from snncc_ir.types import Shape
+
+CODE_OPERATORS = words(
+    """
+    Concat DepthToSpace Dropout Expand Flatten Gather GlobalMaxPool Identity MaxPool ReduceMax Reshape Resize
+    Slice SpaceToDepth Split Squeeze Tile Transpose Unsqueeze Upsample
+    """
+)
+"""Operators that treat stored integers as they treat the real values that these stand for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +58,11 @@ class Call:
     """Every tensor that something reads."""
 
     @property
+    def takes_codes(self) -> bool:
+        """True for operators that only move or compare values, which stored integers allow as well."""
+        return self.node.op in CODE_OPERATORS
+
+    @property
     def attributes(self) -> Attributes:
         """The node's attributes."""
         return self.node.attributes
@@ -72,19 +85,32 @@ class Call:
         """A computed input."""
         value = self.values[index] if self.has(index) else None
         match value:
+            case Signal(zero=int()) if not self.takes_codes:
+                raise Reject("computes with stored integers; put DequantizeLinear before it")
             case Signal() | DriveValue():
                 return value
             case _:
                 raise Reject(f"input {index} is constant; a value computed from the image is needed there")
 
+    def codes(self, index: int = 0) -> Signal:
+        """A computed input that may hold stored integers."""
+        value = self.values[index] if self.has(index) else None
+        if not isinstance(value, Signal):
+            raise Reject(f"input {index} is no quantised value")
+        return value
+
     def constant(self, index: int, what: str) -> Array:
         """A constant input."""
+        return self.stored(index, what).array
+
+    def stored(self, index: int, what: str) -> Const:
+        """A constant input with the integers it was stored as, if it came quantised."""
         if not self.has(index):
             raise Reject(f"{what} missing")
         value = self.values[index]
         if not isinstance(value, Const):
             raise Reject(f"{what} computed from the image; only constants are supported there")
-        return value.array
+        return value
 
     def optional(self, index: int, what: str) -> Array | None:
         """A constant input, None where it is left out."""

@@ -10,12 +10,13 @@ import numpy as np
 
 from snncc.frontend.builder import Builder, real, unpadded
 from snncc.frontend.values import DriveValue, Origin, Probe, Signal, Term
+from snncc.frontend.verdicts import Reject
 from snncc.frontend.wiring import MAX_TRACED, is_layout, reshape_step, result_shape, trace
 from snncc_ir.linear import drive as apply_linear
 from snncc_ir.linear import pool_divisor, pool_factors
 from snncc_ir.neurons import per_channel
 from snncc_ir.nodes import Conv, Dense, Linear, MaxPool, Pair, Scale, SumPool
-from snncc_ir.tensors import Reals
+from snncc_ir.tensors import WEIGHT_BITS, Reals, Tensor, synapse_bits
 from snncc_ir.types import Shape
 
 MAX_COMPOSED = 2**22
@@ -30,14 +31,31 @@ MAX_WINDOW = 2**16
 
 def scaled(term: Term, factor: Reals) -> Term:
     """The term with output channel c times factor[c]."""
-    weight = reals(term.linear)
-    scaled_weight = real(weight * per_channel(factor, weight.ndim))
-    return replace(term, linear=replace(term.linear, weight=scaled_weight))
+    return replace(term, linear=replace(term.linear, weight=times(term.linear.weight, factor)))
+
+
+def times(weight: Tensor, factor: Reals) -> Tensor:
+    """Output channel c times factor[c]; integers keep, where stored, their values up to the sign."""
+    axes = (-1, *(1,) * (len(weight.shape) - 1))
+    if weight.scale is None:
+        return real(weight.data * factor.reshape(axes))
+    step = weight.scale.data * np.abs(factor)
+    if not np.isfinite(step).all():
+        raise Reject("its weights become NaN or infinite when constants are folded")
+    signs = (np.sign(factor) * (step > 0)).astype(np.int64)
+    return Tensor.scaled(weight.data * signs.reshape(axes), np.where(step > 0, step, 1.0))
+
+
+def _times_inputs(weight: Tensor, gain: Reals, spread_gain: Reals) -> Tensor:
+    """Weights times their inputs' `gain`, which `spread_gain` holds in the weights' own axes."""
+    if weight.scale is not None and bool((gain == gain[0]).all()):
+        return times(weight, np.full(weight.shape[0], gain[0]))
+    return real(weight.values * spread_gain)
 
 
 def reals(linear: Linear) -> Reals:
     """The weights of a linear map as real numbers."""
-    return np.asarray(linear.weight.data, dtype=np.float64)
+    return np.asarray(linear.weight.values, dtype=np.float64)
 
 
 def spread(bias: Reals, base: Shape) -> Reals:
@@ -77,7 +95,7 @@ def conv_of_scaled(
         signal = term.source
         for step in drive.steps:
             signal = builder.wire(signal, step)
-        weight = real(conv.weight.data * _by_input(gain, conv))
+        weight = _times_inputs(conv.weight, gain, _by_input(gain, conv))
         terms.append(conv_term(replace(conv, weight=weight), signal, origin))
     bias = trace(np.broadcast_to(spread(drive.bias, drive.base), drive.base), drive.steps)
     return tuple(terms), settled(apply_linear(conv, bias[None])[0])
@@ -98,7 +116,7 @@ def _added(first: Pair, second: Pair) -> Pair:
 
 def _channel_gain(drive: DriveValue, term: Term) -> Reals | None:
     """Factor per channel of the visible shape."""
-    weight = term.linear.weight.data
+    weight = term.linear.weight.values
     if not drive.steps:
         return np.asarray(weight)
     full = trace(np.broadcast_to(per_channel(weight, len(drive.base)), drive.base), drive.steps)
@@ -147,8 +165,18 @@ def _(linear: Conv, pool: SumPool, source: Shape, base: Shape) -> Linear | None:
     after = math.prod(result_shape(pool, base)[1:]) * math.prod(size)
     if math.prod(shape) > MAX_COMPOSED or after > MAX_GROWTH * before:
         return None
-    weight = _composed(linear, pool.kernel, linear.stride, size) * per_channel(_tap(pool), 4)
-    return replace(linear, weight=real(weight), stride=stride, dilation=(1, 1))
+    weight = _of_stored(_composed(linear, pool.kernel, linear.stride, size), linear.weight)
+    return replace(linear, weight=times(weight, _tap(pool)), stride=stride, dilation=(1, 1))
+
+
+def _of_stored(total: Reals, weight: Tensor) -> Tensor:
+    """Sums of the numbers that `weight` holds, on its scale; real where they are wider than synapses are."""
+    if weight.scale is None:
+        return real(total)
+    sums = total.astype(np.int64)
+    if synapse_bits(sums) in WEIGHT_BITS:
+        return Tensor.scaled(sums, weight.scale.data)
+    return real(sums * per_channel(weight.scale.data, sums.ndim))
 
 
 def _span(kernel: int, dilation: int) -> int:
@@ -157,13 +185,13 @@ def _span(kernel: int, dilation: int) -> int:
 
 def _tap(pool: SumPool) -> Reals:
     """Weight of each tap of a pooling without padding, per channel."""
-    return np.asarray(pool.weight.data)
+    return np.asarray(pool.weight.values)
 
 
 def _composed(conv: Conv, window: Pair, stride: Pair, size: list[int]) -> Reals:
     """Sum over the window of the (dilated) kernel, moved by `stride` for each position."""
     kernel = conv.weight.data
-    total = np.zeros((*kernel.shape[:2], *size))
+    total = np.zeros((*kernel.shape[:2], *size), dtype=kernel.dtype)
     rows, columns = (_span(k, gap) for k, gap in zip(kernel.shape[2:], conv.dilation, strict=True))
     for row in range(window[0]):
         for column in range(window[1]):
@@ -196,9 +224,10 @@ def _conv_of_pool(term: Term, conv: Conv, base: Shape, origin: Origin) -> Term |
     grows = math.prod(size) > MAX_GROWTH * math.prod(kernel) and positions > 1
     if grows or math.prod((*conv.weight.shape[:2], *size)) > MAX_COMPOSED:
         return None
-    weight = _pool_taps(conv, pool, size) * _by_input(_tap(pool), conv)
+    spread_taps = _of_stored(_pool_taps(conv, pool, size), conv.weight)
+    weight = _times_inputs(spread_taps, _tap(pool), _by_input(_tap(pool), conv))
     stride = (conv.stride[0] * pool.stride[0], conv.stride[1] * pool.stride[1])
-    linear = replace(conv, weight=real(weight), stride=stride, dilation=(1, 1))
+    linear = replace(conv, weight=weight, stride=stride, dilation=(1, 1))
     return Term(linear, term.source, Origin(origin.hint, (*term.origin.nodes, *origin.nodes)))
 
 
@@ -220,36 +249,39 @@ def _pool_taps(conv: Conv, pool: SumPool, size: list[int]) -> Reals:
 
 
 def dense_of(
-    builder: Builder, drive: DriveValue, weight: Reals, origin: Origin
+    builder: Builder, drive: DriveValue, weight: Tensor, origin: Origin
 ) -> tuple[tuple[Term, ...], Reals] | None:
     """Terms and bias of a matrix product of scaled and pooled signals; None where they do not combine."""
     if not is_layout(drive.steps) or not all(isinstance(t.linear, Scale | SumPool) for t in drive.terms):
         return None
-    if not all(_fits(term, len(weight)) for term in drive.terms) or math.prod(drive.base) > MAX_TRACED:
+    outputs = weight.shape[0]
+    if not all(_fits(term, outputs) for term in drive.terms) or math.prod(drive.base) > MAX_TRACED:
         return None
     order = trace(np.arange(math.prod(drive.base)).reshape(drive.base), drive.steps).reshape(-1)
-    by_base = np.empty_like(weight)
-    by_base[:, order] = weight
-    by_base = by_base.reshape(len(weight), *drive.base)
+    data = np.empty_like(weight.data)
+    data[:, order] = weight.data
+    by_base = replace(weight, data=data.reshape(outputs, *drive.base))
     terms = tuple(_dense_term(builder, term, by_base, origin) for term in drive.terms)
     full = np.broadcast_to(spread(drive.bias, drive.base), drive.base)
-    return terms, by_base.reshape(len(weight), -1) @ full.reshape(-1)
+    return terms, by_base.values.reshape(outputs, -1) @ full.reshape(-1)
 
 
 def _fits(term: Term, outputs: int) -> bool:
     return isinstance(term.linear, Scale) or outputs * math.prod(term.source.shape) <= MAX_COMPOSED
 
 
-def _dense_term(builder: Builder, term: Term, weight: Reals, origin: Origin) -> Term:
+def _dense_term(builder: Builder, term: Term, weight: Tensor, origin: Origin) -> Term:
     """The product with `weight[O, *base]` of one term's drive."""
     linear, shape = term.linear, term.source.shape
-    by_channel = weight * per_channel(linear.weight.data, weight.ndim - 1)
+    gain = reals(linear)
+    by_channel = _times_inputs(weight, gain, per_channel(gain, len(weight.shape) - 1))
     if isinstance(linear, SumPool):
-        by_channel = _scattered(linear, by_channel, shape)
+        by_channel = real(_scattered(linear, by_channel.values, shape))
     flat = builder.wire(
         term.source, reshape_step((math.prod(shape),), Origin(f"{term.source.name}_flat", ()))
     )
-    dense = Dense(name="", source="", weight=real(by_channel.reshape(len(weight), -1)))
+    flattened = by_channel.data.reshape(by_channel.shape[0], -1)
+    dense = Dense(name="", source="", weight=replace(by_channel, data=flattened))
     return Term(dense, flat, Origin(origin.hint, (*term.origin.nodes, *origin.nodes)))
 
 
@@ -289,7 +321,22 @@ def stacked(first: DriveValue, second: DriveValue, probe: Probe, origin: Origin)
 
 
 def _joined(first: Linear, second: Linear) -> Linear:
-    return replace(first, weight=real(np.concatenate([reals(first), reals(second)])))
+    return replace(first, weight=_concatenated(first.weight, second.weight))
+
+
+def _concatenated(first: Tensor, second: Tensor) -> Tensor:
+    """The rows of both; integers keep, where both are stored so."""
+    if first.scale is None or second.scale is None:
+        return real(np.concatenate([first.values, second.values]))
+    scale = np.concatenate([first.scale.data, second.scale.data])
+    return Tensor.scaled(np.concatenate([first.data, second.data]), scale)
+
+
+def part_of(weight: Tensor, start: int, stop: int) -> Tensor:
+    """Rows start..stop; integers keep, where stored."""
+    if weight.scale is None:
+        return real(weight.data[start:stop])
+    return Tensor.scaled(weight.data[start:stop], weight.scale.data[start:stop])
 
 
 def _alike(first: Term, second: Term) -> bool:

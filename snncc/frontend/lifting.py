@@ -9,7 +9,7 @@ from onnx import helper
 
 from snncc.frontend.calls import Call, Result
 from snncc.frontend.onnx_nodes import Attributes
-from snncc.frontend.values import Const, DriveValue, Operand, Probe, Signal, Value
+from snncc.frontend.values import Array, Const, DriveValue, Operand, Probe, Signal, Value
 from snncc.frontend.verdicts import Reject
 from snncc.frontend.wiring import is_layout, push, reshape_step
 
@@ -68,8 +68,13 @@ def _lifted(call: Call, value: Operand) -> Call:
 def _lifted_weight(value: Value | None) -> Value | None:
     """Weights [O, I, K] of a sequence as [O, I, 1, K]; biases stay."""
     if isinstance(value, Const) and value.array.ndim == SEQUENCE + 1:
-        return Const(value.array[:, :, None, :])
+        stored = value.stored
+        return Const(_taller(value.array), stored.mapped(_taller) if stored is not None else None)
     return value
+
+
+def _taller(weights: Array) -> Array:
+    return weights[:, :, None, :]
 
 
 def _flat(call: Call, value: Value) -> Value:

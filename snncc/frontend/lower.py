@@ -17,7 +17,7 @@ from snncc.frontend.walk import Walk, walk
 from snncc.frontend.wiring import undone
 from snncc_ir.errors import ModelError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Analog
+from snncc_ir.neurons import Analog, Quantiser
 from snncc_ir.nodes import AnyNode, Population, Readout, Repeat, Reshape
 
 MOST_LISTED = 20
@@ -142,9 +142,11 @@ def _keeps_order(drive: DriveValue) -> bool:
 def _tap(found: Walk, node: AnyNode) -> Tap:
     probe, shape = found.builder.probes[node.name], found.builder.shape(node.name)
     low, high, slope = -np.inf, np.inf, None
-    if isinstance(node, Population) and isinstance(node.neuron, Analog):
-        low, high = node.neuron.low, node.neuron.high
-        slope = None if node.neuron.slope is None else node.neuron.slope.data
+    neuron = node.neuron if isinstance(node, Population) else None
+    if isinstance(neuron, Analog | Quantiser):
+        low, high = neuron.low, neuron.high
+    if isinstance(neuron, Analog) and neuron.slope is not None:
+        slope = neuron.slope.data
     undoing: Layout = undone((shape[0] // probe.copies, *shape[1:]), probe.layout)
     if probe.copies > 1:
         undoing = (*undoing, Repeat(name="", source="", factors=(probe.copies, *(1,) * (len(shape) - 1))))

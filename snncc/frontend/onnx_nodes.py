@@ -13,6 +13,9 @@ Kind = onnx.AttributeProto
 
 STANDARD_DOMAINS = ("", "ai.onnx")
 
+QONNX_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
+"""Where QONNX and the exporters before it keep Quant, BipolarQuant and Trunc."""
+
 
 @dataclass(frozen=True, eq=False)
 class Attributes:

@@ -8,9 +8,11 @@ import numpy as np
 
 from snncc.frontend.calls import Call, Result, as_drive, folded, lowered
 from snncc.frontend.ops_shape import normal_axes
+from snncc.frontend.quantised import Quantised
 from snncc.frontend.refusals import refusal_of
-from snncc.frontend.values import Array, Const, DriveValue
+from snncc.frontend.values import Array, Const, DriveValue, Lattice, Signal
 from snncc.frontend.verdicts import Reject
+from snncc_ir.rounding import Rounding
 
 _UNBOUNDED = 3.4e38
 """Clip's defaults are the extremes of float32."""
@@ -77,11 +79,30 @@ def _clamped(call: Call, index: int, low: float, high: float) -> Result:
         return folded(value, "its input keeps these bounds already")
     if max(low, value.low) == min(high, value.high):
         raise Reject("nothing but 0 is left between its bounds and those of its input")
+    if value.grid is not None:
+        low, high = max(low, value.low), min(high, value.high)
+        return _clamped_grid(call, value, value.grid, (low, high), call.node.inputs[index])
     merged = call.builder.narrow(value, low, high)
     if merged is not None:
         return folded(merged, "becomes bounds of the population before it")
     drive = as_drive(call.builder, call.builder.solid(value), call.node.inputs[index], call.origin)
     return lowered(call.builder.fire(drive, max(low, value.low), min(high, value.high), call.origin))
+
+
+def _clamped_grid(
+    call: Call, value: Signal, grid: Lattice, bounds: tuple[float, float], tensor: str
+) -> Result:
+    """A quantised value, which the network shows as `tensor`, kept within levels of its own grid."""
+    low, high = bounds
+    lo, hi = int(np.ceil(low / grid.step)), int(np.floor(high / grid.step))
+    if grid.step * lo != low or grid.step * hi != high:
+        raise Reject(f"bounds {low:g}..{high:g} are no levels of the quantised value; clip before quantising")
+    narrowed = call.builder.narrow_grid(value, lo, hi)
+    if narrowed is not None:
+        return folded(narrowed, "becomes bounds of the population before it")
+    drive = as_drive(call.builder, value, tensor, call.origin)
+    form = Quantised(step=np.array([grid.step]), lo=lo, hi=hi, rounding=Rounding.HALF_EVEN)
+    return lowered(call.builder.quantise(drive, form, call.origin))
 
 
 def softmax(call: Call) -> Result:

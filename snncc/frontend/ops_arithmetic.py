@@ -22,7 +22,7 @@ def add(call: Call) -> Result:
     total: Operand | None = None
     for index, value in enumerate(call.values):
         if not isinstance(value, Const):
-            total = call.operand(index) if total is None else _added(call, total, call.operand(index), 1.0)
+            total = call.operand(index) if total is None else added(call, total, call.operand(index), 1.0)
     if total is None:
         raise Reject("adds constants alone")
     constants = [i for i, value in enumerate(call.values) if isinstance(value, Const)]
@@ -30,7 +30,7 @@ def add(call: Call) -> Result:
         return lowered(total)
     one = np.ones((1,) * len(total.shape))
     for index in constants:
-        total = _affine(call, total, one, call.fitted(index, total.shape))
+        total = affine(call, total, one, call.fitted(index, total.shape))
     return folded(total, "becomes the bias")
 
 
@@ -40,7 +40,7 @@ def mean(call: Call) -> Result:
     if not isinstance(total, Signal | DriveValue):
         raise TypeError("a sum of computed values is computed")
     rank = len(total.shape)
-    return lowered(_affine(call, total, np.full((1,) * rank, 1 / len(call.values)), np.zeros((1,) * rank)))
+    return lowered(affine(call, total, np.full((1,) * rank, 1 / len(call.values)), np.zeros((1,) * rank)))
 
 
 def sub(call: Call) -> Result:
@@ -50,12 +50,12 @@ def sub(call: Call) -> Result:
     if isinstance(call.values[1], Const):
         value = call.operand(0)
         one = np.ones((1,) * len(value.shape))
-        return folded(_affine(call, value, one, -call.fitted(1, value.shape)), "becomes the bias")
+        return folded(affine(call, value, one, -call.fitted(1, value.shape)), "becomes the bias")
     second = call.operand(1)
     if isinstance(call.values[0], Const):
         minus = -np.ones((1,) * len(second.shape))
-        return folded(_affine(call, second, minus, call.fitted(0, second.shape)), "becomes the bias")
-    return lowered(_added(call, call.operand(0), second, -1.0))
+        return folded(affine(call, second, minus, call.fitted(0, second.shape)), "becomes the bias")
+    return lowered(added(call, call.operand(0), second, -1.0))
 
 
 def _complement(call: Call) -> Result:
@@ -64,7 +64,7 @@ def _complement(call: Call) -> Result:
         raise Reject("computes with a Sigmoid; only 1 - p at the end is supported")
     value = call.operand(1)
     one = np.ones((1,) * len(value.shape))
-    return folded(_affine(call, value, -one, 0.0 * one), "1 - p has the order of the negated drive")
+    return folded(affine(call, value, -one, 0.0 * one), "1 - p has the order of the negated drive")
 
 
 def mul(call: Call) -> Result:
@@ -127,13 +127,13 @@ def _statistics(call: Call, index: int, shape: Shape) -> Reals:
 
 def by_channel(call: Call, value: Operand, factor: Reals, shift: Reals) -> Result:
     """factor * value + shift with constants that broadcast to the value's shape."""
-    result = _affine(call, value, factor, shift)
+    result = affine(call, value, factor, shift)
     if result.origin != call.origin:
         return folded(result, "becomes part of the weights before it")
     return lowered(result)
 
 
-def _affine(call: Call, value: Operand, factor: Reals, shift: Reals) -> DriveValue:
+def affine(call: Call, value: Operand, factor: Reals, shift: Reals) -> DriveValue:
     """factor * value + shift, for constants fitted to the value's shape."""
     if isinstance(value, Signal):
         return _affine_signal(call, value, factor, shift)
@@ -155,7 +155,7 @@ def _affine_anew(call: Call, drive: DriveValue, factor: Reals, shift: Reals) -> 
 
     A signal with one factor (pixels / 255) takes any axis; another drive becomes a population first.
     """
-    gains = drive.terms[0].linear.weight.data
+    gains = drive.terms[0].linear.weight.values
     if is_scaling(drive) and is_layout(drive.steps) and np.ptp(gains) == 0:
         bias = trace(np.broadcast_to(spread(drive.bias, drive.base), drive.base), drive.steps)
         total = narrowed(factor * bias + shift)
@@ -232,7 +232,7 @@ def varying_axis(constants: Sequence[Reals]) -> int:
     return axes.pop() if axes else 0
 
 
-def _added(call: Call, first: Operand, second: Operand, sign: float) -> DriveValue:
+def added(call: Call, first: Operand, second: Operand, sign: float) -> DriveValue:
     """first + sign * second; both computed."""
     first, second = _alike(call, first, second)
     if first.shape != second.shape:

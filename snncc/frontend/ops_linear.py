@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from snncc.frontend.builder import real
 from snncc.frontend.calls import Call, Result, lowered
-from snncc.frontend.compose import conv_of_pool, conv_of_scaled, conv_term, dense_of
+from snncc.frontend.compose import conv_of_pool, conv_of_scaled, conv_term, dense_of, times
 from snncc.frontend.geometry import pads_of, pair_of
-from snncc.frontend.values import DriveValue, Operand, Origin, Probe, Signal, Step, Term
+from snncc.frontend.quantised import weight_tensor
+from snncc.frontend.values import Array, DriveValue, Operand, Origin, Probe, Signal, Step, Term
 from snncc.frontend.verdicts import Reject
 from snncc.frontend.wiring import inverse, push, reshape_step, result_shape, transpose_step
 from snncc_ir.nodes import Conv, Dense
-from snncc_ir.tensors import Reals
+from snncc_ir.tensors import Reals, Tensor
 from snncc_ir.types import Shape, shape_text
 
 
 def conv(call: Call) -> Result:
     """Conv over an image: any stride, dilation, groups and padding."""
     value = call.operand()
-    weight = weights_of(call, 1)
-    if weight.ndim != 4:
+    weight = weights_of(call)
+    if len(weight.shape) != 4:
         raise Reject(f"weights {shape_text(weight.shape)} are not those of an image's convolution")
     node = _conv_node(call, weight, value.shape)
     return lowered(conv_drive(call, value, node, result_shape(node, value.shape)))
@@ -33,11 +35,11 @@ def conv_drive(call: Call, value: Operand, node: Conv, base: Shape) -> DriveValu
     """The convolution `node` of a value, with the bias that the call's third input holds."""
     terms, bias = _conv_terms(call, value, node)
     if call.has(2):
-        bias = _plus(bias, weights_of(call, 2))
+        bias = _plus(bias, _numbers(call, 2))
     return _drive(call, terms, bias, base)
 
 
-def _conv_node(call: Call, weight: Reals, shape: Shape) -> Conv:
+def _conv_node(call: Call, weight: Tensor, shape: Shape) -> Conv:
     attributes = call.attributes
     kernel = (weight.shape[2], weight.shape[3])
     if attributes.integers("kernel_shape", kernel) != kernel:
@@ -46,7 +48,7 @@ def _conv_node(call: Call, weight: Reals, shape: Shape) -> Conv:
     return Conv(
         name="",
         source="",
-        weight=real(weight),
+        weight=weight,
         stride=stride,
         padding=pads_of(call, shape, kernel, stride, dilation),
         dilation=dilation,
@@ -70,16 +72,16 @@ def gemm(call: Call) -> Result:
     attributes = call.attributes
     if attributes.integer("transA", 0):
         raise Reject("transA mixes the images of a batch; export with transA=0")
-    weight = weights_of(call, 1)
-    if len(value.shape) != 1 or weight.ndim != 2:
+    weight = weights_of(call, _same if attributes.integer("transB", 0) else np.transpose)
+    if len(value.shape) != 1 or len(weight.shape) != 2:
         raise Reject(f"needs a vector per image, not {shape_text(value.shape)}; flatten it before")
-    weight = weight if attributes.integer("transB", 0) else weight.T
-    weight = np.ascontiguousarray(weight) * attributes.real("alpha", 1.0)
+    outputs = weight.shape[0]
+    weight = times(weight, np.full(outputs, attributes.real("alpha", 1.0)))
     terms, bias = _dense_terms(call, value, weight)
     if call.has(2):
-        constant = call.fitted(2, (len(weight),)) * attributes.real("beta", 1.0)
+        constant = call.fitted(2, (outputs,)) * attributes.real("beta", 1.0)
         bias = bias + constant
-    return lowered(_drive(call, terms, bias, (len(weight),)))
+    return lowered(_drive(call, terms, bias, (outputs,)))
 
 
 def matmul(call: Call) -> Result:
@@ -89,37 +91,37 @@ def matmul(call: Call) -> Result:
     if _is_constant(call, 0):
         raise Reject("a constant matrix on the left is not supported yet; put it on the right, transposed")
     shape = call.operand().shape
-    weight = weights_of(call, 1)
-    if weight.ndim > 2 and math.prod(weight.shape[:-2]) > 1:
-        raise Reject(
-            f"multiplies by a stack of matrices {shape_text(weight.shape)}; use one, or a grouped Conv"
-        )
-    weight = weight.reshape(weight.shape[-2:]) if weight.ndim > 2 else weight
-    if weight.ndim != 2 or weight.shape[0] != shape[-1]:
-        raise Reject(f"matrix {shape_text(weight.shape)} does not fit {shape_text(shape)} per image")
+    given = _numbers(call, 1).shape
+    if len(given) > 2 and math.prod(given[:-2]) > 1:
+        raise Reject(f"multiplies by a stack of matrices {shape_text(given)}; use one, or a grouped Conv")
+    matrix = given[-2:] if len(given) > 2 else given
+    if len(matrix) != 2 or matrix[0] != shape[-1]:
+        raise Reject(f"matrix {shape_text(matrix)} does not fit {shape_text(shape)} per image")
+    weight = weights_of(call, lambda stack: stack.reshape(matrix).T)
     if math.prod(shape) == shape[-1]:
-        drive = vector_product(call, call.operand(), weight.T)
-        visible = (*shape[:-1], weight.shape[1])
+        drive = vector_product(call, call.operand(), weight)
+        visible = (*shape[:-1], matrix[1])
         step = reshape_step(visible, call.origin)
         return lowered(_seen_through(drive, (step,)) if visible != drive.base else drive)
-    return lowered(_along_last_axis(call, weight.T, shape))
+    return lowered(_along_last_axis(call, weight, shape))
 
 
-def vector_product(call: Call, value: Operand, weight: Reals) -> DriveValue:
+def vector_product(call: Call, value: Operand, weight: Tensor) -> DriveValue:
     """The product of `weight[O, I]` and the value's I elements, as a vector."""
-    terms, bias = _dense_terms(call, value, np.ascontiguousarray(weight))
-    return _drive(call, terms, bias, (len(weight),))
+    terms, bias = _dense_terms(call, value, weight)
+    return _drive(call, terms, bias, weight.shape[:1])
 
 
-def _along_last_axis(call: Call, weight: Reals, shape: Shape) -> DriveValue:
+def _along_last_axis(call: Call, weight: Tensor, shape: Shape) -> DriveValue:
     """A 1x1 convolution between the layouts with the channels last and first."""
     signal = call.signal()
     for step in _to_image(shape, call.origin):
         signal = call.builder.wire(signal, step)
-    node = Conv(name="", source="", weight=real(weight[:, :, None, None]))
+    outputs = weight.shape[0]
+    node = Conv(name="", source="", weight=replace(weight, data=weight.data[:, :, None, None].copy()))
     base = result_shape(node, signal.shape)
-    drive = _drive(call, (Term(node, signal, call.origin),), np.zeros(len(weight)), base)
-    visible = (*shape[:-1], len(weight))
+    drive = _drive(call, (Term(node, signal, call.origin),), np.zeros(outputs), base)
+    visible = (*shape[:-1], outputs)
     return _seen_through(drive, inverse(visible, _to_image(visible, call.origin)))
 
 
@@ -139,7 +141,7 @@ def _seen_through(drive: DriveValue, steps: tuple[Step, ...]) -> DriveValue:
     return replace(drive, probe=Probe.plain(drive.probe.tensor, drive.base[0], drive.steps))
 
 
-def _dense_terms(call: Call, value: Operand, weight: Reals) -> tuple[tuple[Term, ...], Reals]:
+def _dense_terms(call: Call, value: Operand, weight: Tensor) -> tuple[tuple[Term, ...], Reals]:
     """Terms and bias of the product with `weight[O, I]` of the flattened value."""
     size = math.prod(value.shape)
     if weight.shape[1] != size:
@@ -150,8 +152,8 @@ def _dense_terms(call: Call, value: Operand, weight: Reals) -> tuple[tuple[Term,
             return composed
     solid = call.builder.solid(call.as_signal(value))
     flat = call.builder.wire(solid, reshape_step((size,), call.origin))
-    dense = Dense(name="", source="", weight=real(weight))
-    return (Term(dense, flat, call.origin),), np.zeros(len(weight))
+    dense = Dense(name="", source="", weight=weight)
+    return (Term(dense, flat, call.origin),), np.zeros(weight.shape[0])
 
 
 def _drive(call: Call, terms: tuple[Term, ...], bias: Reals, base: Shape) -> DriveValue:
@@ -159,8 +161,22 @@ def _drive(call: Call, terms: tuple[Term, ...], bias: Reals, base: Shape) -> Dri
     return DriveValue(terms=terms, bias=bias, base=base, shape=base, probe=probe, origin=call.origin)
 
 
-def weights_of(call: Call, index: int) -> Reals:
-    """Constant weights as real numbers."""
+def _same(array: Array) -> Array:
+    return array
+
+
+def weights_of(call: Call, layout: Callable[[Array], Array] = _same) -> Tensor:
+    """The second input as weights in another layout, with the integers and scales that it was stored as."""
+    values, stored = layout(_numbers(call, 1)), call.stored(1, "its weights are").stored
+    stored = stored.mapped(layout) if stored is not None else None
+    if values.size == 0:
+        raise Reject("its weights are empty")
+    if not np.isfinite(values).all():
+        raise Reject("its weights become NaN or infinite when constants are folded")
+    return weight_tensor(values, stored) if values.ndim > 1 else real(values)
+
+
+def _numbers(call: Call, index: int) -> Reals:
     weights = call.constant(index, "its weights are")
     if weights.dtype.kind not in "fiu":
         raise Reject("its weights are no numbers")

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from snncc.frontend.builder import real
 from snncc.frontend.calls import Call, Result, folded, lowered
+from snncc.frontend.compose import part_of
 from snncc.frontend.gathering import MAX_PARTS, picked, ranged
 from snncc.frontend.ops_shape import normal_axes
 from snncc.frontend.values import DriveValue, Operand, Probe, Step
@@ -33,7 +33,7 @@ def split(call: Call) -> Result:
         return lowered(*(_divided(call, value, *bound, tensor) for bound, tensor in parts))
     if len(bounds) == 1:
         return folded(value, "takes everything")
-    signal = call.signal()
+    signal = replace(call.signal(), shared=True)  # each part reads the whole
     return lowered(*(ranged(call, signal, axis, start, stop) for start, stop in bounds))
 
 
@@ -67,7 +67,7 @@ def _divided(call: Call, drive: DriveValue, start: int, stop: int, tensor: str) 
     terms = tuple(
         replace(
             term,
-            linear=replace(term.linear, weight=real(term.linear.weight.data[start:stop])),
+            linear=replace(term.linear, weight=part_of(term.linear.weight, start, stop)),
             origin=term.origin.also(call.node),
         )
         for term in drive.terms

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from snncc.frontend.builder import real
-from snncc.frontend.calls import Call, Result, as_drive, lowered, signed
+from snncc.frontend.calls import Call, Result, as_drive, is_scaling, lowered, signed
 from snncc.frontend.compose import MAX_WINDOW, averaging, pooled, settled, spread
 from snncc.frontend.geometry import ceiled, pads_of, pair_of, window_of
 from snncc.frontend.values import DriveValue, Operand, Probe, Step
@@ -24,7 +26,21 @@ def max_pool(call: Call) -> Result:
     kernel, stride, padding = _window(call, value.shape)
     node = MaxPool(name="", source="", kernel=kernel, stride=stride, padding=padding)
     result_shape(node, value.shape)
-    return lowered(call.wired(value, Step(node, call.origin)))
+    step = Step(node, call.origin)
+    return lowered(_before_scaling(call, value, step) or call.wired(value, step))
+
+
+def _before_scaling(call: Call, value: Operand, step: Step) -> DriveValue | None:
+    """A growing scale of a signal as the scale of the pooled signal; None where the value is none."""
+    if not isinstance(value, DriveValue) or not is_scaling(value) or value.steps or value.bias.ndim > 1:
+        return None
+    (term,) = value.terms
+    if term.linear.weight.data.min() <= 0:
+        return None
+    pooled_signal = call.builder.wire(term.source, step)
+    shape = pooled_signal.shape
+    probe = Probe.plain(call.tensor, shape[0])
+    return replace(value, terms=(replace(term, source=pooled_signal),), base=shape, shape=shape, probe=probe)
 
 
 def global_max_pool(call: Call) -> Result:

@@ -13,10 +13,11 @@ from snncc.frontend.compose import MAX_COMPOSED, MAX_WINDOW
 from snncc.frontend.ops_linear import vector_product
 from snncc.frontend.ops_pool import averaged, window_pool
 from snncc.frontend.ops_shape import normal_axes
-from snncc.frontend.values import DriveValue, Operand, Probe, Step
+from snncc.frontend.values import DriveValue, Operand, Probe, Signal, Step
 from snncc.frontend.verdicts import Reject
 from snncc.frontend.wiring import is_layout, reshape_step, transpose_step
 from snncc_ir.nodes import MaxPool
+from snncc_ir.tensors import Tensor
 from snncc_ir.types import Shape, shape_text
 
 IMAGE = 3
@@ -70,7 +71,7 @@ def _linear(call: Call, axes: tuple[int, ...], factor: float) -> Result:
     image, _ = _as_image(call, value, axes)
     kernel = _window(image.shape, value.shape, axes)
     pool = window_pool(image.shape, kernel, kernel)
-    pool = replace(pool, weight=real(pool.weight.data * factor))
+    pool = replace(pool, weight=real(pool.weight.values * factor))
     return lowered(_shaped(call, averaged(call, image, pool), kept))
 
 
@@ -125,7 +126,10 @@ def _by_product(call: Call, value: Operand, axes: tuple[int, ...], factor: float
     order = [axis for axis in range(len(shape)) if axis not in axes]
     targets = np.zeros(shape, dtype=np.int64)
     targets += np.arange(outputs).reshape([shape[a] if a in order else 1 for a in range(len(shape))])
-    weight = (np.arange(outputs)[:, None] == targets.reshape(1, -1)) * (factor * outputs / size)
+    taken = (np.arange(outputs)[:, None] == targets.reshape(1, -1)).astype(np.int64)
+    share = np.full(outputs, factor * outputs / size)
+    stored = isinstance(value, Signal) and value.grid is not None
+    weight = Tensor.scaled(taken, share) if stored else real(taken * share[:, None])
     flat = call.wired(value, reshape_step((size,), call.origin))
     return _shaped(call, vector_product(call, flat, weight), kept)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from onnx import TensorProto
@@ -49,13 +50,23 @@ def cast(call: Call) -> Result:
         raise Reject(
             f"rounds to {TensorProto.DataType.Name(target).lower()}; only real numbers are cast freely"
         )
-    return folded(call.operand(), "values are real numbers already")
+    value = call.codes() if _holds_input(call) else call.operand()
+    real = replace(value, zero=None) if isinstance(value, Signal) else value
+    return folded(real, "values are real numbers already")
+
+
+def _holds_input(call: Call) -> bool:
+    """True for the integers of the network's input, whose real values are these numbers."""
+    value = call.values[0]
+    return isinstance(value, Signal) and value.grid is None and value.zero is not None
 
 
 def cast_like(call: Call) -> Result:
     """CastLike to the type of a real value."""
     like = call.values[1] if call.has(1) else None
     first = call.values[0]
+    if isinstance(like, Signal) and like.zero is not None:
+        raise Reject("rounds to stored integers; only real numbers are cast freely")
     if isinstance(first, Const):  # like a value computed from the image, which is real
         return Result((Const(first.array.astype(np.float32)),), Kind.FOLDED, "constant")
     if isinstance(like, Const) and like.array.dtype.kind != "f":
@@ -234,6 +245,8 @@ def _concat_zeros(call: Call, axis: int, constants: list[int]) -> Result:
     if len(computed) != 1 or any(call.constant(index, "a part is").any() for index in constants):
         raise Reject("joins constants to computed values; only zeros beside one value are supported")
     value = call.operand(computed[0])
+    if isinstance(value, Signal) and value.zero:
+        raise Reject("joins zeros to stored integers whose zero point is another; dequantise them before")
     sizes = [call.constant(index, "a part is").shape for index in constants]
     if any(len(size) != len(value.shape) + 1 for size in sizes):
         raise Reject("its parts differ in their number of axes")

@@ -6,15 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snncc.frontend.builder import real
 from snncc.frontend.calls import Call, Result, lowered
 from snncc.frontend.geometry import pads_of, pair_of
 from snncc.frontend.ops_linear import conv_drive, weights_of
-from snncc.frontend.values import Step
+from snncc.frontend.values import Array, Step
 from snncc.frontend.verdicts import Reject
 from snncc.frontend.wiring import result_shape
 from snncc_ir.nodes import Conv, Pad, Pair, Slice
-from snncc_ir.tensors import Reals
+from snncc_ir.tensors import Tensor
 from snncc_ir.types import Shape, shape_text
 
 
@@ -41,7 +40,8 @@ class _Axis:
 def conv_transpose(call: Call) -> Result:
     """ConvTranspose with any stride, dilation, groups, padding, output_padding and output_shape."""
     value = call.operand()
-    weight = _turned(weights_of(call, 1), call.attributes.integer("group", 1), value.shape)
+    groups, shape = call.attributes.integer("group", 1), value.shape
+    weight = weights_of(call, lambda kernels: _turned(kernels, groups, shape))
     axes = _axes(call, weight, value.shape)
     for wiring in _spacing(value.shape, axes):
         value = call.wired(value, Step(wiring, call.origin))
@@ -49,15 +49,15 @@ def conv_transpose(call: Call) -> Result:
     node = Conv(
         name="",
         source="",
-        weight=real(weight),
+        weight=weight,
         padding=(rows, columns),
         dilation=(axes[0].dilation, axes[1].dilation),
-        groups=call.attributes.integer("group", 1),
+        groups=groups,
     )
     return lowered(conv_drive(call, value, node, result_shape(node, value.shape)))
 
 
-def _turned(weight: Reals, groups: int, shape: Shape) -> Reals:
+def _turned(weight: Array, groups: int, shape: Shape) -> Array:
     """Weights [I, O/groups, KH, KW] as those of the convolution, [O, I/groups, KH, KW], kernels turned."""
     if weight.ndim != 4:
         raise Reject(f"weights {shape_text(weight.shape)} are not those of an image's convolution")
@@ -69,7 +69,7 @@ def _turned(weight: Reals, groups: int, shape: Shape) -> Reals:
     return np.ascontiguousarray(turned)
 
 
-def _axes(call: Call, weight: Reals, shape: Shape) -> tuple[_Axis, _Axis]:
+def _axes(call: Call, weight: Tensor, shape: Shape) -> tuple[_Axis, _Axis]:
     kernel = (weight.shape[2], weight.shape[3])
     if call.attributes.integers("kernel_shape", kernel) != kernel:
         raise Reject(f"kernel_shape is not that of its weights, {shape_text(weight.shape)}")

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from snncc.frontend.onnx_nodes import OnnxNode, words
 
-_QUANTISED = "quantised networks are not supported yet; export the float network"
+_QUANTISED = (
+    "this form of quantisation is not supported; use QuantizeLinear and DequantizeLinear, or QONNX Quant"
+)
 _BRANCH = "control flow is not supported; export the network with it unrolled"
 
 SAME_SHAPE: frozenset[str] = words(
@@ -44,16 +46,12 @@ _FAMILIES: Mapping[str, str] = {
     "Exp Log Sqrt Pow Reciprocal Sinh Acosh Atanh Asin Acos Sin Cos Tan Det": (
         "a function of calculus is no weighted sum; compute it from constants, or use Relu"
     ),
-    "Sign Greater GreaterOrEqual Less LessOrEqual Equal": (
-        "not supported yet; replace it by Relu or Clip and fine-tune"
-    ),
     "Round Floor Ceil Mod": "rounds by itself; leave rounding to the compiler",
     "LayerNormalization InstanceNormalization GroupNormalization RMSNormalization LRN LpNormalization "
     "MeanVarianceNormalization": (
         "divides by statistics of the image itself, which is no weighted sum; use BatchNormalization"
     ),
-    "QuantizeLinear DequantizeLinear DynamicQuantizeLinear": _QUANTISED,
-    "QLinearConv QLinearMatMul ConvInteger MatMulInteger": _QUANTISED,
+    "DynamicQuantizeLinear ConvInteger MatMulInteger": _QUANTISED,
     "ReduceMin": "the least value needs a sign change on both sides; use Neg, ReduceMax and Neg",
     "ReduceProd ReduceLogSum ReduceLogSumExp": (
         "a product of computed values is no weighted sum; use ReduceSum, ReduceMean or ReduceMax"
@@ -62,7 +60,7 @@ _FAMILIES: Mapping[str, str] = {
     "ReduceL2 ReduceSumSquare": "a sum of squares is no weighted sum; use ReduceSum, ReduceMean or ReduceMax",
     "CumSum": "not supported; multiply by a triangular matrix of ones",
     "CumProd": "a product of computed values is no weighted sum; use a matrix product with constants",
-    "Where And Or Not Xor NonZero NonMaxSuppression TopK Compress Unique IsNaN IsInf OneHot": (
+    "And Or Xor Equal NonZero NonMaxSuppression TopK Compress Unique IsNaN IsInf OneHot": (
         "a choice between computed values is no weighted sum; use Relu, Clip or MaxPool"
     ),
     "ArgMin": "chooses the least value; negate the scores and use ArgMax at the end",

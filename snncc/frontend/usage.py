@@ -11,8 +11,8 @@ from snncc.frontend.onnx_nodes import OnnxNode, words
 
 _TAIL: frozenset[str] = words(
     """
-    ArgMax Cast Dropout Flatten Hardmax Identity LogSoftmax Reshape Sigmoid Softmax Squeeze Transpose
-    Unsqueeze
+    ArgMax Cast DequantizeLinear Dropout Flatten Hardmax Identity LogSoftmax QuantizeLinear Reshape Sigmoid
+    Softmax Squeeze Transpose Unsqueeze
     """
 )
 """Operators that change no choice of a class when nothing else follows."""
@@ -40,21 +40,53 @@ class Usage:
     """Reads by nodes other than Shape, and as an output of the network."""
     read: frozenset[str]
     """Every tensor that is read."""
+    twins: Mapping[int, str]
+    """Quantisers that repeat an earlier one, with that one's output: exporters write one per reader."""
 
 
 def usage_of(model: Model) -> Usage:
     """Count the readers of every tensor."""
     live, tail = _live(model), _tail(model)
-    nodes = [node for node in model.nodes if node.index in live]
+    twins = _twins(model)
+    nodes = [node for node in model.nodes if node.index in live and node.index not in twins]
+    alias = {model.nodes[index].outputs[0]: name for index, name in twins.items()}
     counted = [node for node in nodes if node.op not in SHAPE_OPERATORS]
-    reads = Counter(name for node in counted for name in node.inputs)
+    reads = Counter(alias.get(name, name) for node in counted for name in node.inputs)
     return Usage(
         live=live,
         tail=tail,
-        computed=Counter(name for node in counted if node.index not in tail for name in node.inputs),
+        computed=Counter(
+            alias.get(name, name) for node in counted if node.index not in tail for name in node.inputs
+        ),
         all_reads=reads + Counter(model.outputs),
         read=frozenset(name for node in nodes for name in node.inputs).union(model.outputs) - {""},
+        twins=twins,
     )
+
+
+_QUANTISERS = ("QuantizeLinear", "DequantizeLinear", "Quant", "IntQuant", "BipolarQuant")
+
+
+def _twins(model: Model) -> dict[int, str]:
+    """Quantisers that have the same first input, parameters and attributes as one before them."""
+    first: dict[tuple[object, ...], str] = {}
+    twins: dict[int, str] = {}
+    alias: dict[str, str] = {}
+    for node in model.nodes:
+        if node.op not in _QUANTISERS or len(node.outputs) != 1 or len(node.inputs) < 2:
+            continue
+        arrays = [model.constants[name] for name in node.inputs[1:] if name in model.constants]
+        if len(arrays) < len(node.inputs) - 1:
+            continue
+        shown = [(array.dtype.str, array.shape, array.tobytes()) for array in arrays]
+        attributes = tuple(sorted(a.SerializeToString() for a in node.attributes.protos.values()))
+        source = alias.get(node.inputs[0], node.inputs[0])
+        key = (node.domain, node.op, source, *shown, attributes)
+        if key in first:
+            twins[node.index] = alias[node.outputs[0]] = first[key]
+        else:
+            first[key] = node.outputs[0]
+    return twins
 
 
 def _live(model: Model) -> frozenset[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from snncc.frontend.onnx_nodes import OnnxNode
 from snncc_ir.nodes import Linear, MaxPool, Pad, Pair, Repeat, Reshape, Slice, Transpose
-from snncc_ir.tensors import Reals
+from snncc_ir.tensors import Ints, Reals
 from snncc_ir.types import Shape
 
 Array = NDArray[Any]
@@ -35,10 +36,32 @@ class Origin:
 
 
 @dataclass(frozen=True, eq=False)
+class Stored:
+    """The integers that a quantised constant was stored as, and what one stands for at each position."""
+
+    integers: Ints
+    scale: Reals
+
+    def mapped(self, change: Callable[[Array], Array]) -> Stored:
+        """Both behind a change of layout."""
+        return Stored(change(self.integers), change(self.scale))
+
+
+@dataclass(frozen=True, eq=False)
 class Const:
-    """A value known now; with its batch axis, if it has one."""
+    """A value known now; with its batch axis, if it has one, and how it was stored if it came quantised."""
 
     array: Array
+    stored: Stored | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """The grid of a signal that came quantised: its values are step * n with lo <= n <= hi."""
+
+    step: float
+    lo: int
+    hi: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +69,8 @@ class Signal:
     """Real activations in [low, high], given by the IR node `name`, without the batch axis.
 
     `pad` is zero padding not yet wired, for a convolution to take over: the input's real zero need not
-    be one of its levels. `shape` includes it. `shared` signals have several readers.
+    be one of its levels. `shape` includes it. `shared` signals have several readers. Where `zero` is set,
+    the ONNX tensor holds the integers n + zero of the signal's `grid`, not yet its real values.
     """
 
     name: str
@@ -55,6 +79,8 @@ class Signal:
     high: float
     shared: bool = False
     pad: tuple[Pair, ...] = ()
+    grid: Lattice | None = None
+    zero: int | None = None
 
 
 @dataclass(frozen=True)

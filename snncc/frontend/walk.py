@@ -12,10 +12,14 @@ from snncc.frontend.load import Model
 from snncc.frontend.onnx_nodes import OnnxNode
 from snncc.frontend.refusals import ELEMENTWISE, SAME_SHAPE, refusal
 from snncc.frontend.registry import lowering_of
+from snncc.frontend.stored_constants import fold_stored
 from snncc.frontend.usage import LABELS, SHAPE_OPERATORS, Usage, usage_of
 from snncc.frontend.values import Const, DriveValue, Signal, Unknown, Value
 from snncc.frontend.verdicts import Kind, Reject, Verdict
 from snncc_ir.types import Shape
+
+SCORING = ("Hardmax", "LogSoftmax", "Sigmoid", "Softmax")
+"""Operators at the end whose values stand for the classes; rounding them changes no choice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +47,21 @@ class _Walker:
         self.batch = model.input.batch or 1
         self.builder = Builder()
         self.values: dict[str, Value] = {name: Const(array) for name, array in model.constants.items()}
-        self.values[model.input.name] = self.builder.input(model.input.name, model.input.shape)
+        placed = self.builder.input(model.input.name, model.input.shape)
+        integers = model.input.dtype.kind in "iu"
+        self.values[model.input.name] = replace(placed, zero=0) if integers else placed
         self.chosen: set[str] = set()
+        self.scores: set[str] = set()
         self.declared = _declared_shapes(model)
 
     def visit(self, node: OnnxNode) -> Verdict:
         """Give the node's outputs their values."""
         if node.index not in self.usage.live:
             return Verdict(node.name, node.op, Kind.FOLDED, "its value is never used")
+        twin = self.usage.twins.get(node.index)
+        if twin is not None and not isinstance(self.values.get(twin), Unknown):
+            self.values[node.outputs[0]] = self.values[twin]
+            return Verdict(node.name, node.op, Kind.FOLDED, "does what an earlier node does")
         try:
             result = self._result(node)
         except Reject as reject:
@@ -72,6 +83,9 @@ class _Walker:
             return Result(unknown, Kind.LOWERED, "not looked at closely: a rejected node comes before it")
         if self.chosen.intersection(node.inputs):
             return self._after_choice(node)
+        if self.scores.intersection(node.inputs) and node.op in ("QuantizeLinear", "DequantizeLinear"):
+            self.scores.update(node.outputs)
+            return self._after_choice(node)
         call = Call(
             node=node,
             values=inputs,
@@ -83,9 +97,15 @@ class _Walker:
         )
         if node.op == "ArgMax":
             self.chosen.add(node.outputs[0])
-        return lowering(call)
+        result = lowering(call)
+        if call.is_tail and (node.op in SCORING or self.scores.intersection(node.inputs)):
+            self.scores.update(node.outputs)
+        return result
 
     def _constant(self, node: OnnxNode, inputs: tuple[Value | None, ...]) -> Result | None:
+        stored = fold_stored(node, inputs, self.model.opset)
+        if stored is not None:
+            return Result((stored,), Kind.FOLDED, "constant")
         if not node.is_standard:
             return None
         arrays = [value.array if isinstance(value, Const) else None for value in inputs]
@@ -99,15 +119,16 @@ class _Walker:
         return Result((Const(shape_of(node, (self.batch, *source.shape))),), Kind.FOLDED, "constant")
 
     def _after_choice(self, node: OnnxNode) -> Result:
-        """What follows the last ArgMax only dresses up the class number."""
+        """What follows the last ArgMax dresses up the class number; scores may be rounded."""
         if node.index not in self.usage.tail:
             raise Reject("computes with the chosen class; only the choice itself is supported")
-        self.chosen.update(node.outputs)
-        name = next(name for name in node.inputs if name in self.chosen)
+        chosen = [name for name in node.inputs if name in self.chosen]
+        if chosen:
+            self.chosen.update(node.outputs)
         reason = "the class order is that of the drives"
         if node.op in LABELS:
             reason = "a prediction is the class's place in the list of classes"
-        return Result((self.values[name],), Kind.FOLDED, reason)
+        return Result((self.values[(chosen or node.inputs)[0]],), Kind.FOLDED, reason)
 
     def _input(self, node: OnnxNode, name: str) -> Value:
         """The value of a tensor; a drive that several nodes compute with becomes a population."""

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from snncc.passes.base import Context, Pass, option
+from snncc.passes.stored_weights import feeds_stored_weights
 from snncc.passes.tops import (
     SMALLEST_TOP,
     all_percentile,
@@ -66,6 +67,8 @@ class Balance(Pass):
             bits = widths.pop(node.name, self.level_bits)
             if isinstance(node.neuron, Analog):
                 statistics = context.calibration.populations[node.name]
+                if self.scope == "population" or feeds_stored_weights(graph, node.name):
+                    statistics = _merged(statistics)
                 changed.append(replace(node, neuron=self._balanced(node.neuron, statistics, bits)))
         if widths:
             raise SnnccError(
@@ -77,8 +80,6 @@ class Balance(Pass):
 
     def _balanced(self, neuron: Analog, statistics: Statistics, bits: int) -> Analog:
         lo, hi = level_range(bits, signed=neuron.low < 0)
-        if self.scope == "population":
-            statistics = _merged(statistics)
         top = np.broadcast_to(self._top(statistics, lo, hi), neuron.bias.values.shape[:1])
         return replace(neuron, grid=Grid(top=Tensor.real(np.maximum(top, SMALLEST_TOP)), lo=lo, hi=hi))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snncc_ir.certificates import Requantised
 from snncc_ir.encoding import InputFormat
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Staircase, Table
@@ -29,9 +31,15 @@ class Layers(Protocol):
         """Levels, in a narrow integer type, of a population for a drive."""
 
 
+def _ignore(finding: Requantised | str) -> None:
+    """Drop a finding that nobody asked for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """What the driver hands to every pass.
+
+    `certify` hears of every population that came quantised, `warn` what the user should know.
 
     `samples` are calibration images as levels of the input, `[N, *input shape]`; the drive means of
     `calibration` were taken on the same images.
@@ -41,6 +49,8 @@ class Context:
     input_format: InputFormat
     samples: NDArray[np.int64]
     layers: Layers
+    certify: Callable[[Requantised], None] = _ignore
+    warn: Callable[[str], None] = _ignore
 
 
 @dataclass(frozen=True)

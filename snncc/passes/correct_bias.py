@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from snncc.passes.base import Array, Context, Pass
-from snncc.passes.tables import with_bias
+from snncc.passes.tables import bias_of, shifted
 from snncc.passes.values import Values
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
@@ -31,6 +31,8 @@ class CorrectBias(Pass):
         """The graph with corrected biases."""
         if not graph.is_integer:
             raise SnnccError("runs on the integer network", where=self.name, hint="put it behind quantize")
+        if not context.calibration.populations:
+            return graph
         values = Values(graph, context)
         changed: list[AnyNode] = []
         for node in graph.nodes:
@@ -47,21 +49,22 @@ class CorrectBias(Pass):
 def _corrected(
     graph: Graph, node: Population | Readout, drive: Array, context: Context
 ) -> Population | Readout:
-    """The node with the bias whose mean drive is the float network's."""
-    mean = context.calibration.populations[node.name].drive_mean
+    """The node with the bias whose mean drive is the float network's; what came quantised stays."""
+    statistics = context.calibration.populations.get(node.name)
+    if statistics is None:
+        return node
+    mean = statistics.drive_mean
     if isinstance(node, Readout):
         return replace(node, bias=_moved(node.bias, _shift(node.bias, drive, mean / node.scale)))
     match node.neuron:
         case Staircase(theta=theta, bias=bias) as stairs if node.scale is not None:
             moved = _moved(bias, _shift(bias, drive, mean * theta.data / node.scale.data))
             return replace(node, neuron=replace(stairs, bias=moved))
-        case Table(bias=bias) as table if bias is not None and node.unit is not None:
-            moved = _moved(bias, _shift(bias, drive, mean / node.unit.data))
-            return replace(node, neuron=with_bias(graph, node, table, moved))
-        case Table():  # imported as it is
-            return node
+        case Table() as table if node.unit is not None:
+            shift = _shift(bias_of(node, table), drive, mean / node.unit.data)
+            return replace(node, neuron=shifted(graph, node, table, shift))
         case _:
-            raise TypeError("bias correction runs on populations with scales")
+            raise TypeError("bias correction runs on populations with units")
 
 
 def _shift(bias: Bias, drive: Array, wanted: Reals) -> Ints:

@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 
 from snncc.passes.balance import Balance
 from snncc.passes.base import Context, Pass
+from snncc.passes.binarise import Binarise
 from snncc.passes.choose_code import ChooseCode
 from snncc.passes.correct_bias import CorrectBias
 from snncc.passes.equalize import Equalize
@@ -17,7 +18,7 @@ from snncc.passes.quantize import Quantize
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 
-PASS_TYPES = (Equalize, Balance, Quantize, CorrectBias, ChooseCode)
+PASS_TYPES = (Equalize, Binarise, Balance, Quantize, CorrectBias, ChooseCode)
 
 PASSES: dict[str, type[Pass]] = {kind.name: kind for kind in PASS_TYPES}
 """Every pass by its name."""

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
 
 from snncc.passes.balance import level_range
 from snncc.passes.base import Array, Context, Pass, option
+from snncc.passes.parts import Incoming, Part, exact_part
+from snncc.passes.requantise import requantise, united_readout, unites
 from snncc.passes.rounding import Gptq, Nearest, Rounder, Synapses
+from snncc.passes.stored_weights import feeds_stored_weights
 from snncc.passes.tables import needs_table, table_of, within_reach
+from snncc_ir.certificates import Requantised
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import GraphError, SnnccError
 from snncc_ir.graph import Graph
+from snncc_ir.inference import result_type
 from snncc_ir.linear import drive, wire
-from snncc_ir.neurons import Analog, Bias, Grid, Staircase
+from snncc_ir.neurons import Analog, Bias, Grid, Quantiser, Staircase
 from snncc_ir.nodes import (
     AnyNode,
     Conv,
@@ -32,7 +38,7 @@ from snncc_ir.nodes import (
     Wiring,
 )
 from snncc_ir.tensors import MULTIPLIER_BITS, WEIGHT_BITS, Reals, Tensor
-from snncc_ir.types import Shape
+from snncc_ir.types import Drive, Levels, Shape
 
 MULTIPLIER = 256
 """Size of the largest multiplier of a population that only identity projections feed."""
@@ -78,7 +84,7 @@ class Quantize(Pass):
     def apply(self, graph: Graph, context: Context) -> Graph:
         """The integer graph."""
         rounder = Nearest() if self.rounding == "nearest" else Gptq(graph, context)
-        work = _Quantizer(graph, context.input_format, self, rounder)
+        work = _Quantizer(graph, context.input_format, self, rounder, context.certify)
         for node in graph.nodes:
             try:
                 work.visit(node)
@@ -95,14 +101,18 @@ class _Quantizer:
     input_format: InputFormat
     options: Quantize
     rounder: Rounder
+    certify: Callable[[Requantised], None]
     scales: dict[str, Reals] = field(default_factory=dict)
     zeros: dict[str, Reals] = field(default_factory=dict)
+    levels: dict[str, Levels] = field(default_factory=dict)
     done: dict[str, AnyNode] = field(default_factory=dict)
 
     def visit(self, node: AnyNode) -> None:
         match node:
             case Input():
                 self._input(node)
+            case Population(neuron=Quantiser()):
+                self._requantise(node)
             case Population():
                 self._population(node)
             case Readout():
@@ -121,8 +131,8 @@ class _Quantizer:
 
     def _input(self, node: Input) -> None:
         chosen = self.input_format
-        self.done[node.name] = replace(
-            node, type=chosen.levels, scale=Tensor.real(chosen.scale), zero=Tensor.real(chosen.zero)
+        self._finished(
+            replace(node, type=chosen.levels, scale=Tensor.real(chosen.scale), zero=Tensor.real(chosen.zero))
         )
         self.scales[node.name], self.zeros[node.name] = chosen.scale, chosen.zero
 
@@ -139,7 +149,12 @@ class _Quantizer:
         for table in (self.scales, self.zeros):
             parts = [np.broadcast_to(table[name], self.graph.types[name].shape)[None] for name in sources]
             table[node.name] = np.asarray(wire(node, *parts)[0])
+        self._finished(node)
+
+    def _finished(self, node: AnyNode) -> None:
+        """Keep an integer node that gives levels, and their range."""
         self.done[node.name] = node
+        self.levels[node.name] = levels_of(node, [self.levels.get(name) for name in node.sources], self.graph)
 
     def _check_pool(self, node: MaxPool) -> None:
         """A greatest level is the greatest real value only where all members share a scale and a zero.
@@ -165,19 +180,74 @@ class _Quantizer:
             raise GraphError("is quantised already", where=node.name)
         grid = self._grid(node, neuron)
         folded = self._fold(node)
-        unit = np.maximum(self._unit(folded), grid.scale / LARGEST_THETA)
+        unit = self._stored_unit(node, folded)
+        if unit is None:
+            unit = np.maximum(self._unit(folded), grid.scale / LARGEST_THETA)
         theta = np.maximum(np.rint(grid.scale / unit), 1.0)
         bias = self._finish(node, folded, unit, neuron.bias)
         staircase = Staircase(theta=Tensor.integer(theta), bias=bias, lo=grid.lo, hi=grid.hi)
-        scale = theta * unit
+        # Integers of few bits cannot take up what rounding theta changes: there the scale stays one for all.
+        scale = grid.scale if feeds_stored_weights(self.graph, node.name) else theta * unit
         quantised = replace(node, neuron=staircase, scale=Tensor.real(scale))
         if needs_table(neuron, grid.scale, grid.lo, grid.hi):
             table = table_of(neuron, staircase, scale)
             quantised = replace(quantised, neuron=table, unit=Tensor.real(unit))
-        self.done[node.name] = quantised
+        self._placed(quantised, scale, 0.0)
+
+    def _placed(self, node: Population, scale: Reals, zero: float) -> None:
+        """Keep an integer population whose level n stands for scale * (n - zero)."""
         shape = self.graph.types[node.name].shape
         self.scales[node.name] = scale.reshape(-1, *(1,) * (len(shape) - 1))
-        self.zeros[node.name] = np.zeros((1,) * len(shape))
+        self.zeros[node.name] = np.full((1,) * len(shape), zero)
+        self._finished(node)
+
+    def _requantise(self, node: Population) -> None:
+        """A population that came quantised: exactly its levels, as `requantise` finds and certifies them."""
+        shape = self.graph.types[node.name].shape
+        found = [exact_part(incoming) for incoming in self._incoming(node)]
+        exact = [part for part in found if part is not None]
+        parts = exact if len(exact) == len(found) and unites(exact) else self._rounded_parts(node)
+        outcome = requantise(
+            node, parts, shape, exact=parts is exact, two_levels=_is_summed(self.graph, node.name)
+        )
+        for linear in outcome.linears:
+            self._set(linear, self.graph.by_name[linear.name])
+        self.certify(outcome.certificate)
+        scale = outcome.population.scale
+        if scale is None:
+            raise TypeError("a requantised population has a scale")
+        self._placed(outcome.population, scale.data, outcome.zero)
+
+    def _incoming(self, node: Population | Readout) -> list[Incoming]:
+        return [
+            Incoming(
+                linear=projection,
+                levels=self.levels[projection.source],
+                scale=self.scales[projection.source],
+                zero=self.zeros[projection.source],
+            )
+            for projection in self.graph.projections(node)
+        ]
+
+    def _rounded_parts(self, node: Population) -> list[Part]:
+        """Projections whose weights came as real numbers, rounded like those of a float network."""
+        folded = self._fold(node)
+        unit = self._stored_unit(node, folded)
+        if unit is None:
+            unit = self._unit(folded)
+            unit = np.where(unit > 0, unit, 1.0)
+        gains = tuple(Fraction(float(step)) for step in unit)
+        return [
+            Part(
+                linear=self._rounded(item.linear, folded[item.linear.name], unit), gains=gains, incoming=item
+            )
+            for item in self._incoming(node)
+        ]
+
+    def _set(self, integer: Linear, real: AnyNode) -> None:
+        if self.done[integer.name] not in (real, integer):
+            raise GraphError("is read by two populations of different scale", where=integer.name)
+        self.done[integer.name] = integer
 
     def _grid(self, node: Population, neuron: Analog) -> Grid:
         if neuron.grid is None:
@@ -194,6 +264,24 @@ class _Quantizer:
         return neuron.grid
 
     def _readout(self, node: Readout) -> None:
+        if not self._united_readout(node):
+            self._rounded_readout(node)
+
+    def _united_readout(self, node: Readout) -> bool:
+        """A readout of integers that came with the network; False where they have no common scale."""
+        found = [exact_part(incoming) for incoming in self._incoming(node)]
+        exact = [part for part in found if part is not None]
+        if len(exact) < len(found) or all(part.is_identity for part in exact):
+            return False
+        united = united_readout(exact, node.bias, self.graph.types[node.name].shape)
+        if united is None:
+            return False
+        for linear in united.linears:
+            self._set(linear, self.graph.by_name[linear.name])
+        self.done[node.name] = replace(node, bias=united.bias, scale=float(united.unit))
+        return True
+
+    def _rounded_readout(self, node: Readout) -> None:
         folded = self._fold(node)
         unit = self._unit(folded)
         unit = np.full_like(unit, unit.max() or 1.0)
@@ -207,6 +295,16 @@ class _Quantizer:
             scale = np.broadcast_to(self.scales[projection.source], self.graph.types[projection.source].shape)
             folded[projection.name] = _folded(projection, scale)
         return folded
+
+    def _stored_unit(self, node: Population, folded: Mapping[str, Reals]) -> Reals | None:
+        """s_w per output channel where the one synapse projection keeps integers that came with it."""
+        synapses = [item for item in self._incoming(node) if isinstance(item.linear, Conv | Dense)]
+        part = exact_part(synapses[0]) if len(synapses) == 1 else None
+        if part is None or (part.linear.weight.bits or 0) > self.options.weight_bits:
+            return None
+        unit = np.array([float(gain) for gain in part.gains])
+        reach = [_row_max(w) / unit for name, w in folded.items() if name != part.linear.name]
+        return unit if not reach or np.max(reach) <= LARGEST_MULTIPLIER else None
 
     def _unit(self, folded: Mapping[str, Reals]) -> Reals:
         """s_w per output channel: the synapses' largest weight fills their bits; 0 without any weight."""
@@ -233,17 +331,17 @@ class _Quantizer:
         for projection in self.graph.projections(node):
             name = projection.name
             integer = self._rounded(projection, folded[name], unit)
-            if self.done[name] not in (projection, integer):
-                raise GraphError("is read by two populations of different scale", where=name)
-            self.done[name] = integer
+            self._set(integer, projection)
             total = total - self._shift(integer)
         return border_bias(np.rint(np.broadcast_to(total, (shape[0], *total.shape[1:]))))
 
     def _rounded(self, node: Linear, weights: Reals, unit: Reals) -> Linear:
+        scaled = weights / unit.reshape(-1, *(1,) * (weights.ndim - 1))
+        if node.weight.scale is not None and np.array_equal(np.rint(scaled), node.weight.data):
+            return replace(node, weight=replace(node.weight, scale=None))
         if isinstance(node, Conv | Dense):
             integers = self.rounder.round(self._synapses(node, weights), unit, self.options.largest_weight)
             return replace(node, weight=Tensor.integer(integers, self.options.weight_bits))
-        scaled = weights / unit.reshape(-1, *(1,) * (weights.ndim - 1))
         return replace(node, weight=Tensor.integer(np.rint(scaled)))
 
     def _synapses(self, node: Conv | Dense, weights: Reals) -> Synapses:
@@ -258,9 +356,31 @@ class _Quantizer:
         return np.asarray(drive(node, full[None])[0])
 
 
+def levels_of(node: AnyNode, sources: Sequence[Levels | None], graph: Graph) -> Levels:
+    """Type of an integer node that gives levels."""
+    if isinstance(node, Population):
+        value = result_type(node, (Drive(graph.types[node.name].shape),))
+    else:
+        value = result_type(node, tuple(source for source in sources if source is not None))
+    if not isinstance(value, Levels):
+        raise TypeError("an integer node gives levels")
+    return value
+
+
+def _is_summed(graph: Graph, name: str) -> bool:
+    """True where nothing but weighted sums read the value, perhaps through wiring that adds no level 0."""
+    if name in graph.outputs:
+        return False
+    return all(
+        isinstance(reader, Linear)
+        or (isinstance(reader, Wiring) and not isinstance(reader, Pad) and _is_summed(graph, reader.name))
+        for reader in graph.readers[name]
+    )
+
+
 def _folded(node: Linear, scale: Reals) -> Reals:
     """Real weights per level: each weight times the scale of the level that it multiplies."""
-    weight = node.weight.data.astype(np.float64)
+    weight = node.weight.values.astype(np.float64)
     if isinstance(node, Dense):
         return weight * scale
     channel = channel_scale(scale, node.name)

@@ -71,19 +71,16 @@ class Layers:
 
     def fire(self, neuron: Staircase | Table, drive: Array) -> Array:
         """Levels `[N, *shape]` as int16."""
-        if isinstance(neuron, Table):
-            return _look_up(neuron, drive)
-        return _fire(neuron, drive)
+        return _look_up(neuron, drive) if isinstance(neuron, Table) else _fire(neuron, drive)
 
 
 def _look_up(neuron: Table, drive: Array) -> Array:
-    """Levels by binary search in each channel's breakpoints."""
-    if neuron.bias is not None:
-        drive = drive + neuron.bias.spread(drive.shape[1:])
-    levels = np.empty(drive.shape, dtype=np.int16)
-    for channel, points in enumerate(neuron.breakpoints.data):
-        levels[:, channel] = np.searchsorted(points, drive[:, channel], side="right") + neuron.lo
-    return levels
+    """Levels (int16) of a table, channel by channel."""
+    if neuron.rows:
+        return fire(neuron, drive.astype(np.int64)).astype(np.int16)
+    table = neuron.breakpoints.data
+    levels = [np.searchsorted(row, drive[:, c], side="right") for c, row in enumerate(table)]
+    return (np.stack(levels, axis=1) + neuron.lo).astype(np.int16)
 
 
 def _fire(neuron: Staircase, drive: Array) -> Array:

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc_ir.neurons import Staircase, per_channel
+from snncc_ir.neurons import Staircase, Table, per_channel
+from snncc_ir.senders import Breakpoints
 from snncc_ir.timing import Reset
 
 Array = NDArray[Any]
@@ -74,3 +75,23 @@ class StbifMembrane:
         self.sent += spikes
         self.quiet = not spikes.any()
         return spikes
+
+
+class TableMembrane:
+    """A table's `stbif`: the sum of its spikes moves towards the level of U (ir/SPEC.md, section 7)."""
+
+    def __init__(self, neuron: Table, shape: Shape, kind: type[np.generic]) -> None:
+        """Start at U = 0 with nothing sent; `shape` is `[N, *neurons]`."""
+        self.table = Breakpoints(neuron, shape[1:])
+        self.drive = np.zeros(shape, kind)
+        self.sent = np.zeros(shape, np.int64)
+
+    def step(self, drive: Array | None) -> Array:
+        """Integrate and fire."""
+        if drive is not None:
+            self.drive += drive
+        up = self.table.reached(self.drive, self.sent + 1)
+        down = ~self.table.reached(self.drive, self.sent)
+        spikes = up.view(np.int8) - down.view(np.int8)
+        self.sent += spikes
+        return np.asarray(spikes)

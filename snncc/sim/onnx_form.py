@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from snncc.sim.tables import Line, find_line, table_places
 from snncc_ir.certificates import drive_interval
 from snncc_ir.graph import Graph
 from snncc_ir.linear import pool_factors
@@ -39,12 +40,15 @@ from snncc_ir.nodes import (
     SumPool,
     Transpose,
 )
-from snncc_ir.types import Levels
+from snncc_ir.types import Levels, Shape
 
 EXACT = 1 << 24
 """Float32 holds every integer of smaller magnitude."""
 
 OPSET = 13
+
+FEW_LEVELS = 8
+"""Tables of so few levels are compared one by one."""
 
 Array = NDArray[Any]
 Attribute = int | str | Sequence[int]
@@ -211,8 +215,8 @@ class Builder:
                 whole = self.emit("Floor", [steps])
                 bounds = [self.constant(np.array(bound, dtype=kind)) for bound in (lo, hi)]
                 self._to_levels(self.emit("Clip", [whole, *bounds]), node.name, exact)
-            case Table() as table:
-                self._table(node, table)
+            case Table():
+                self._table(node, node.neuron)
             case _:
                 raise TypeError("an analog unit has no integer form")
 
@@ -222,30 +226,69 @@ class Builder:
         else:
             self.emit("Cast", [value], name, to=TensorProto.FLOAT)
 
-    def _table(self, node: Population, table: Table) -> None:
-        """n = lo + the number of breakpoints that U + b reaches, by binary search in the channel's row.
+    def _table(self, node: Population, neuron: Table) -> None:
+        """n = lo + the number of breakpoints that U reaches."""
+        shape = self.graph.types[node.name].shape
+        exact = self._is_narrow(node, np.asarray(neuron.breakpoints.data))
+        drive = self.drive(node, None, exact)
+        line = find_line(neuron, drive_interval(self.graph, node)) if exact else None
+        if neuron.hi - neuron.lo <= FEW_LEVELS:
+            level = self._counted(drive, neuron.spread(shape), neuron.lo, exact)
+        elif line is None:
+            level = self._searched(drive, neuron, shape, exact)
+        else:
+            level = self._looked_up(drive, neuron, line, shape)
+        self._to_levels(level, node.name, exact=True)
+
+    def _counted(self, drive: str, steps: Array, lo: int, exact: bool) -> str:
+        total = self.constant(np.array(lo, dtype=np.float32))
+        for level in np.moveaxis(steps, -1, 0):
+            constant = self.constant(level.astype(np.float32 if exact else np.float64))
+            reached = self.emit("GreaterOrEqual", [drive, constant])
+            total = self.emit("Add", [total, self.emit("Cast", [reached], to=TensorProto.FLOAT)])
+        return total
+
+    def _looked_up(self, drive: str, neuron: Table, line: Line, shape: Shape) -> str:
+        """estimate + [U >= B(estimate + 1)] - [U < B(estimate)], with breakpoints gathered from one list."""
+        rank, count = len(shape), neuron.hi - neuron.lo
+        slope, start = (self.constant(per_channel(values, rank)) for values in (line.slope, line.start))
+        estimate = self.emit("Floor", [self.emit("Add", [self.emit("Mul", [drive, slope]), start])])
+        bounds = [self.constant(np.array(bound, dtype=np.float32)) for bound in (0, count)]
+        estimate = self.emit("Clip", [estimate, *bounds])
+        table = neuron.breakpoints.data.reshape(-1, count).astype(np.float32)
+        ends = np.full((len(table), 1), np.inf, dtype=np.float32)
+        entries = self.constant(np.concatenate([-ends, table, ends], axis=1).reshape(-1))
+        places = table_places(neuron, shape) * (count + 2)
+        index = self.emit("Add", [self.emit("Cast", [estimate], to=TensorProto.INT32), self.constant(places)])
+        at = self.emit("Gather", [entries, index])
+        after = self.emit(
+            "Gather", [entries, self.emit("Add", [index, self.constant(np.array(1, dtype=np.int32))])]
+        )
+        up = self.emit("Cast", [self.emit("GreaterOrEqual", [drive, after])], to=TensorProto.FLOAT)
+        down = self.emit("Cast", [self.emit("Less", [drive, at])], to=TensorProto.FLOAT)
+        level = self.emit("Sub", [self.emit("Add", [estimate, up]), down])
+        return self.emit("Add", [level, self.constant(np.array(neuron.lo, dtype=np.float32))])
+
+    def _searched(self, drive: str, neuron: Table, shape: Shape, exact: bool) -> str:
+        """lo + the number of breakpoints that U reaches, by binary search in the place's row.
 
         A row is filled up with infinity to 2^k entries, the first of which is never read.
         """
-        shape = self.graph.types[node.name].shape
-        bias = np.zeros(1) if table.bias is None else np.asarray(table.bias.spread(shape))
-        points = table.breakpoints
-        exact = not points.reaches(EXACT.bit_length()) and self._is_narrow(node, bias)
-        kind = np.float32 if exact else np.float64
-        drive = self.drive(node, None if table.bias is None else bias, exact)
-        bits = (table.hi - table.lo).bit_length()
-        rows = np.full((len(points.data), 1 << bits), np.inf, dtype=kind)
-        rows[:, 1 : points.shape[1] + 1] = points.data
+        count = neuron.hi - neuron.lo
+        bits = count.bit_length()
+        table = neuron.breakpoints.data.reshape(-1, count)
+        rows = np.full((len(table), 1 << bits), np.inf, dtype=np.float32 if exact else np.float64)
+        rows[:, 1 : count + 1] = table
         entries = self.constant(rows.reshape(-1))
-        first = self.constant(per_channel(np.arange(len(rows)) << bits, len(shape)))
+        first = self.constant(table_places(neuron, shape).astype(np.int64) << bits)
         place = first
         for bit in reversed(range(bits)):
             step = self.constant(np.array(1 << bit))
             level = self.emit("Gather", [entries, self.emit("Add", [place, step])])
             reached = self.emit("Cast", [self.emit("GreaterOrEqual", [drive, level])], to=TensorProto.INT64)
             place = self.emit("Add", [place, self.emit("Mul", [reached, step])])
-        count = self.emit("Cast", [self.emit("Sub", [place, first])], to=TensorProto.FLOAT)
-        self.emit("Add", [count, self.constant(np.array(table.lo, dtype=np.float32))], node.name)
+        found = self.emit("Cast", [self.emit("Sub", [place, first])], to=TensorProto.FLOAT)
+        return self.emit("Add", [found, self.constant(np.array(neuron.lo, dtype=np.float32))])
 
     # Drives.
 
@@ -277,6 +320,9 @@ class Builder:
         if isinstance(projection, Scale):
             wide = self.emit("Cast", [projection.source], to=TensorProto.DOUBLE)
             return self._project(projection, wide, np.float64)
+        if isinstance(projection, SumPool) and self._sums_are_exact(projection):
+            sums = self.emit("Cast", [self._pool_sums(projection, np.float32)], to=TensorProto.DOUBLE)
+            return self.emit("Mul", [sums, self.constant(self._pool_weights(projection).astype(np.float64))])
         digit_bits, digits = self._digits(projection)
         total = ""
         rest = projection.source
@@ -335,9 +381,22 @@ class Builder:
 
     @_project.register
     def _(self, node: SumPool, source: str, kind: type) -> str:
-        channels, height, width = self.graph.types[node.source].shape
+        sums = self._pool_sums(node, kind, source)
+        return self.emit("Mul", [sums, self.constant(self._pool_weights(node).astype(kind))])
+
+    def _sums_are_exact(self, node: SumPool) -> bool:
+        """True where the sums of a window's levels, without any weight, stay below 2^24."""
+        levels = self.graph.levels(node.source)
+        return max(levels.hi, -levels.lo) * int(np.prod(node.kernel)) < EXACT
+
+    def _pool_sums(self, node: SumPool, kind: type, source: str = "") -> str:
+        channels = self.graph.types[node.source].shape[0]
         ones = self.constant(np.ones((channels, 1, *node.kernel), dtype=kind))
         pads = [*(pad[0] for pad in node.padding), *(pad[1] for pad in node.padding)]
-        sums = self.emit("Conv", [source, ones], strides=node.stride, pads=pads, group=channels)
-        factors = pool_factors(node, (channels, height, width)) * per_channel(node.weight.data, 3)
-        return self.emit("Mul", [sums, self.constant(factors.astype(kind))])
+        return self.emit(
+            "Conv", [source or node.source, ones], strides=node.stride, pads=pads, group=channels
+        )
+
+    def _pool_weights(self, node: SumPool) -> Array:
+        channels, height, width = self.graph.types[node.source].shape
+        return np.asarray(pool_factors(node, (channels, height, width)) * per_channel(node.weight.data, 3))

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc.sim.drives import DriveMaps
-from snncc.sim.firing import Membrane, RateMembrane, StbifMembrane
+from snncc.sim.firing import Membrane, RateMembrane, StbifMembrane, TableMembrane
 from snncc.sim.trains import SPIKE, Trains, added, by_step, held, joined, padded, per_image, pooled
 from snncc_ir.certificates import certify_widths
 from snncc_ir.codes import Code, Strand
 from snncc_ir.costs import Counts, fan_out
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Staircase, per_channel
+from snncc_ir.neurons import Staircase, Table, per_channel
 from snncc_ir.nodes import AnyNode, Concat, Input, Linear, MaxPool, Population, Readout, Scale
 from snncc_ir.semantics import check_input
 from snncc_ir.streaming import settle_bound
@@ -193,12 +193,16 @@ class _Batch:
         return np.stack(fired)
 
     def _membrane(self, node: Population) -> Membrane:
-        if not isinstance(node.neuron, Staircase):
-            raise GraphError("streaming codes need staircase neurons", where=node.name)
         shape, kind = (self.images, *self.graph.types[node.name].shape), self.engine.types[node.name]
-        if self.rate:
-            return RateMembrane(node.neuron, self.rate.reset, shape, kind)
-        return StbifMembrane(node.neuron, shape, kind)
+        match node.neuron:
+            case Staircase() as neuron if self.rate:
+                return RateMembrane(neuron, self.rate.reset, shape, kind)
+            case Staircase() as neuron:
+                return StbifMembrane(neuron, shape, kind)
+            case Table() as neuron:
+                return TableMembrane(neuron, shape, kind)
+            case _:
+                raise GraphError("a real unit sends no spikes", where=node.name)
 
     def _steps(self, node: Population | Readout) -> int:
         """Steps in which drive can arrive: T, or one more than the sources of a `stbif` neuron send in."""

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from snncc import artefact, folder
-from snncc.driver import CompileOptions, compile_model
+from snncc.driver import compile_model
+from snncc.options import CompileOptions
 from snncc.simulate import simulate
 from snncc.verify import verify
 from snncc_ir.errors import ArtefactError

@@ -87,7 +87,7 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize("place", ["snncc.driver.calibrate", "snncc.folder.os.fsync"])
+@pytest.mark.parametrize("place", ["snncc.samples.calibrate", "snncc.folder.os.fsync"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_compile_leaves_the_earlier_artefact(
     snncc: Snncc, tmp_path: Path, place: str, number: signal.Signals

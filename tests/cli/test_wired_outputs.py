@@ -9,10 +9,11 @@ import pytest
 from onnx import NodeProto, helper
 
 from snncc import artefact
-from snncc.driver import CompileOptions, PixelScaling, compile_model
+from snncc.driver import compile_model
 from snncc.explain import explain
 from snncc.frontend.calibrate import float_outputs
 from snncc.frontend.load import load
+from snncc.options import CompileOptions, PixelScaling
 from snncc.simulate import simulate
 from snncc.verify import verify
 from snncc_ir.errors import TargetError

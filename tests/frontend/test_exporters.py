@@ -11,10 +11,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx_models import Net, assert_agrees, assert_close, run_onnx, verdict_of
 
-from snncc.driver import CompileOptions, compile_model
+from snncc.driver import compile_model
 from snncc.frontend.check import check
 from snncc.frontend.load import load
 from snncc.frontend.lower import lower
+from snncc.options import CompileOptions
 from snncc.simulate import simulate
 from snncc.verify import verify
 from snncc_ir.nodes import Conv, Dense, Input, Population, Reshape, Transpose

@@ -51,7 +51,6 @@ CURVED = (
         ("LeakyRelu", {"alpha": -0.5},
          "rejected: slope -0.5 falls where its input rises, which no staircase does; "
          "use slopes of at least 0"),
-        ("Sign", {}, "rejected: not supported yet; replace it by Relu or Clip and fine-tune"),
         ("DepthToSpace", {"blocksize": 3}, "rejected: 4 channels do not fill blocks of 3x3"),
         ("LRN", {"size": 3}, "rejected: divides by statistics of the image itself, which is no weighted sum; "
          "use BatchNormalization"),
@@ -179,7 +178,7 @@ def test_foreign_domains_branches_and_functions(tmp_path: Path) -> None:
     del proto.graph.node[-1]
     onnx.save(proto, path)
     assert {verdict.name: verdict.reason for verdict in check(load(path)).verdicts} == {
-        "quant": "quantised networks are not supported yet; export the float network",
+        "quant": "its width is missing",
         "wish": "an operator of the domain 'else'; use ONNX's own operators",
         "twice": "a function that the model defines itself; "
         "inline it with onnx.inliner.inline_local_functions",

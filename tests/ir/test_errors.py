@@ -12,7 +12,7 @@ import pytest
 from snncc_ir.codes import Code
 from snncc_ir.errors import ArtefactError, DataError, GraphError, SnnccError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Analog, Bias, Grid, Staircase, Table
+from snncc_ir.neurons import Analog, Bias, Grid, Quantiser, Staircase, Table
 from snncc_ir.nodes import (
     AnyNode,
     Concat,
@@ -30,6 +30,7 @@ from snncc_ir.nodes import (
     SumPool,
     Transpose,
 )
+from snncc_ir.rounding import Rounding
 from snncc_ir.semantics import evaluate
 from snncc_ir.spiking import run_phased
 from snncc_ir.streaming import run_streaming
@@ -47,6 +48,18 @@ SAME = Scale(name="d", source="x", weight=T([1, 1]))
 
 def bias(*values: int) -> Bias:
     return Bias(values=T(values))
+
+
+def quantiser(
+    step: Tensor | None = None,
+    lo: int = 0,
+    hi: int = 3,
+    low: float = 0.0,
+    rounding: Rounding = Rounding.HALF_EVEN,
+) -> Quantiser:
+    step = Tensor.real([1.0, 1.0]) if step is None else step
+    zero = Bias(values=Tensor.real([0.0, 0.0]))
+    return Quantiser(bias=zero, step=step, lo=lo, hi=hi, rounding=rounding, low=low)
 
 
 def stairs(channels: int = 2, lo: int = 0, hi: int = 3) -> Staircase:
@@ -113,6 +126,9 @@ GRAPHS: dict[str, Callable[[], object]] = {
     # tensors and weights
     f"c: {WIDTHS} 7": lambda: linear(replace(CONV, weight=T(np.ones((2, 2, 3, 3)), 7))),
     f"c: {WIDTHS} None": lambda: linear(replace(CONV, weight=Tensor.real(np.ones((2, 2, 3, 3))))),
+    "c: scaled weights on levels": lambda: linear(
+        replace(CONV, weight=Tensor.scaled(CONV.weight.data, np.ones(2)))
+    ),
     "c: integer weights on real values": lambda: linear(replace(CONV, source="r"), R),
     f"d: {MULTIPLIERS} 25": lambda: linear(replace(SAME, weight=T([1, 1], 25))),
     "d: multipliers 3 do not fit 2 channels": lambda: linear(replace(SAME, weight=T([1, 1, 1]))),
@@ -241,14 +257,12 @@ GRAPHS: dict[str, Callable[[], object]] = {
     "p: code rate in a graph with stbif timing": lambda: graph(
         X, SAME, population("d", code=Code.RATE), timing=Stbif()
     ),
-    "p: breakpoint tables need a phased code; use a phased code such as radix; "
+    "p: breakpoint tables need a phased code or stbif; use a phased code such as radix; "
     "LeakyRelu, PRelu and uneven bounds become tables": lambda: graph(
-        graph(
-            X,
-            SAME,
-            population("d", code=Code.STBIF, neuron=Table(breakpoints=T([[1], [2]]), lo=0, hi=1)),
-            timing=Stbif(),
-        )
+        X,
+        SAME,
+        population("d", code=Code.RATE, neuron=Table(breakpoints=T([[1], [2]]), lo=0, hi=1)),
+        timing=Rate(4),
     ),
     "p: signed populations need reset subtract": lambda: graph(
         X, SAME, population("d", code=Code.RATE, neuron=stairs(2, -3, 3)), timing=Rate(4, Reset.ZERO)
@@ -278,9 +292,23 @@ GRAPHS: dict[str, Callable[[], object]] = {
     ),
     "a staircase needs integer thresholds and biases": lambda: replace(stairs(1), theta=Tensor.real([1.0])),
     "thresholds must be a vector of integers >= 1": lambda: replace(stairs(1), theta=T([0])),
-    "breakpoints and their biases must be integers": lambda: Table(
-        breakpoints=Tensor.real([[1.0]]), lo=0, hi=1
+    "only integers are scaled, by real numbers": lambda: Tensor(np.zeros(1), None, Tensor.real([1.0])),
+    "a tensor's scale must be one positive number per index of its first axis": lambda: Tensor.scaled(
+        np.array([[1], [2]]), np.array([1.0, 0.0])
     ),
+    "a quantiser's step must be a vector of positive real numbers": lambda: quantiser(
+        step=Tensor.real([0.0])
+    ),
+    "grid 1..2 must contain 0 and more than one level": lambda: quantiser(lo=1, hi=2),
+    "rounding sign gives levels -1..1": lambda: quantiser(rounding=Rounding.SIGN),
+    "a unit's range 1.0..inf must contain 0": lambda: quantiser(low=1.0),
+    "breakpoints must have 4 axes, not 2": lambda: Table(
+        breakpoints=T([[1]]), lo=0, hi=1, rows=(0,), columns=(0,)
+    ),
+    "a table has border classes outside 0..0": lambda: Table(
+        breakpoints=T([[[[1]]]]), lo=0, hi=1, rows=(0, 1), columns=(0,)
+    ),
+    "breakpoints must be integers": lambda: Table(breakpoints=Tensor.real([[1.0]]), lo=0, hi=1),
     "a table of levels -1..2 needs 3 breakpoints": lambda: Table(breakpoints=T([[1, 2]]), lo=-1, hi=2),
     "breakpoints must not decrease": lambda: Table(breakpoints=T([[2, 1]]), lo=0, hi=2),
     "a unit's range nan..1.0 must contain 0": lambda: Analog(bias=bias(0), low=float("nan"), high=1.0),

@@ -39,7 +39,9 @@ def test_random_graphs(case: Case) -> None:
     check_forms(case.graph)
 
 
-@pytest.mark.parametrize("graph", [examples.every_node(), examples.analog()], ids=lambda graph: graph.name)
+@pytest.mark.parametrize(
+    "graph", [examples.every_node(), examples.analog(), examples.quantised()], ids=lambda graph: graph.name
+)
 def test_fixed_graphs(graph: Graph) -> None:
     check_forms(graph)
 

@@ -23,7 +23,7 @@ from snncc_ir.store import graph_from_json, read_arrays, read_graph, write_array
 from snncc_ir.text import parse_graph, print_graph
 from support import examples
 
-GRAPHS = (examples.every_node(), examples.analog())
+GRAPHS = (examples.every_node(), examples.analog(), examples.quantised())
 PLAIN = tuple(graph_to_plain(graph) for graph in GRAPHS)
 ARRAYS = tuple(tensors_of(graph) for graph in GRAPHS)
 FILES = tuple(write_graph(graph) for graph in GRAPHS)

@@ -11,6 +11,8 @@ from snncc_ir.text import print_graph
 from support import examples
 
 
-@pytest.mark.parametrize("graph", [examples.every_node(), examples.analog()], ids=lambda graph: graph.name)
+@pytest.mark.parametrize(
+    "graph", [examples.every_node(), examples.analog(), examples.quantised()], ids=lambda graph: graph.name
+)
 def test_text(graph: Graph, golden: Callable[[str, str], None]) -> None:
     golden(f"{graph.name}.txt", print_graph(graph))

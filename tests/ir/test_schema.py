@@ -42,7 +42,9 @@ def test_the_module_prints_it() -> None:
     assert done.stdout == schema_text()
 
 
-@pytest.mark.parametrize("graph", [GRAPH, examples.analog()], ids=lambda graph: graph.name)
+@pytest.mark.parametrize(
+    "graph", [GRAPH, examples.analog(), examples.quantised()], ids=lambda graph: graph.name
+)
 def test_fixed_graphs_are_valid(graph: Any, validator: Any) -> None:
     validator.validate(json.loads(write_graph(graph)[0]))
 

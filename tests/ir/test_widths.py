@@ -78,7 +78,7 @@ def fire(neuron: Staircase | Table, strand: Strand, v: int, channel: int, watch:
     """The sender's potentials and comparands for the potential (the drive, for a table) `v`."""
     watch(v)
     if isinstance(neuron, Table):
-        for breakpoint_ in neuron.breakpoints.data[channel]:
+        for breakpoint_ in neuron.breakpoints.data[channel].reshape(-1):
             watch(int(breakpoint_))
         return
     theta = int(neuron.theta.data[channel])

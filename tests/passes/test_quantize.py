@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snncc.driver import CompileOptions, PixelScaling, compile_model
+from snncc.driver import compile_model
+from snncc.options import CompileOptions, PixelScaling
 from snncc.passes.quantize import border_bias
 from snncc_ir.errors import SnnccError
 from snncc_ir.neurons import Staircase

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from snncc.dataset import pixel_format
-from snncc.driver import PixelScaling
 from snncc.frontend.calibrate import calibrate
 from snncc.frontend.load import load
 from snncc.frontend.lower import lower
+from snncc.options import PixelScaling
 from snncc.passes.base import Context
 from snncc.passes.pipeline import parse
 from snncc.sim.drives import Layers

@@ -8,7 +8,7 @@ import numpy as np
 
 from snncc_ir.codes import Code
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Analog, Bias, Grid, Staircase, Table
+from snncc_ir.neurons import Analog, Bias, Grid, Quantiser, Staircase, Table
 from snncc_ir.nodes import (
     Concat,
     Conv,
@@ -25,6 +25,7 @@ from snncc_ir.nodes import (
     SumPool,
     Transpose,
 )
+from snncc_ir.rounding import Rounding
 from snncc_ir.tensors import Tensor
 from snncc_ir.types import Levels, Real
 
@@ -44,7 +45,7 @@ def every_node() -> Graph:
     corners = Bias(values=Tensor.integer(ramp(2, 2, 2)), rows=(0, 1, 1, 0), columns=(0, 1, 1, 0))
     first = Staircase(theta=Tensor.integer([9, 12]), bias=corners, lo=0, hi=15)
     signed = Staircase(theta=Tensor.integer([5, 6]), bias=bias(3, -2), lo=-7, hi=7)
-    table = Table(breakpoints=Tensor.integer([[-4, 0, 9], [1, 1, 30]]), lo=-1, hi=2, bias=bias(2, -1))
+    table = Table(breakpoints=Tensor.integer([[-4, 0, 9], [1, 1, 30]]), lo=-1, hi=2)
     return Graph(
         name="every_node",
         nodes=(
@@ -97,6 +98,34 @@ def every_node() -> Graph:
             Readout(name="inf", drives=("fc2",), bias=bias(1, 1)),
         ),
         outputs=("output", "inf", "steps", "spaced", "doubled"),
+    )
+
+
+def quantised() -> Graph:
+    """A graph that came quantised: integer weights with their scales, a rectifier on a grid, a sign."""
+    rounded = Quantiser(
+        bias=Bias(values=Tensor.real([0.5, -0.25])),
+        step=Tensor.real([0.125, 0.125]),
+        lo=0,
+        hi=15,
+        rounding=Rounding.HALF_EVEN,
+        low=0.0,
+    )
+    sign = Quantiser(
+        bias=Bias(values=Tensor.real([0.1])), step=Tensor.real([1.0]), lo=-1, hi=1, rounding=Rounding.SIGN
+    )
+    return Graph(
+        name="quantised",
+        nodes=(
+            Input(name="x", type=Real((3,))),
+            Dense(name="fc1", source="x", weight=Tensor.scaled(ramp(2, 3), np.array([0.25, 0.1]))),
+            Population(name="relu", drives=("fc1",), neuron=rounded),
+            Dense(name="fc2", source="relu", weight=Tensor.scaled(np.array([[1, -1]]), np.array([0.3]))),
+            Population(name="sign", drives=("fc2",), neuron=sign),
+            Dense(name="fc3", source="sign", weight=Tensor.real(ramp(2, 1) / 7)),
+            Readout(name="y", drives=("fc3",), bias=Bias(values=Tensor.real([0.0, 1.0]))),
+        ),
+        outputs=("y",),
     )
 
 

@@ -151,8 +151,8 @@ def level(neuron: Staircase | Table, drive: int, index: tuple[int, ...]) -> int:
     """The level of one neuron for an integer drive."""
     channel = index[0]
     if isinstance(neuron, Table):
-        v = drive + (0 if neuron.bias is None else bias_at(neuron.bias, index))
-        return neuron.lo + sum(v >= int(b) for b in neuron.breakpoints.data[channel])
+        places = (neuron.rows[index[1]], neuron.columns[index[2]]) if neuron.rows else ()
+        return neuron.lo + sum(drive >= int(b) for b in neuron.breakpoints.data[(channel, *places)])
     theta = int(neuron.theta.data[channel])
     n = (drive + bias_at(neuron.bias, index) + theta // 2) // theta
     return min(max(n, neuron.lo), neuron.hi)

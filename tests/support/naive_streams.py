@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from snncc_ir.neurons import Staircase
+from snncc_ir.neurons import Staircase, Table
 from snncc_ir.nodes import Input, MaxPool, Population, Readout
 from snncc_ir.timing import Rate, Reset
-from support.naive import Net, bias_at, positions
+from support.naive import Net, bias_at, level, positions
 
 
 class Streams:
@@ -68,6 +68,8 @@ class Streams:
         if isinstance(node, Readout):
             return [0 if self.is_rate else bias_at(node.bias, i) for i in self.index[node.name]]
         neuron = node.neuron
+        if isinstance(neuron, Table):
+            return [0 for _ in self.index[node.name]]
         assert isinstance(neuron, Staircase)
         if self.is_rate:
             return [self._theta(neuron, i[0]) // 2 for i in self.index[node.name]]
@@ -87,12 +89,12 @@ class Streams:
 
     def _integrate(self, node: Population | Readout, sent: Mapping[str, list[int]]) -> None:
         spikes = sent if self.is_rate else self.previous
-        bias = node.bias if isinstance(node, Readout) else node.neuron.bias  # type: ignore[union-attr]
         for j, triples in enumerate(self.incoming[node.name]):
             index = self.index[node.name][j]
             parts = [w * self._gain(source, i) * spikes[source][i] for source, i, w in triples]
             parts = [part for part in parts if part]
             if self.is_rate:
+                bias = node.bias if isinstance(node, Readout) else node.neuron.bias  # type: ignore[union-attr]
                 parts.append(bias_at(bias, index))
             self.random.shuffle(parts)
             v = self.potentials[node.name][j]
@@ -110,6 +112,11 @@ class Streams:
         self._integrate(node, sent)
         spikes = []
         neuron = node.neuron
+        if isinstance(neuron, Table):
+            for j, index in enumerate(self.index[node.name]):
+                wanted, now = level(neuron, self.potentials[node.name][j], index), self.counts[node.name][j]
+                spikes.append((wanted > now) - (wanted < now))
+            return spikes
         assert isinstance(neuron, Staircase)
         for j, index in enumerate(self.index[node.name]):
             theta, v = self._theta(neuron, index[0]), self.potentials[node.name][j]

@@ -48,8 +48,8 @@ def draw_neuron(b: Builder, code: Code, drives: Ints) -> Neuron:
     channels = (
         drives.reshape(len(drives), drives.shape[1], -1).transpose(1, 0, 2).reshape(drives.shape[1], -1)
     )
-    if isinstance(b.timing, Phased) and b.number(0, 3) == 0:
-        return _table(b, channels, lo, hi, drives.shape[1:])
+    if not isinstance(b.timing, Rate) and b.number(0, 3) == 0:
+        return _table(b, channels, drives.shape[1:], lo, hi)
     return _staircase(b, drives, channels, lo, hi)
 
 
@@ -79,11 +79,16 @@ def _bias(b: Builder, values: Ints, shape: tuple[int, ...]) -> Bias:
     return Bias(values=Tensor.integer(values[:, None, None] + offsets), rows=rows, columns=columns)
 
 
-def _table(b: Builder, channels: Ints, lo: int, hi: int, shape: tuple[int, ...]) -> Table:
+def _table(b: Builder, channels: Ints, shape: tuple[int, ...], lo: int, hi: int) -> Table:
     """Breakpoints at random drives, so that ties occur, some of them equal or out of reach."""
     rows = [b.rng.choice(drives, hi - lo) + b.rng.integers(-1, 2, hi - lo) for drives in channels]
     table = np.sort(np.stack(rows), axis=1)
     if b.number(0, 3) == 0:
         table[:, -1] += 10_000
-    bias = _bias(b, b.rng.integers(-9, 10, len(table)), shape) if b.number(0, 1) else None
-    return Table(breakpoints=Tensor.integer(table), lo=lo, hi=hi, bias=bias)
+    if len(shape) != 3 or b.number(0, 2):
+        return Table(breakpoints=Tensor.integer(table), lo=lo, hi=hi)
+    classes = b.number(1, 3)
+    offsets = b.rng.integers(-5, 6, (len(table), classes, classes, 1))
+    rows, columns = (tuple(int(i) for i in b.rng.integers(0, classes, size)) for size in shape[1:])
+    values = Tensor.integer(table[:, None, None] + offsets)
+    return Table(breakpoints=values, lo=lo, hi=hi, rows=rows, columns=columns)

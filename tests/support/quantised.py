@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc import dataset
-from snncc.driver import CompileOptions, compile_model
+from snncc.driver import compile_model
+from snncc.options import CompileOptions
 from snncc_ir.encoding import InputFormat
 from snncc_ir.graph import Graph
 

@@ -149,9 +149,9 @@ class _Writer:
         match neuron:
             case Staircase(theta=theta, bias=bias):
                 return {"kind": "staircase", "theta": self._tensor(theta), "bias": self._bias(bias)}
-            case Table(breakpoints=breakpoints, bias=bias):
-                plain = {"kind": "table", "breakpoints": self._tensor(breakpoints)}
-                return plain if bias is None else {**plain, "bias": self._bias(bias)}
+            case Table(breakpoints=breakpoints, rows=rows, columns=columns):
+                classes = {"rows": list(rows), "columns": list(columns)}
+                return {"kind": "table", "breakpoints": self._tensor(breakpoints), **classes}
             case _:
                 raise TypeError("an analog unit sends no spikes")
 

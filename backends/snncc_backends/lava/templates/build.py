@@ -146,11 +146,17 @@ class _Builder:
     def _sender(self, cell: Record, strand: Strand) -> Sender:
         neuron, shape = cell["neuron"], self._shapes[cell["name"]]
         if neuron["kind"] == "table":
-            bias = self._bias(neuron["bias"], shape) if "bias" in neuron else np.zeros(1, np.int32)
-            return TableSender(strand, shape, self._tensors[neuron["breakpoints"]], bias)
+            return TableSender(strand, shape, self._table(neuron, shape))
         theta = self._tensors[neuron["theta"]].astype(np.int32)
         half = (theta // 2).reshape(-1, *(1,) * (len(shape) - 1))
         return StaircaseSender(strand, shape, theta, self._bias(neuron["bias"], shape) + half)
+
+    def _table(self, record: Record, shape: Sequence[int]) -> Ints:
+        """Breakpoints per channel, or per channel and border class; levels on the last axis."""
+        values = self._tensors[record["breakpoints"]].astype(np.int64)
+        if record["rows"]:
+            return values[:, np.array(record["rows"])][:, :, np.array(record["columns"])]
+        return values.reshape(len(values), *(1,) * (len(shape) - 1), -1)
 
     def _bias(self, record: Record, shape: Sequence[int]) -> Ints:
         """One bias per channel, or per channel and border class of the position."""

@@ -96,22 +96,22 @@ class StaircaseSender:
 
 
 class TableSender:
-    """Compares v = U + b with breakpoints; `sent` is the magnitude sent so far."""
+    """Compares U with breakpoints; `sent` is the magnitude sent so far."""
 
-    def __init__(self, strand: Strand, shape: Shape, breakpoints: Array, bias: Array) -> None:
-        """Neurons of `shape`; `breakpoints[C, j]` is the least v whose level is at least lo + 1 + j."""
-        self._strand, self._bias = strand, bias
-        channels = len(breakpoints)
-        below, above = np.full((channels, 1), FAR.min), np.full((channels, 1), FAR.max)
-        self._table = np.concatenate([below, breakpoints, above], axis=1).astype(np.int32)
-        self._channel = per_channel(np.arange(channels), len(shape))
+    def __init__(self, strand: Strand, shape: Shape, breakpoints: Array) -> None:
+        """Neurons of `shape`; `breakpoints[..., j]`, which broadcast to it, start level lo + 1 + j."""
+        self._strand = strand
+        ends = np.ones((*breakpoints.shape[:-1], 1), np.int32)
+        table = np.concatenate([ends * FAR.min, breakpoints, ends * FAR.max], axis=-1)
+        self._table = table.astype(np.int32)
+        self._places = np.ogrid[tuple(map(slice, table.shape[:-1]))]
         self._sent = np.zeros(shape, np.int32)
         self._fired = np.zeros(shape, bool)
         self.v = np.zeros(shape, np.int32)
 
     def load(self, drive: Ints) -> None:
-        """Latch v = U + b."""
-        np.add(drive, self._bias, out=self.v)
+        """Latch U."""
+        self.v[...] = drive
         self._sent[...] = 0
         self._fired[...] = False
 
@@ -133,13 +133,13 @@ class TableSender:
 
     def _reaches(self, level: Ints) -> NDArray[np.bool_]:
         """True where the drive's level is at least `level`."""
-        index = np.clip(level - self._strand.lo, 0, self._table.shape[1] - 1)
-        return self.v >= self._table[self._channel, index]
+        index = np.clip(level - self._strand.lo, 0, self._table.shape[-1] - 1)
+        return self.v >= self._table[(*self._places, index)]
 
     def _level(self) -> Ints:
         level = np.full(self.v.shape, self._strand.lo, np.int32)
-        for column in range(1, self._table.shape[1] - 1):
-            level += self.v >= self._table[self._channel, column]
+        for column in range(1, self._table.shape[-1] - 1):
+            level += self.v >= self._table[..., column]
         return level
 
 

@@ -1,0 +1,101 @@
+"""What `snncc compile` may be told, and the pipeline that it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+
+from snncc.passes.published import Published, pipeline_text
+from snncc_ir.errors import DataError, SnnccError
+from snncc_ir.machine import Machine
+from snncc_ir.progress import Progress, silent
+
+PIPELINE_OPTIONS = ("level_bits", "weight_bits", "code", "steps", "reset")
+"""Options that do nothing but fill in the default pipeline."""
+
+FULL_WEIGHT_BITS = 8
+"""Weights of fewer bits are rounded so that they follow the calibration images, which takes longer."""
+
+PUBLISHED_OPTIONS = ("weight_bits", "steps")
+"""Those that a published conversion leaves open."""
+
+Watch = Callable[[str], Progress]
+"""Gives a progress reporter for a stage's name."""
+
+
+def no_watch(stage: str) -> Progress:
+    """Report nothing."""
+    return silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelScaling:
+    """How pixels become the network's inputs: (p / scale - mean) / std."""
+
+    scale: float = 1.0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        numbers = (self.scale, *self.mean, *self.std)
+        if not np.isfinite(numbers).all() or self.scale <= 0 or min(self.std) <= 0:
+            raise DataError(
+                "scale and std must be positive numbers, mean a number", where="--scale, --mean, --std"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompileOptions:
+    """What `snncc compile` may be told; every default is the command's."""
+
+    output: Path
+    target: str
+    machine: str | None = None
+    calibrate: Path | None = None
+    pixels: PixelScaling = PixelScaling()
+    input_bits: int | None = None
+    level_bits: int = 4
+    weight_bits: int = 8
+    code: str = "radix"
+    steps: int = 64
+    reset: str = "subtract"
+    widths: str = ""
+    published: Published | None = None
+    passes: str | None = None
+    dump_ir: Path | None = None
+    force: bool = False
+    watch: Watch = field(default=no_watch, compare=False)
+
+
+def check_options(options: CompileOptions) -> None:
+    """Refuse options that a pipeline of the user's own would silently overrule."""
+    defaults = {item.name: item.default for item in fields(CompileOptions)}
+    given = [name for name in PIPELINE_OPTIONS if getattr(options, name) != defaults[name]]
+    if options.passes is not None:
+        _refuse_overruled("--passes", [*given, *(["published"] if options.published else [])])
+    if options.published is not None:
+        _refuse_overruled("--published", [name for name in given if name not in PUBLISHED_OPTIONS])
+
+
+def _refuse_overruled(where: str, names: list[str]) -> None:
+    if names:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+        raise SnnccError(f"says what {flags} would say", where=where, hint=f"leave out {flags}")
+
+
+def default_passes(options: CompileOptions, machine: Machine) -> str:
+    """The pipeline that the options stand for."""
+    if options.published is not None:
+        return pipeline_text(options.published, weight_bits=options.weight_bits, steps=options.steps)
+    code = f"code={options.code},input={machine.input_code.value},steps={options.steps},reset={options.reset}"
+    binarise = "binarise;" if options.weight_bits == 1 else ""
+    weight_bits = FULL_WEIGHT_BITS if binarise else options.weight_bits
+    rounding = "gptq" if weight_bits < FULL_WEIGHT_BITS else "nearest"
+    return (
+        f"{binarise}balance{{method=mse,level_bits={options.level_bits},widths={options.widths}}};"
+        f"quantize{{weight_bits={weight_bits},rounding={rounding}}};"
+        f"correct_bias;choose_code{{{code}}}"
+    )
