@@ -151,7 +151,10 @@ def test_stbif_takes_tables_and_rate_refuses_them(snncc: Command, tmp_path: Path
         "compile", "model.onnx", "--target", "sim", "--mean", "128", "--code", "rate", "--force"
     )
     assert (code, out) == (1, "")
-    assert err.endswith("breakpoint tables need a phased code or stbif\n")
+    assert err.endswith(
+        "breakpoint tables need a phased code or stbif; use a phased code such as radix; "
+        "LeakyRelu, PRelu and uneven bounds become tables\n"
+    )
 
 
 def test_partly_quantised_networks_are_calibrated_and_say_so(snncc: Command, tmp_path: Path) -> None:

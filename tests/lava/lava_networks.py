@@ -59,7 +59,7 @@ class Maker:
 
     def table(self, channels: int, lo: int, hi: int) -> Table:
         steps = np.sort(self.rng.integers(-2000, 2001, (channels, hi - lo)), axis=1)
-        return Table(breakpoints=Tensor.integer(steps), lo=lo, hi=hi, bias=self.bias(channels))
+        return Table(breakpoints=Tensor.integer(steps), lo=lo, hi=hi)
 
 
 def population(name: str, drives: Sequence[str] | str, neuron: Neuron, code: Code) -> Population:

@@ -59,7 +59,7 @@ def test_weight_bits_1_binarises_and_says_what_it_costs(tmp_path: Path) -> None:
     assert first.startswith("weights of 2 layers became +-mean|W|, which is off by ")
     assert second.endswith(" of 40 calibration images")
     assert compiled.summary["pipeline"].startswith(
-        "binarise;balance{method=mse,level_bits=4};quantize{weight_bits=8"
+        "binarise;balance{method=mse,level_bits=4,scope=channel};quantize{weight_bits=8"
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snncc.passes.tables import needs_table, table_of, with_bias, within_reach
+from snncc.passes.tables import bias_of, needs_table, shifted, table_of, within_reach
 from snncc_ir.certificates import drive_interval
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog, Bias, Staircase, Table
@@ -88,15 +88,14 @@ def test_breakpoints_within_reach_change_no_level() -> None:
         values = [evaluate(each, {"x": LEVELS})[name] for each in (before, after)]
         np.testing.assert_array_equal(*values)
     points = after.by_name["p"].neuron.breakpoints  # type: ignore[union-attr]
-    assert points.range == (-19, 59)
+    assert points.range == (-23, 55)
 
 
 @given(shift=st.integers(-20, 20), bias=st.integers(-9, 9), slope=st.sampled_from((0.0, 0.5)))
-def test_another_bias_gives_the_table_of_that_bias(shift: int, bias: int, slope: float) -> None:
-    slopes = [slope, slope]
+def test_a_shift_gives_the_table_of_the_shifted_bias(shift: int, bias: int, slope: float) -> None:
     one, two = (
         within_reach(
-            graph(table_of(unit(2, slope=slopes), stairs([6, 9], [b, b], -5, 5), np.ones(2)), WEIGHT)
+            graph(table_of(unit(2, slope=[slope] * 2), stairs([6, 9], [b, b], -5, 5), np.ones(2)), WEIGHT)
         )
         for b in (bias, bias + shift)
     )
@@ -105,15 +104,22 @@ def test_another_bias_gives_the_table_of_that_bias(shift: int, bias: int, slope:
     assert isinstance(wanted, Population)
     assert isinstance(node.neuron, Table)
     assert isinstance(wanted.neuron, Table)
-    assert wanted.neuron.bias is not None
-    moved = with_bias(one, node, node.neuron, wanted.neuron.bias)
+    moved = shifted(one, node, node.neuron, np.array([shift, shift]))
     drive = evaluate(one, {"x": LEVELS})["d"]
-    old = [drive_interval(one, node).low + bias, drive_interval(one, node).high + bias]
-    seen = drive + bias + shift
-    inner = (seen >= old[0]) & (seen <= old[1])  # beyond, the first table tells nothing apart
+    reach = drive_interval(one, node)
+    inner = (drive + shift >= reach.low) & (drive + shift <= reach.high)
     np.testing.assert_array_equal(fire(moved, drive)[inner], fire(wanted.neuron, drive)[inner])
     if slope == 0:
         assert fire(moved, drive).min() >= 0
+
+
+@given(bias=st.integers(-9, 9), theta=st.integers(1, 20))
+def test_a_table_tells_its_bias(bias: int, theta: int) -> None:
+    table = table_of(unit(2, slope=[0.5, 1.0]), stairs([theta, 7], [bias, 3], -5, 5), np.ones(2))
+    node = Population(
+        name="p", drives=("d",), neuron=table, scale=Tensor.real([theta, 7.0]), unit=Tensor.real([1.0, 1.0])
+    )
+    np.testing.assert_array_equal(bias_of(node, table).values.data, [bias, 3])
 
 
 def test_a_bias_that_varies_by_position() -> None:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from snncc_ir.encoding import InputFormat
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
-from snncc_ir.neurons import Analog, Staircase, per_channel
+from snncc_ir.neurons import Analog, Quantiser, Staircase, per_channel
 from snncc_ir.nodes import Input, Linear, Population, Readout, Wiring
-from snncc_ir.semantics import evaluate
+from snncc_ir.semantics import evaluate, fire
 from snncc_ir.tensors import Tensor
 
 Array = NDArray[Any]
@@ -93,6 +93,8 @@ def _population(
     counted: dict[str, Array],
 ) -> Difference:
     assert quantised.scale is not None
+    if isinstance(node.neuron, Quantiser):
+        return _quantiser(real, node, quantised, sources, exact, counted)
     assert isinstance(node.neuron, Analog)
     value, levels = exact[node.name], counted[node.name]
     rank = value.ndim - 1
@@ -105,6 +107,29 @@ def _population(
     beside = np.maximum(np.abs(value) - top, 0) + np.maximum(top - ends, 0)
     error = _drive_error(real, node, sources, unit) * steep
     error = error + scale / 2 + per_channel(unit, rank) * steep + beside
+    sources[node.name] = _Source(levels, np.broadcast_to(scale, levels.shape), error)
+    return Difference(value, levels * scale, error)
+
+
+def _quantiser(
+    real: Graph,
+    node: Population,
+    quantised: Population,
+    sources: dict[str, _Source],
+    exact: dict[str, Array],
+    counted: dict[str, Array],
+) -> Difference:
+    """A unit that came quantised: its weights stay as they are, so only the error of its sources counts."""
+    assert isinstance(node.neuron, Quantiser)
+    assert quantised.scale is not None
+    value = exact[node.name]
+    drive_of = np.asarray(sum(exact[name] for name in node.drives))
+    away = _drive_error(real, node, sources, np.zeros(len(value[0]))) + 1e-6 * (1 + np.abs(drive_of))
+    low, high = (fire(node.neuron, drive_of + sign * away) for sign in (-1, 1))
+    error = np.maximum(high - value, value - low)
+    scale = per_channel(quantised.scale.data, value.ndim - 1)
+    zero = 0.5 if (node.neuron.lo, quantised.neuron.lo) == (-1, 0) else 0.0  # type: ignore[union-attr]
+    levels = counted[node.name] - zero
     sources[node.name] = _Source(levels, np.broadcast_to(scale, levels.shape), error)
     return Difference(value, levels * scale, error)
 
@@ -123,7 +148,7 @@ def _drive_error(real: Graph, node: Population | Readout, sources: dict[str, _So
         projection = real.by_name[name]
         assert isinstance(projection, Linear)
         source = sources[projection.source]
-        size = replace(projection, weight=Tensor.real(np.abs(projection.weight.data)))
+        size = replace(projection, weight=Tensor.real(np.abs(projection.weight.values)))
         ones = replace(projection, weight=Tensor.real(np.ones(projection.weight.shape)))
         taps = drive(ones, np.abs(source.levels).astype(np.float64))
         total = total + drive(size, source.error) + taps * per_channel(unit / 2, taps.ndim - 1)

@@ -25,6 +25,7 @@ from onnx.reference import ReferenceEvaluator
 
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, examine
+from snncc.frontend.onnx_nodes import OnnxNode
 from snncc.frontend.runtime import OLDEST_OPSET, newest_ir_version, newest_opset
 from snncc_ir.errors import SnnccError
 from snncc_ir.semantics import evaluate
@@ -230,10 +231,19 @@ def _real_problem(model: Model, lowered: Lowered, images: Array, expected: Seque
         got = values[lowered.outputs[output]]
         if givers[output].op in TAIL:
             got = _finished(model, output, got)
-        problem = _distance(got, wanted)
+        problem = _distance(got, _in_real_units(model, givers[output], wanted))
         if problem:
             return f"{output}: {problem}"
     return ""
+
+
+def _in_real_units(model: Model, giver: OnnxNode, wanted: Array) -> Array:
+    """Stored codes as the real numbers that they stand for: outputs are given in real units."""
+    place = {"QuantizeLinear": 1, "QLinearConv": 6, "QLinearMatMul": 6}.get(giver.op)
+    if place is None:
+        return wanted
+    scale, zero = (model.constants[name].astype(np.float64) for name in giver.inputs[place : place + 2])
+    return np.asarray(scale * (wanted.astype(np.float64) - zero))
 
 
 def _distance(got: Array, wanted: Array) -> str:
