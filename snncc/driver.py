@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from snncc.frontend.lower import Lowered, lower
 from snncc.passes.base import Context, Pass
 from snncc.passes.pipeline import Pipeline, parse, print_pass
 from snncc.sim.drives import Layers
+from snncc.sim.training.trainer import Training
 from snncc.targets import find_machine, load_target
 from snncc_ir.backend import Backend
 from snncc_ir.encoding import InputFormat
@@ -27,7 +28,7 @@ from snncc_ir.errors import DataError, SnnccError, TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
 from snncc_ir.nodes import Readout
-from snncc_ir.progress import Progress, silent
+from snncc_ir.progress import Progress, Watch, no_watch
 from snncc_ir.semantics import evaluate
 from snncc_ir.statistics import Calibration
 from snncc_ir.streaming import run_streaming
@@ -46,14 +47,6 @@ CORRECTION_IMAGES = 512
 
 SYNTHETIC_IMAGES = 64
 GOLDEN_SAMPLES = 2
-
-Watch = Callable[[str], Progress]
-"""Gives a progress reporter for a stage's name."""
-
-
-def no_watch(stage: str) -> Progress:
-    """Report nothing."""
-    return silent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +202,8 @@ def _run_passes(
         input_format=samples.form,
         samples=samples.form.to_levels(samples.images[:CORRECTION_IMAGES]),
         layers=Layers(),
+        training=Training(lowered.graph),
+        watch=options.watch,
     )
     dump = _Dump(options.dump_ir)
     dump.write("lower", lowered.graph)

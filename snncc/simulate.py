@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from snncc import artefact, dataset
 from snncc.artefact import Artefact
-from snncc.driver import Watch, image_digests, machine_of, no_watch
+from snncc.driver import image_digests, machine_of
 from snncc.sim.evaluate import Evaluation, Runner, engine_runner, evaluate_images
 from snncc.targets import find_engine
 from snncc_ir.encoding import InputFormat, format_of
 from snncc_ir.errors import DataError, SnnccError, ToolError
-from snncc_ir.progress import silent
+from snncc_ir.progress import Watch, no_watch, silent
 from snncc_ir.timing import Phased
 
 Array = NDArray[Any]

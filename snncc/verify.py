@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from snncc import artefact
 from snncc.artefact import Artefact
-from snncc.driver import Watch, machine_of, no_watch, reference_values
+from snncc.driver import machine_of, reference_values
 from snncc.sim.drives import DriveMaps
 from snncc.sim.levels import LevelEngine
 from snncc.sim.spikes import SpikeEngine
@@ -23,6 +23,7 @@ from snncc_ir.backend import Engine
 from snncc_ir.costs import spread
 from snncc_ir.errors import ArtefactError, SnnccError
 from snncc_ir.nodes import Readout
+from snncc_ir.progress import Watch, no_watch
 from snncc_ir.spiking import run_phased
 from snncc_ir.streaming import run_streaming
 from snncc_ir.timing import Phased, Rate

@@ -133,8 +133,9 @@ class _Quantizer:
     def _grid(self, node: Population, neuron: Analog) -> Grid:
         if neuron.grid is None:
             raise SnnccError("has no thresholds yet", where=node.name, hint="run balance before quantize")
-        expected = level_range(self.options.level_bits, signed=neuron.low < 0)
-        if (neuron.grid.lo, neuron.grid.hi) != expected:
+        bits = self.options.level_bits
+        expected = level_range(bits, signed=neuron.low < 0) if bits else None
+        if expected and (neuron.grid.lo, neuron.grid.hi) != expected:
             raise SnnccError(
                 f"balance chose levels {neuron.grid.lo}..{neuron.grid.hi}, quantize asks for "
                 f"{expected[0]}..{expected[1]}",

@@ -11,6 +11,7 @@ from snncc.passes.choose_code import ChooseCode
 from snncc.passes.correct_bias import CorrectBias
 from snncc.passes.pipeline import Pipeline, parse
 from snncc.passes.quantize import Quantize
+from snncc.passes.tune_thresholds import TuneThresholds
 from snncc_ir.errors import SnnccError
 
 passes = st.one_of(
@@ -19,6 +20,16 @@ passes = st.one_of(
     ),
     st.builds(Quantize, weight_bits=st.sampled_from([2, 3, 4, 5, 6, 8]), level_bits=st.integers(1, 8)),
     st.just(CorrectBias()),
+    st.builds(
+        TuneThresholds,
+        steps=st.integers(1, 5000),
+        rate=st.floats(1e-6, 1.0),
+        loss=st.sampled_from(["auto", "kl", "mse"]),
+        temperature=st.floats(0.5, 8.0),
+        augment=st.sampled_from(["auto", "none", "flip", "crop+mixup"]),
+        weight_bits=st.sampled_from([2, 3, 4, 5, 6, 8]),
+        seed=st.integers(0, 99),
+    ),
     st.builds(
         ChooseCode,
         code=st.sampled_from(["radix", "count", "ttfs", "graded", "rate", "stbif"]),
@@ -44,7 +55,8 @@ def test_defaults_fill_what_is_left_out() -> None:
     [
         (
             "prune",
-            "--passes: no pass is called 'prune'; there are balance, quantize, correct_bias, choose_code",
+            "--passes: no pass is called 'prune'; there are balance, tune_thresholds, quantize, "
+            "correct_bias, choose_code",
         ),
         ("balance{a=1}", "--passes: balance has no option 'a'; it has method, level_bits"),
         ("correct_bias{a=1}", "--passes: correct_bias has no option 'a'; it has none"),
