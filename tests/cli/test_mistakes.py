@@ -49,8 +49,8 @@ def mistakes(tmp_path: Path) -> list[tuple[list[str], str]]:
         ([*sim, "--mean", "1,2,3"], "--mean: 3 values do not fit the input's channels 2x8x8"),
         ([*sim, "--std", "0"],
          "--scale, --mean, --std: scale and std must be positive numbers, mean a number"),
-        ([*sim, "--passes", "fold"], "--passes: no pass is called 'fold'; there are balance, tune_thresholds, quantize, "
-         "correct_bias, choose_code"),
+        ([*sim, "--passes", "fold"], "--passes: no pass is called 'fold'; there are balance, "
+         "tune_thresholds, quantize, correct_bias, choose_code"),
         ([*sim, "--passes", "balance;quantize", "--level-bits", "8", "--code", "count"],
          "--passes: says what --level-bits, --code would say; leave out --level-bits, --code"),
         ([*sim, "-o", "empty"], "empty: exists already; give --force to replace it, or another -o"),
