@@ -90,21 +90,28 @@ def moved(parameters: Parameters, direction: Parameters, size: float) -> Paramet
 class Surrogate:
     """The function that the straight-through gradient is the gradient of, near one point.
 
-    What rounding adds at that point is kept as a constant, and so is who wins each max-pool.
+    What rounding adds at that point is kept as a constant, and so is who wins each max-pool. A `nudge` sends
+    quotients half-way between two levels up, where floating-point errors might send them down.
     """
 
     graph: Graph
     images: Array
     objective: Objective
+    nudge: float = 0.0
     rests: dict[str, Array] = field(default_factory=dict)
 
     def loss(self, parameters: Parameters) -> float:
         """The loss; the first call is the point."""
+        values = self.values(parameters)
+        target = evaluate(self.graph, {self.graph.inputs[0].name: self.images})
+        return sum(self._term(name, values[name], target[name]) for name in self.graph.outputs)
+
+    def values(self, parameters: Parameters) -> dict[str, Array]:
+        """The value of every node."""
         values: dict[str, Array] = {}
         for node in self.graph.nodes:
             values[node.name] = self._value(node, values, parameters)
-        target = evaluate(self.graph, {self.graph.inputs[0].name: self.images})
-        return sum(self._term(name, values[name], target[name]) for name in self.graph.outputs)
+        return values
 
     def _value(self, node: AnyNode, values: dict[str, Array], parameters: Parameters) -> Array:
         match node:
@@ -125,7 +132,7 @@ class Surrogate:
         step = per_channel(parameters.steps[node.name], drive.ndim - 1)
         grid = node.neuron.grid
         inside = np.clip(drive / step, grid.lo, grid.hi)
-        level = np.clip(np.floor(drive / step + 0.5), grid.lo, grid.hi)
+        level = np.clip(np.floor(drive / step + 0.5 + self.nudge), grid.lo, grid.hi)
         rest = self.rests.setdefault(node.name, level - inside)
         return (inside + rest) * step
 
