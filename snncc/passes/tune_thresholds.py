@@ -10,14 +10,14 @@ from typing import ClassVar
 import numpy as np
 
 from snncc.passes.augment import Change, augmented
-from snncc.passes.base import Array, Context, Pass, option
+from snncc.passes.base import Array, Context, Pass, Trainer, option
 from snncc.passes.rounded import rounded
 from snncc.passes.variables import Adam, Variables
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog
-from snncc_ir.tensors import WEIGHT_BITS
-from snncc_ir.training import Loss, Objective
+from snncc_ir.tensors import WEIGHT_BITS, Reals
+from snncc_ir.training import Loss, Objective, Parameters
 from snncc_ir.types import Shape
 
 AUTO, NONE = "auto", "none"
@@ -29,7 +29,8 @@ class TuneThresholds(Pass):
 
     Adam on weights, biases and steps of the real graph, with the roundings of `quantize` in the loop and
     straight-through gradients (Esser et al. 2020); the rate falls to 0 along a cosine. It looks at
-    calibration images alone and at no label. Runs between `balance` and `quantize`.
+    calibration images alone and at no label, and leaves the graph as it is where their loss does not fall.
+    Runs between `balance` and `quantize`.
     """
 
     name: ClassVar[str] = "tune_thresholds"
@@ -49,9 +50,11 @@ class TuneThresholds(Pass):
         for name, value in (("steps", self.steps), ("batch", self.batch)):
             if value < 1:
                 raise SnnccError(f"{name} must be at least 1, not {value}", where=self.name)
-        for name, number in (("rate", self.rate), ("temperature", self.temperature)):
-            if not 0 < number < math.inf:
-                raise SnnccError(f"{name} must be a positive number, not {number}", where=self.name)
+        for name, number, most in (("rate", self.rate, 1.0), ("temperature", self.temperature, 100.0)):
+            if not 0 < number <= most:
+                raise SnnccError(
+                    f"{name} must be positive and at most {most:g}, not {number}", where=self.name
+                )
         if self.seed < 0:
             raise SnnccError(f"seed must not be negative, as {self.seed} is", where=self.name)
         if self.weight_bits not in WEIGHT_BITS[1:]:
@@ -68,18 +71,11 @@ class TuneThresholds(Pass):
         if any(not isinstance(node.neuron, Analog) for node in graph.populations):
             raise SnnccError("runs on the real network", where=self.name, hint="put it before quantize")
         objective = Objective(loss=Loss(self.loss), temperature=self.temperature, batch=self.batch)
-        trainer = context.training(graph, objective)
-        variables = Variables(graph)
-        vector = variables.start()
-        adam = Adam(len(vector))
-        progress = context.watch(self.name)
-        for count, images in enumerate(self._batches(graph, context)):
-            moved = variables.graph_at(vector)
-            _, gradients = trainer(images, rounded(moved, context, self.weight_bits))
-            rate = self.rate * 0.5 * (1.0 + math.cos(math.pi * count / self.steps))
-            vector = vector + variables.rates * adam.step(variables.gradient(vector, gradients), rate)
-            progress(count + 1, self.steps)
-        return variables.graph_at(vector)
+        course = _Course(self, context, context.training(graph, objective), Variables(graph))
+        start = course.variables.start()
+        end = course.run(start, self._batches(graph, context))
+        better = course.mean_loss(end) < course.mean_loss(start)
+        return course.variables.graph_at(end) if better else graph
 
     def _batches(self, graph: Graph, context: Context) -> Iterator[Array]:
         """Real images of every update."""
@@ -96,6 +92,40 @@ class TuneThresholds(Pass):
         if not image and set(changes) - {Change.MIXUP}:
             raise SnnccError("flip and crop need images", where=self.name, hint="set augment=none or mixup")
         return changes
+
+
+@dataclass(frozen=True)
+class _Course:
+    """One training from start to end."""
+
+    options: TuneThresholds
+    context: Context
+    trainer: Trainer
+    variables: Variables
+
+    def run(self, vector: Reals, batches: Iterator[Array]) -> Reals:
+        """The variables after one update for every batch."""
+        steps, adam = self.options.steps, Adam(len(vector))
+        progress = self.context.watch(TuneThresholds.name)
+        for count, images in enumerate(batches):
+            _, gradients = self._loss(vector, images)
+            rate = self.options.rate * 0.5 * (1.0 + math.cos(math.pi * count / steps))
+            gradient = self.variables.gradient(vector, gradients)
+            vector = vector + self.variables.rates * adam.step(gradient, rate)
+            progress(count + 1, steps)
+        return vector
+
+    def mean_loss(self, vector: Reals) -> float:
+        """Loss on the calibration images as they are; the last batch is filled up with the first images."""
+        samples, batch = self.context.samples, self.options.batch
+        firsts = range(0, len(samples), batch)
+        chosen = (np.arange(first, first + batch) % len(samples) for first in firsts)
+        images = (self.context.input_format.to_reals(samples[index]) for index in chosen)
+        return sum(self._loss(vector, part)[0] for part in images) / len(firsts)
+
+    def _loss(self, vector: Reals, images: Array) -> tuple[float, Parameters]:
+        graph = self.variables.graph_at(vector)
+        return self.trainer(images, rounded(graph, self.context, self.options.weight_bits))
 
 
 def _changes(text: str) -> tuple[Change, ...]:

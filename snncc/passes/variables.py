@@ -16,13 +16,14 @@ from snncc_ir.training import Parameters
 
 SMALLEST_UNIT = 1e-8
 SMALLEST_READOUT_UNIT = 1e-3
+LARGEST_EXPONENT = 16.0
 BIAS_RATE = 2.0
 """Biases learn at this many times the rate of weights and steps."""
 
 
 @dataclass(frozen=True)
 class Variable:
-    """One array of the graph as base + unit * d, or base * exp(d) for steps; d starts at 0."""
+    """One array of the graph as base + unit * d, or base * exp(d) for steps, within bounds; d starts at 0."""
 
     base: Reals
     unit: Reals
@@ -31,7 +32,9 @@ class Variable:
 
     def value(self, d: Reals) -> Reals:
         """The array for d."""
-        return self.base * np.exp(d) if self.is_step else self.base + self.unit * d
+        if self.is_step:
+            return self.base * np.exp(np.clip(d, -LARGEST_EXPONENT, LARGEST_EXPONENT))
+        return self.base + self.unit * d
 
     def gradient(self, d: Reals, by_value: Array) -> Reals:
         """Gradient by d for a gradient by the array."""

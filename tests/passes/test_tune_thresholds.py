@@ -175,6 +175,11 @@ def test_a_pass_over_few_images_is_reported_and_repeatable(tmp_path: Path) -> No
     assert heard == [("tune_thresholds", done, 3) for done in (1, 2, 3)]
 
 
+def test_a_network_that_does_not_get_better_stays_what_it_was(tmp_path: Path) -> None:
+    graph, context = prepared(tmp_path, text="balance{level_bits=8}")
+    assert TuneThresholds(steps=2, rate=0.5).apply(graph, context) is graph
+
+
 def digits(tmp_path: Path, passes: str) -> float:
     """Accuracy of the strided digit network on its 1,000 test digits."""
     options = CompileOptions(
@@ -206,9 +211,12 @@ def test_one_bit_levels_lose_much_less_once_tuned(tmp_path: Path) -> None:
     [
         ({"steps": 0}, "tune_thresholds: steps must be at least 1, not 0"),
         ({"batch": -1}, "tune_thresholds: batch must be at least 1, not -1"),
-        ({"rate": 0.0}, "tune_thresholds: rate must be a positive number, not 0.0"),
-        ({"rate": float("nan")}, "tune_thresholds: rate must be a positive number, not nan"),
-        ({"temperature": float("inf")}, "tune_thresholds: temperature must be a positive number, not inf"),
+        ({"rate": 0.0}, "tune_thresholds: rate must be positive and at most 1, not 0.0"),
+        ({"rate": float("nan")}, "tune_thresholds: rate must be positive and at most 1, not nan"),
+        (
+            {"temperature": float("inf")},
+            "tune_thresholds: temperature must be positive and at most 100, not inf",
+        ),
         ({"seed": -2}, "tune_thresholds: seed must not be negative, as -2 is"),
         ({"weight_bits": 7}, "tune_thresholds: weight_bits must be one of 2, 3, 4, 5, 6, 8, not 7"),
         ({"loss": "hinge"}, "tune_thresholds: loss 'hinge' is none of auto, kl, mse"),

@@ -68,6 +68,16 @@ def test_kl_needs_two_values() -> None:
     assert str(caught.value) == "y: is one number, which kl cannot compare; set loss=mse"
 
 
+def test_more_than_memory_holds_is_refused() -> None:
+    objective = Objective(loss=Loss.AUTO, temperature=2.0, batch=10**8)
+    with pytest.raises(GraphError) as caught:
+        Training(small(None))(small(GRID), objective)
+    assert str(caught.value) == (
+        "small: its values for 100000000 images are 1000000000 numbers, more than 536870912; "
+        "set a smaller batch"
+    )
+
+
 def small(grid: Grid | None, *, real: bool = True) -> Graph:
     """One population and a readout of two values."""
     bias = Bias(values=Tensor.real([0.0, 0.0]))

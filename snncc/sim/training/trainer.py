@@ -21,6 +21,9 @@ from snncc_ir.types import Shape
 THREADS = 2
 """Always as many, so that the order of every sum is the same on every machine of one kind."""
 
+MOST_NUMBERS = 2**29
+"""Values of all nodes for a batch, which a training step holds several times over."""
+
 IMAGES = "images"
 
 
@@ -40,6 +43,7 @@ class GraphTrainer:
 
     def __init__(self, graph: Graph, teacher: Graph, objective: Objective) -> None:
         """Prepare the model; raises GraphError where a node has no gradient or a population no grid."""
+        _check_size(graph, objective.batch)
         emit = Emitter()
         tape = _Tape(emit, objective.batch, graph)
         target = _Float(emit, objective.batch, teacher)
@@ -66,6 +70,16 @@ class GraphTrainer:
             weights={name: found[_weight(name)] for name in parameters.weights},
             biases={name: found[_bias(name)] for name in parameters.biases},
             steps={name: found[_step(name)] for name in parameters.steps},
+        )
+
+
+def _check_size(graph: Graph, batch: int) -> None:
+    count = batch * sum(math.prod(value.shape) for value in graph.types.values())
+    if count > MOST_NUMBERS:
+        raise GraphError(
+            f"its values for {batch} images are {count} numbers, more than {MOST_NUMBERS}",
+            where=graph.name,
+            hint="set a smaller batch",
         )
 
 
