@@ -6,6 +6,7 @@ import numpy as np
 
 from snncc.passes.base import Array, Context
 from snncc.passes.quantize import Quantize, channel_scale
+from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
 from snncc_ir.neurons import Staircase
@@ -28,7 +29,7 @@ def rounded(graph: Graph, context: Context, weight_bits: int) -> Parameters:
         if not isinstance(node, Population | Readout):
             continue
         shape = integer.types[node.name].shape
-        unit, bias = _unit_and_bias(node, shape)
+        unit, bias = unit_and_bias(node, shape)
         for projection in integer.projections(node):
             source = scales[projection.source]
             weights[projection.name] = _real_weight(projection, unit, source)
@@ -59,12 +60,16 @@ def _scales(graph: Graph) -> tuple[dict[str, Reals], dict[str, Reals]]:
     return scales, zeros
 
 
-def _unit_and_bias(node: Population | Readout, shape: Shape) -> tuple[Reals, Array]:
+def unit_and_bias(node: Population | Readout, shape: Shape) -> tuple[Reals, Array]:
     """s_w per channel and the integer bias."""
     if isinstance(node, Readout):
         return np.full(shape[0], node.scale), node.bias.spread(shape)
     if not isinstance(node.neuron, Staircase) or node.scale is None:
-        raise TypeError("quantize gives staircases with scales")
+        raise GraphError(
+            f"there is no gradient for {type(node.neuron).__name__}",
+            where=node.name,
+            hint="leave out tune_thresholds",
+        )
     return node.scale.data / node.neuron.theta.data, node.neuron.bias.spread(shape)
 
 

@@ -17,18 +17,20 @@ from snncc.passes.augment import Change, augmented
 from snncc.passes.base import Context
 from snncc.passes.pipeline import parse
 from snncc.passes.quantize import Quantize
-from snncc.passes.rounded import rounded
+from snncc.passes.rounded import rounded, unit_and_bias
 from snncc.passes.tune_thresholds import TuneThresholds
 from snncc.passes.variables import Adam, Variables
 from snncc.sim.drives import Layers
 from snncc.sim.evaluate import evaluate_images
 from snncc.sim.training.trainer import Training
 from snncc_ir.encoding import format_of
-from snncc_ir.errors import SnnccError
+from snncc_ir.errors import GraphError, SnnccError
 from snncc_ir.graph import Graph
-from snncc_ir.nodes import Conv, Dense, Readout
+from snncc_ir.neurons import Table
+from snncc_ir.nodes import Conv, Dense, Population, Readout
 from snncc_ir.progress import Progress, silent
 from snncc_ir.semantics import evaluate
+from snncc_ir.tensors import Tensor
 from snncc_ir.text import print_graph
 from snncc_ir.training import Loss, Objective, Parameters
 from support.real_graphs import Surrogate, parameters_of
@@ -247,6 +249,13 @@ def test_passes_in_the_wrong_order(tmp_path: Path, text: str, message: str) -> N
     with pytest.raises(SnnccError) as caught:
         prepared(tmp_path, text=text)
     assert str(caught.value) == message
+
+
+def test_only_staircases_can_be_tuned() -> None:
+    table = Table(breakpoints=Tensor.integer([[1]]), lo=0, hi=1)
+    with pytest.raises(GraphError) as caught:
+        unit_and_bias(Population(name="p", drives=("d",), neuron=table), (1,))
+    assert str(caught.value) == "p: there is no gradient for Table; leave out tune_thresholds"
 
 
 def test_vectors_cannot_be_flipped(tmp_path: Path) -> None:
