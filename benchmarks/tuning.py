@@ -25,6 +25,8 @@ from snncc_ir.encoding import format_of
 from snncc_ir.progress import silent
 
 IMAGES = 256
+FAST, SLOW = 0.006, 0.002
+"""Learning rates for levels of up to 2 bits, and for finer ones, whose start is nearer to the float network."""
 
 
 def pipeline(levels: int, weights: int, tune: bool) -> str:
@@ -32,7 +34,9 @@ def pipeline(levels: int, weights: int, tune: bool) -> str:
     balance = f"balance{{method=mse,level_bits={levels}}}"
     quantize = f"quantize{{weight_bits={weights},level_bits={levels}}}"
     if tune:
-        return f"{balance};tune_thresholds{{weight_bits={weights}}};{quantize};choose_code"
+        rate = FAST if levels <= 2 else SLOW
+        tune_thresholds = f"tune_thresholds{{rate={rate},weight_bits={weights}}}"
+        return f"{balance};{tune_thresholds};{quantize};choose_code"
     return f"{balance};{quantize};correct_bias;choose_code"
 
 
