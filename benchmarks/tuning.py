@@ -26,7 +26,7 @@ from snncc_ir.progress import silent
 
 IMAGES = 256
 FAST, SLOW = 0.006, 0.002
-"""Learning rates for levels of up to 2 bits, and for finer ones, whose start is nearer to the float network."""
+"""Learning rates for levels of up to 2 bits, and for finer ones, which start nearer to the float network."""
 
 
 def pipeline(levels: int, weights: int, tune: bool) -> str:

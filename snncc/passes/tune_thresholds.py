@@ -38,7 +38,7 @@ class TuneThresholds(Pass):
     steps: int = option(600, "updates")
     batch: int = option(32, "images per update")
     rate: float = option(
-        0.01, "learning rate: greatest update, as a share of a weight row's rms or of a step"
+        0.006, "learning rate: greatest update, as a share of a weight row's rms or of a step"
     )
     loss: str = option(Loss.AUTO.value, "kl for class scores, mse for numbers, or auto")
     temperature: float = option(2.0, "softmax temperature of kl")
