@@ -186,12 +186,21 @@ class Square(Linear):
 
 
 class Least(Wiring):
-    """No part of the IR either: `wire` knows it, but it is no rearrangement."""
+    """No part of the IR either: `wire` knows it, but it orders values."""
+
+
+class Sum(Wiring):
+    """This one adds them."""
 
 
 @wire.register
 def _(node: Least, x: Array) -> Array:
     return x.min(axis=2)
+
+
+@wire.register
+def _(node: Sum, x: Array) -> Array:
+    return x.sum(axis=2)
 
 
 def test_what_has_no_rule_is_refused_by_name() -> None:
@@ -200,6 +209,7 @@ def test_what_has_no_rule_is_refused_by_name() -> None:
     with pytest.raises(GraphError) as caught:
         project(Square(name="q", source="x", weight=Tensor.real([1.0])), frame, "x", "w")
     assert str(caught.value) == "q: there is no gradient for Square"
-    with pytest.raises(GraphError) as caught:
-        arrange(Least(name="z"), frame, "x")
-    assert str(caught.value) == "z: there is no gradient for Least"
+    for node in (Least(name="z"), Sum(name="z")):
+        with pytest.raises(GraphError) as caught:
+            arrange(node, frame, "x")
+        assert str(caught.value) == f"z: there is no gradient for {type(node).__name__}"

@@ -197,8 +197,8 @@ def _origin(node: Wiring, frame: Frame) -> Array:
     numbers = np.split(np.arange(1, sum(lengths) + 1), np.cumsum(lengths)[:-1])
     parts = [part.reshape(1, *shape[1:]) for part, shape in zip(numbers, frame.sources, strict=True)]
     origin = np.asarray(wire(node, *parts)).ravel()
-    probe = [-part for part in parts]  # any other function of the values would not commute with this
-    if not np.array_equal(np.asarray(wire(node, *probe)).ravel(), -origin):
+    probe = [-(part**2) for part in parts]  # sums do not commute with this, nor does what orders values
+    if not np.array_equal(np.asarray(wire(node, *probe)).ravel(), -(origin**2)):
         raise GraphError(f"there is no gradient for {type(node).__name__}", where=node.name)
     return origin
 
