@@ -80,12 +80,15 @@ class TuneThresholds(Pass):
     def _batches(self, graph: Graph, context: Context) -> Iterator[Array]:
         """Real images of every update."""
         rng = np.random.default_rng(self.seed)
-        changes = self._changes_for(graph.types[graph.inputs[0].name].shape)
+        shape = graph.types[graph.inputs[0].name].shape
+        changes = self._changes_for(shape)
+        channel = 1 if _channels_first(shape) else -1
         for chosen in _choices(len(context.samples), self.batch, self.steps, rng):
-            yield augmented(context.input_format.to_reals(context.samples[chosen]), changes, rng)
+            images = np.moveaxis(context.input_format.to_reals(context.samples[chosen]), channel, 1)
+            yield np.moveaxis(augmented(images, changes, rng), 1, channel)
 
     def _changes_for(self, shape: Shape) -> tuple[Change, ...]:
-        image = len(shape) == 3 and min(shape[1:]) > 1
+        image = len(shape) == 3 and min(shape[1:] if _channels_first(shape) else shape[:-1]) > 1
         if self.augment == AUTO:
             return tuple(Change) if image else ()
         changes = _changes(self.augment) if self.augment != NONE else ()
@@ -126,6 +129,11 @@ class _Course:
     def _loss(self, vector: Reals, images: Array) -> tuple[float, Parameters]:
         graph = self.variables.graph_at(vector)
         return self.trainer(images, rounded(graph, self.context, self.options.weight_bits))
+
+
+def _channels_first(shape: Shape) -> bool:
+    """False for images as some exporters have them, with their channels in the last axis."""
+    return shape[0] <= shape[-1]
 
 
 def _changes(text: str) -> tuple[Change, ...]:

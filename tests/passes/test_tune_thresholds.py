@@ -26,13 +26,15 @@ from snncc.sim.training.trainer import Training
 from snncc_ir.encoding import format_of
 from snncc_ir.errors import GraphError, SnnccError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Table
-from snncc_ir.nodes import Conv, Dense, Population, Readout
+from snncc_ir.neurons import Bias, Table
+from snncc_ir.nodes import Conv, Dense, Input, Population, Readout, Reshape
 from snncc_ir.progress import Progress, silent
 from snncc_ir.semantics import evaluate
+from snncc_ir.statistics import Calibration
 from snncc_ir.tensors import Tensor
 from snncc_ir.text import print_graph
 from snncc_ir.training import Loss, Objective, Parameters
+from snncc_ir.types import Real
 from support.real_graphs import Surrogate, parameters_of
 from support.trained import IMAGES, pixels, write_residual
 
@@ -160,6 +162,27 @@ def test_changes_of_images() -> None:
     assert images.min() <= mixed.min() <= mixed.max() <= images.max()
 
 
+def test_images_with_channels_last_are_changed_as_images() -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (4, 2, 8, 8))
+    batches = []
+    for samples in (levels, np.moveaxis(levels, 1, -1)):
+        shape = samples.shape[1:]
+        bias = Bias(values=Tensor.real([0.0]))
+        flat = Reshape(name="f", source="x", shape=(128,))
+        dense = Dense(name="d", source="f", weight=Tensor.real(np.ones((1, 128))))
+        nodes = (Input(name="x", type=Real(shape)), flat, dense, Readout(name="y", drives=("d",), bias=bias))
+        graph = Graph(name="g", nodes=nodes, outputs=("y",))
+        form = pixel_format(shape, 8, 255.0, (0.0,), (1.0,))
+        context = Context(
+            calibration=Calibration(populations={}, images=4, synthetic=False),
+            input_format=form,
+            samples=samples,
+            layers=Layers(),
+        )
+        batches.append(next(TuneThresholds(batch=4)._batches(graph, context)))
+    np.testing.assert_array_equal(batches[0], np.moveaxis(batches[1], -1, 1))
+
+
 def test_a_pass_over_few_images_is_reported_and_repeatable(tmp_path: Path) -> None:
     graph, context = prepared(tmp_path)
     heard: list[tuple[str, int, int]] = []
@@ -263,4 +286,7 @@ def test_vectors_cannot_be_flipped(tmp_path: Path) -> None:
         TuneThresholds(augment="flip")._changes_for((5,))
     assert str(caught.value) == "tune_thresholds: flip and crop need images; set augment=none or mixup"
     assert TuneThresholds()._changes_for((5,)) == ()
-    assert TuneThresholds()._changes_for((3, 8, 8)) == tuple(Change)
+    assert TuneThresholds()._changes_for((3, 1, 50)) == ()
+    assert (
+        TuneThresholds()._changes_for((3, 8, 8)) == TuneThresholds()._changes_for((8, 8, 3)) == tuple(Change)
+    )
