@@ -24,6 +24,7 @@ from snncc.passes.pipeline import Pipeline, parse, print_pass
 from snncc.samples import CORRECTION_IMAGES, Samples, calibration_of, image_digests, read_samples
 from snncc.sim.drives import Layers
 from snncc.sim.evaluate import evaluate_images
+from snncc.sim.training.trainer import Training
 from snncc.targets import find_machine, load_target
 from snncc_ir.backend import Backend
 from snncc_ir.certificates import Requantised
@@ -145,6 +146,8 @@ def context_of(prepared: Prepared, samples: Samples) -> Context:
         input_format=samples.form,
         samples=samples.form.to_levels(samples.images[:CORRECTION_IMAGES]),
         layers=Layers(),
+        training=Training(prepared.lowered.graph),
+        watch=prepared.options.watch,
     )
 
 

@@ -14,7 +14,6 @@ from snncc import artefact
 from snncc.artefact import Artefact
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import lower
-from snncc.options import Watch, no_watch
 from snncc.passes.pipeline import parse
 from snncc.samples import load_images
 from snncc.sim.attribution import Attribution, Batch, Loss, attribute
@@ -24,6 +23,7 @@ from snncc_ir.encoding import PIXEL_TOP, InputFormat, format_of
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import Input, Population, Readout
+from snncc_ir.progress import Watch, no_watch
 from snncc_ir.timing import Rate
 
 Array = NDArray[Any]

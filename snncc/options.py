@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 from snncc.passes.published import Published, pipeline_text
 from snncc_ir.errors import DataError, SnnccError
 from snncc_ir.machine import Machine
-from snncc_ir.progress import Progress, silent
+from snncc_ir.progress import Watch, no_watch
 
 PIPELINE_OPTIONS = ("level_bits", "weight_bits", "code", "steps", "reset")
 """Options that do nothing but fill in the default pipeline."""
@@ -21,14 +20,6 @@ FULL_WEIGHT_BITS = 8
 
 PUBLISHED_OPTIONS = ("weight_bits", "steps")
 """Those that a published conversion leaves open."""
-
-Watch = Callable[[str], Progress]
-"""Gives a progress reporter for a stage's name."""
-
-
-def no_watch(stage: str) -> Progress:
-    """Report nothing."""
-    return silent
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,11 +17,11 @@ from snncc.frontend.calibrate import calibrate
 from snncc.frontend.load import Model
 from snncc.frontend.lower import Lowered
 from snncc.frontend.onnx_nodes import QONNX_DOMAINS
-from snncc.options import CompileOptions, PixelScaling, Watch
+from snncc.options import CompileOptions, PixelScaling
 from snncc_ir.encoding import InputFormat, format_of
 from snncc_ir.errors import DataError, SnnccError
 from snncc_ir.neurons import Analog, Quantiser
-from snncc_ir.progress import Progress
+from snncc_ir.progress import Progress, Watch
 from snncc_ir.statistics import Calibration
 from snncc_ir.types import Shape
 

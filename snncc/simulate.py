@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from snncc import artefact
 from snncc.artefact import Artefact
 from snncc.driver import machine_of
-from snncc.options import Watch, no_watch
 from snncc.samples import image_digests, load_images
 from snncc.sim.evaluate import Evaluation, Runner, engine_runner, evaluate_images
 from snncc.steps import NO_OPTIONS, StepOptions, StepReport, check_options, report
 from snncc.targets import find_engine
 from snncc_ir.encoding import InputFormat, format_of
 from snncc_ir.errors import SnnccError, ToolError
-from snncc_ir.progress import silent
+from snncc_ir.progress import Watch, no_watch, silent
 from snncc_ir.timing import Phased
 
 Array = NDArray[Any]

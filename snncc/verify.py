@@ -16,7 +16,6 @@ from snncc import artefact
 from snncc.artefact import Artefact
 from snncc.driver import machine_of
 from snncc.golden import reference_values
-from snncc.options import Watch, no_watch
 from snncc.sim.levels import LevelEngine
 from snncc.sim.spikes import SpikeEngine
 from snncc.sim.streams import StreamEngine
@@ -25,6 +24,7 @@ from snncc_ir.backend import Engine
 from snncc_ir.costs import spread
 from snncc_ir.errors import ArtefactError, SnnccError
 from snncc_ir.nodes import Readout
+from snncc_ir.progress import Watch, no_watch
 from snncc_ir.spiking import run_phased
 from snncc_ir.streaming import run_streaming
 from snncc_ir.timing import Phased, Rate

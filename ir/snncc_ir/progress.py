@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -14,3 +15,12 @@ class Progress(Protocol):
 
 def silent(done: int, total: int) -> None:
     """Report nothing."""
+
+
+Watch = Callable[[str], Progress]
+"""Gives a progress reporter for a stage's name."""
+
+
+def no_watch(stage: str) -> Progress:
+    """Report nothing of any stage."""
+    return silent

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from snncc_ir.certificates import Requantised
 from snncc_ir.encoding import InputFormat
+from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Staircase, Table
 from snncc_ir.nodes import Linear
+from snncc_ir.progress import Watch, no_watch
 from snncc_ir.statistics import Calibration
+from snncc_ir.training import Objective, Parameters
 
 Array = NDArray[Any]
-T = TypeVar("T", int, str)
+T = TypeVar("T", int, float, str)
 
 
 class Layers(Protocol):
@@ -33,6 +36,25 @@ class Layers(Protocol):
 
 def _ignore(finding: Requantised | str) -> None:
     """Drop a finding that nobody asked for."""
+
+
+class Trainer(Protocol):
+    """Differentiates a loss by a graph's parameters."""
+
+    def __call__(self, images: Array, parameters: Parameters) -> tuple[float, Parameters]:
+        """Loss for real images `[batch, *input shape]`, and its gradients."""
+
+
+class Training(Protocol):
+    """Opens trainers; the driver brings an engine that knows the float network."""
+
+    def __call__(self, graph: Graph, objective: Objective) -> Trainer:
+        """A trainer for a real graph with grids; raises GraphError where it cannot be differentiated."""
+
+
+def no_training(graph: Graph, objective: Objective) -> Trainer:
+    """Stands where no engine is given."""
+    raise SnnccError("this needs an engine for training, and none is given", where=graph.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +73,8 @@ class Context:
     layers: Layers
     certify: Callable[[Requantised], None] = _ignore
     warn: Callable[[str], None] = _ignore
+    training: Training = no_training
+    watch: Watch = no_watch
 
 
 @dataclass(frozen=True)

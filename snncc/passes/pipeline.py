@@ -15,10 +15,11 @@ from snncc.passes.choose_code import ChooseCode
 from snncc.passes.correct_bias import CorrectBias
 from snncc.passes.equalize import Equalize
 from snncc.passes.quantize import Quantize
+from snncc.passes.tune_thresholds import TuneThresholds
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 
-PASS_TYPES = (Equalize, Binarise, Balance, Quantize, CorrectBias, ChooseCode)
+PASS_TYPES = (Equalize, Binarise, Balance, TuneThresholds, Quantize, CorrectBias, ChooseCode)
 
 PASSES: dict[str, type[Pass]] = {kind.name: kind for kind in PASS_TYPES}
 """Every pass by its name."""
@@ -76,15 +77,15 @@ def _parse_pass(text: str) -> Pass:
     return kind(**options)
 
 
-def _option(owner: str, name: str, value: str, known: dict[str, type]) -> int | str:
+def _option(owner: str, name: str, value: str, known: dict[str, type]) -> int | float | str:
     if name not in known:
         hint = f"it has {', '.join(known)}" if known else "it has none"
         raise SnnccError(f"{owner} has no option {name!r}", where="--passes", hint=hint)
-    if known[name] is not int:
+    kind = known[name]
+    if kind not in (int, float):
         return value
     try:
-        return int(value)
+        return int(value) if kind is int else float(value)
     except ValueError:
-        raise SnnccError(
-            f"{owner}{{{name}}} must be a whole number, not {value!r}", where="--passes"
-        ) from None
+        what = "a whole number" if kind is int else "a number"
+        raise SnnccError(f"{owner}{{{name}}} must be {what}, not {value!r}", where="--passes") from None

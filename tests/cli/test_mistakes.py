@@ -50,7 +50,7 @@ def mistakes(tmp_path: Path) -> list[tuple[list[str], str]]:
         ([*sim, "--std", "0"],
          "--scale, --mean, --std: scale and std must be positive numbers, mean a number"),
         ([*sim, "--passes", "fold"], "--passes: no pass is called 'fold'; there are equalize, binarise, "
-         "balance, quantize, correct_bias, choose_code"),
+         "balance, tune_thresholds, quantize, correct_bias, choose_code"),
         ([*sim, "--passes", "balance;quantize", "--level-bits", "8", "--code", "count"],
          "--passes: says what --level-bits, --code would say; leave out --level-bits, --code"),
         ([*sim, "--published", "rueckauer", "--level-bits", "8", "--steps", "8"],

@@ -11,6 +11,7 @@ from snncc.passes.choose_code import ChooseCode
 from snncc.passes.correct_bias import CorrectBias
 from snncc.passes.pipeline import Pipeline, parse
 from snncc.passes.quantize import Quantize
+from snncc.passes.tune_thresholds import TuneThresholds
 from snncc_ir.errors import SnnccError
 
 passes = st.one_of(
@@ -28,6 +29,16 @@ passes = st.one_of(
         rounding=st.sampled_from(["nearest", "gptq"]),
     ),
     st.just(CorrectBias()),
+    st.builds(
+        TuneThresholds,
+        steps=st.integers(1, 5000),
+        rate=st.floats(1e-6, 1.0),
+        loss=st.sampled_from(["auto", "kl", "mse"]),
+        temperature=st.floats(0.5, 8.0),
+        augment=st.sampled_from(["auto", "none", "flip", "crop+mixup"]),
+        weight_bits=st.sampled_from([2, 3, 4, 5, 6, 8]),
+        seed=st.integers(0, 99),
+    ),
     st.builds(
         ChooseCode,
         code=st.sampled_from(["radix", "count", "ttfs", "graded", "rate", "stbif"]),
@@ -56,7 +67,7 @@ def test_defaults_fill_what_is_left_out() -> None:
         (
             "prune",
             "--passes: no pass is called 'prune'; "
-            "there are equalize, binarise, balance, quantize, correct_bias, choose_code",
+            "there are equalize, binarise, balance, tune_thresholds, quantize, correct_bias, choose_code",
         ),
         ("balance{a=1}", "--passes: balance has no option 'a'; it has method, level_bits, scope, widths"),
         ("correct_bias{a=1}", "--passes: correct_bias has no option 'a'; it has none"),

@@ -1,0 +1,46 @@
+"""What a pass that learns and an engine that differentiates tell each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Loss(Enum):
+    """How far the network's outputs are from the float network's.
+
+    `kl` compares them as class scores, `mse` as numbers; `auto` takes `kl` for readouts that are a vector
+    of two values or more, `mse` for all other outputs.
+    """
+
+    AUTO = "auto"
+    KL = "kl"
+    MSE = "mse"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What to minimise: a loss over `batch` images, by `kl` at a softmax temperature."""
+
+    loss: Loss
+    temperature: float
+    batch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """Arrays of a real graph by the name of their node, or the gradients of a loss by these arrays.
+
+    `weights` have the shape of the linear node's weight; `biases` have the population's or readout's shape,
+    as gradients they are one number per channel; `steps[C]` are the real values of one level.
+    """
+
+    weights: Mapping[str, Array]
+    biases: Mapping[str, Array]
+    steps: Mapping[str, Array]

@@ -1,0 +1,157 @@
+"""Thresholds, biases and weights learn to give the float network's answers, on unlabelled images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from snncc.passes.augment import Change, augmented
+from snncc.passes.base import Array, Context, Pass, Trainer, option
+from snncc.passes.rounded import rounded
+from snncc.passes.variables import Adam, Variables
+from snncc_ir.errors import SnnccError
+from snncc_ir.graph import Graph
+from snncc_ir.neurons import Analog
+from snncc_ir.tensors import WEIGHT_BITS, Reals
+from snncc_ir.training import Loss, Objective, Parameters
+from snncc_ir.types import Shape
+
+AUTO, NONE = "auto", "none"
+
+
+@dataclass(frozen=True)
+class TuneThresholds(Pass):
+    """Minimises the difference between the network with staircases and the float network (distillation).
+
+    Adam on weights, biases and steps of the real graph, with the roundings of `quantize` in the loop and
+    straight-through gradients (Esser et al. 2020); the rate falls to 0 along a cosine. It looks at
+    calibration images alone and at no label, and leaves the graph as it is where their loss does not fall.
+    Runs between `balance` and `quantize`.
+    """
+
+    name: ClassVar[str] = "tune_thresholds"
+
+    steps: int = option(600, "updates")
+    batch: int = option(32, "images per update")
+    rate: float = option(
+        0.006, "learning rate: greatest update, as a share of a weight row's rms or of a step"
+    )
+    loss: str = option(Loss.AUTO.value, "kl for class scores, mse for numbers, or auto")
+    temperature: float = option(2.0, "softmax temperature of kl")
+    augment: str = option(AUTO, "changes of the images: flip, crop, mixup, joined by +; none; or auto")
+    weight_bits: int = option(8, "bits of a weight, as quantize will have them")
+    seed: int = option(0, "of the choice of images and of their changes")
+
+    def __post_init__(self) -> None:
+        for name, value in (("steps", self.steps), ("batch", self.batch)):
+            if value < 1:
+                raise SnnccError(f"{name} must be at least 1, not {value}", where=self.name)
+        for name, number, most in (("rate", self.rate, 1.0), ("temperature", self.temperature, 100.0)):
+            if not 0 < number <= most:
+                raise SnnccError(
+                    f"{name} must be positive and at most {most:g}, not {number}", where=self.name
+                )
+        if self.seed < 0:
+            raise SnnccError(f"seed must not be negative, as {self.seed} is", where=self.name)
+        if self.weight_bits not in WEIGHT_BITS[1:]:
+            widths = ", ".join(map(str, WEIGHT_BITS[1:]))
+            raise SnnccError(f"weight_bits must be one of {widths}, not {self.weight_bits}", where=self.name)
+        names = [loss.value for loss in Loss]
+        if self.loss not in names:
+            raise SnnccError(f"loss {self.loss!r} is none of {', '.join(names)}", where=self.name)
+        if self.augment not in (AUTO, NONE):
+            _changes(self.augment)
+
+    def apply(self, graph: Graph, context: Context) -> Graph:
+        """The real graph with new weights, biases and grids."""
+        if any(not isinstance(node.neuron, Analog) for node in graph.populations):
+            raise SnnccError("runs on the real network", where=self.name, hint="put it before quantize")
+        objective = Objective(loss=Loss(self.loss), temperature=self.temperature, batch=self.batch)
+        course = _Course(self, context, context.training(graph, objective), Variables(graph))
+        start = course.variables.start()
+        end = course.run(start, self._batches(graph, context))
+        better = course.mean_loss(end) < course.mean_loss(start)
+        return course.variables.graph_at(end) if better else graph
+
+    def _batches(self, graph: Graph, context: Context) -> Iterator[Array]:
+        """Real images of every update."""
+        rng = np.random.default_rng(self.seed)
+        shape = graph.types[graph.inputs[0].name].shape
+        changes = self._changes_for(shape)
+        channel = 1 if _channels_first(shape) else -1
+        for chosen in _choices(len(context.samples), self.batch, self.steps, rng):
+            images = np.moveaxis(context.input_format.to_reals(context.samples[chosen]), channel, 1)
+            yield np.moveaxis(augmented(images, changes, rng), 1, channel)
+
+    def _changes_for(self, shape: Shape) -> tuple[Change, ...]:
+        image = len(shape) == 3 and min(shape[1:] if _channels_first(shape) else shape[:-1]) > 1
+        if self.augment == AUTO:
+            return tuple(Change) if image else ()
+        changes = _changes(self.augment) if self.augment != NONE else ()
+        if not image and set(changes) - {Change.MIXUP}:
+            raise SnnccError("flip and crop need images", where=self.name, hint="set augment=none or mixup")
+        return changes
+
+
+@dataclass(frozen=True)
+class _Course:
+    """One training from start to end."""
+
+    options: TuneThresholds
+    context: Context
+    trainer: Trainer
+    variables: Variables
+
+    def run(self, vector: Reals, batches: Iterator[Array]) -> Reals:
+        """The variables after one update for every batch."""
+        steps, adam = self.options.steps, Adam(len(vector))
+        progress = self.context.watch(TuneThresholds.name)
+        for count, images in enumerate(batches):
+            _, gradients = self._loss(vector, images)
+            rate = self.options.rate * 0.5 * (1.0 + math.cos(math.pi * count / steps))
+            gradient = self.variables.gradient(vector, gradients)
+            vector = vector + self.variables.rates * adam.step(gradient, rate)
+            progress(count + 1, steps)
+        return vector
+
+    def mean_loss(self, vector: Reals) -> float:
+        """Loss on the calibration images as they are; the last batch is filled up with the first images."""
+        samples, batch = self.context.samples, self.options.batch
+        firsts = range(0, len(samples), batch)
+        chosen = (np.arange(first, first + batch) % len(samples) for first in firsts)
+        images = (self.context.input_format.to_reals(samples[index]) for index in chosen)
+        return sum(self._loss(vector, part)[0] for part in images) / len(firsts)
+
+    def _loss(self, vector: Reals, images: Array) -> tuple[float, Parameters]:
+        graph = self.variables.graph_at(vector)
+        return self.trainer(images, rounded(graph, self.context, self.options.weight_bits))
+
+
+def _channels_first(shape: Shape) -> bool:
+    """False for images as some exporters have them, with their channels in the last axis."""
+    return shape[0] <= shape[-1]
+
+
+def _changes(text: str) -> tuple[Change, ...]:
+    names = [change.value for change in Change]
+    chosen = text.split("+")
+    if not set(chosen) <= set(names):
+        raise SnnccError(
+            f"augment {text!r} is none of {AUTO}, {NONE} and {', '.join(names)} joined by +",
+            where=TuneThresholds.name,
+        )
+    return tuple(change for change in Change if change.value in chosen)
+
+
+def _choices(count: int, batch: int, steps: int, rng: np.random.Generator) -> Iterator[Array]:
+    """Indices of the images of every update: all images in random order, again and again."""
+    rest = np.empty(0, dtype=np.int64)
+    for _ in range(steps):
+        while len(rest) < batch:
+            rest = np.concatenate([rest, rng.permutation(count)])
+        yield rest[:batch]
+        rest = rest[batch:]

@@ -1,0 +1,75 @@
+"""Populations and losses of a training graph: values, and gradients through rounding and clipping."""
+
+from __future__ import annotations
+
+import math
+
+from snncc.sim.training.emitter import Emitter
+from snncc.sim.training.rules import Applied, Frame
+from snncc_ir.neurons import Analog, Grid
+
+SMALLEST_SPREAD = 1e-12
+"""Takes the place of the spread of a target that is constant."""
+
+
+def real_unit(neuron: Analog, emit: Emitter, drive: str) -> str:
+    """The unit before quantisation: min(max(u, low), high)."""
+    if neuron.low > -math.inf:
+        drive = emit("Max", drive, emit.floats(neuron.low))
+    return emit("Min", drive, emit.floats(neuron.high)) if neuron.high < math.inf else drive
+
+
+def staircase(grid: Grid, frame: Frame, drive: str, step: str) -> Applied:
+    """y = s * clip(floor(u/s + 1/2), lo, hi), with s = `step[C]` the real value of one level.
+
+    The pullback gives the gradients of u and s. Rounding passes the gradient straight through, with u/s
+    inside the range lo..hi and q the level: dy/du = 1 and dy/ds = q - u/s inside, 0 and q outside (Esser et
+    al. 2020, equations 1 to 3).
+    """
+    emit, size = frame.emit, frame.per_channel(step)
+    bounds = (emit.floats(grid.lo), emit.floats(grid.hi))
+    scaled = emit("Div", drive, size)
+    level = emit("Clip", emit("Floor", emit("Add", scaled, emit.floats(0.5))), *bounds)
+
+    def pullback(g: str) -> tuple[str, ...]:
+        inside = emit("Cast", emit("Equal", emit("Clip", scaled, *bounds), scaled), to=1)
+        through = emit("Mul", g, inside)
+        slope = emit("Sub", emit("Mul", g, level), emit("Mul", through, scaled))
+        return through, frame.channel_sum(slope)
+
+    return emit("Mul", level, size), pullback
+
+
+def divergence(frame: Frame, output: str, target: str, temperature: float) -> Applied:
+    """T^2 times the mean over images of KL(softmax(target / T), softmax(output / T)) (Hinton et al. 2015)."""
+    emit, (batch, *rest) = frame.emit, frame.shape
+    inverse = emit.floats(1.0 / temperature)
+    log_ours, log_theirs = (
+        emit("LogSoftmax", emit("Mul", emit.reshape(x, (batch, math.prod(rest))), inverse), axis=1)
+        for x in (output, target)
+    )
+    theirs = emit("Exp", log_theirs)
+    terms = emit("Mul", theirs, emit("Sub", log_theirs, log_ours))
+    loss = emit("Mul", emit.total(terms, [0, 1]), emit.floats(temperature**2 / batch))
+
+    def pullback(g: str) -> tuple[str, ...]:
+        slope = emit("Mul", emit("Sub", emit("Exp", log_ours), theirs), emit.floats(temperature / batch))
+        return (emit.reshape(emit("Mul", slope, g), frame.shape),)
+
+    return loss, pullback
+
+
+def squared_error(frame: Frame, output: str, target: str) -> Applied:
+    """Mean squared difference, relative to the target's variance over the batch."""
+    emit, axes = frame.emit, range(len(frame.shape))
+    mean = emit("ReduceMean", target, axes=list(axes), keepdims=1)
+    deviation, difference = emit("Sub", target, mean), emit("Sub", output, target)
+    spread = emit.total(emit("Mul", deviation, deviation), axes)
+    share = emit("Reciprocal", emit("Max", spread, emit.floats(SMALLEST_SPREAD)))
+    loss = emit("Mul", emit.total(emit("Mul", difference, difference), axes), share)
+
+    def pullback(g: str) -> tuple[str, ...]:
+        factor = emit("Mul", emit("Mul", share, g), emit.floats(2.0))
+        return (emit("Mul", difference, factor),)
+
+    return loss, pullback
