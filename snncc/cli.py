@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -11,16 +10,14 @@ from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+from typing import Annotated, ParamSpec
 
 import typer
 
 from snncc import __version__
 from snncc.console import fail, print_json, print_table, print_text, say, stages, warn
+from snncc.passes.published import Published
 from snncc_ir.errors import SnnccError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 app = typer.Typer(
     name="snncc",
@@ -50,13 +47,6 @@ class ResetName(str, Enum):
 
     SUBTRACT = "subtract"
     ZERO = "zero"
-
-
-class PublishedName(str, Enum):
-    """Published conversions as `--published` names them."""
-
-    RUECKAUER = "rueckauer"
-    LU_SENGUPTA = "lu-sengupta"
 
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained network in ONNX form.")]
@@ -151,7 +141,7 @@ def compile_command(
     steps: Annotated[int, typer.Option(help="Time steps per image, for --code rate.")] = 64,
     reset: Annotated[ResetName, typer.Option(help="After a spike, for --code rate.")] = ResetName.SUBTRACT,
     published: Annotated[
-        PublishedName | None, typer.Option(help="A published rate conversion; see docs/methods.md.")
+        Published | None, typer.Option(help="A published rate conversion; see docs/methods.md.")
     ] = None,
     chip: Annotated[str | None, typer.Option(help="A chip of the target; default: its first.")] = None,
     scale: Annotated[
@@ -180,7 +170,6 @@ def compile_command(
     from snncc.driver import compile_model
     from snncc.max_loss import compile_within
     from snncc.options import CompileOptions, PixelScaling
-    from snncc.passes.published import Published
 
     if input_bits is not None and not 1 <= input_bits <= 8:
         raise SnnccError(f"must be 1 to 8, not {input_bits}", where="--input-bits")
@@ -197,7 +186,7 @@ def compile_command(
             code=code.value,
             steps=steps,
             reset=reset.value,
-            published=None if published is None else Published(published.value),
+            published=published,
             passes=passes,
             dump_ir=dump_ir,
             force=force,
@@ -265,11 +254,12 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Run images through an artefact."""
+    from snncc.outputs import check_writable, save
     from snncc.simulate import simulate as run
     from snncc.steps import COLUMNS, StepOptions
 
     if outputs is not None:
-        _check_writable(outputs)
+        check_writable(outputs)
     with stages() as watch:
         wanted = StepOptions(every_step=every_step, exit_margin=exit_margin)
         simulation = run(artefact, data, engine=engine, limit=limit, steps=wanted, watch=watch)
@@ -277,7 +267,7 @@ def simulate(
     for text in simulation.warnings:
         warn(text)
     if outputs is not None:
-        _save(outputs, simulation.outputs)
+        save(outputs, simulation.outputs)
     images = evaluation.images
     result = {
         "engine": evaluation.engine,
@@ -303,40 +293,6 @@ def simulate(
         print_table(COLUMNS, simulation.steps.table)
     for line in simulation.steps.lines:
         say(line)
-
-
-def _check_writable(path: Path) -> None:
-    if path.suffix not in (".npy", ".npz") or not path.parent.is_dir() or path.is_dir():
-        raise SnnccError("must name an .npy or .npz file in an existing folder", where=f"--outputs {path}")
-
-
-def _save(path: Path, outputs: Mapping[str, NDArray[Any]]) -> None:
-    """One array as .npy, or any number by name as .npz."""
-    from snncc.folder import replace_file
-
-    if path.suffix == ".npy" and len(outputs) != 1:
-        raise SnnccError(
-            f"cannot hold the {len(outputs)} outputs {', '.join(outputs)}",
-            where=f"--outputs {path}",
-            hint="give a file that ends in .npz",
-        )
-    try:
-        replace_file(path, _array_file(path.suffix, outputs))
-    except OSError as error:
-        raise SnnccError(f"cannot be written ({error.strerror or error})", where=str(path)) from error
-
-
-def _array_file(suffix: str, outputs: Mapping[str, NDArray[Any]]) -> bytes:
-    import numpy as np
-
-    from snncc_ir.store import write_arrays
-
-    if suffix == ".npz":
-        return write_arrays(outputs)
-    buffer = io.BytesIO()
-    (values,) = outputs.values()
-    np.save(buffer, values, allow_pickle=False)
-    return buffer.getvalue()
 
 
 @command()

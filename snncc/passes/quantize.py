@@ -11,6 +11,7 @@ import numpy as np
 
 from snncc.passes.balance import level_range
 from snncc.passes.base import Array, Context, Pass, option
+from snncc.passes.folding import border_bias, folded_weights, row_max
 from snncc.passes.parts import Incoming, Part, exact_part
 from snncc.passes.requantise import requantise, united_readout, unites
 from snncc.passes.rounding import Gptq, Nearest, Rounder, Synapses
@@ -38,7 +39,7 @@ from snncc_ir.nodes import (
     Wiring,
 )
 from snncc_ir.tensors import MULTIPLIER_BITS, WEIGHT_BITS, Reals, Tensor
-from snncc_ir.types import Drive, Levels, Shape
+from snncc_ir.types import Drive, Levels
 
 MULTIPLIER = 256
 """Size of the largest multiplier of a population that only identity projections feed."""
@@ -293,7 +294,7 @@ class _Quantizer:
         folded = {}
         for projection in self.graph.projections(node):
             scale = np.broadcast_to(self.scales[projection.source], self.graph.types[projection.source].shape)
-            folded[projection.name] = _folded(projection, scale)
+            folded[projection.name] = folded_weights(projection, scale)
         return folded
 
     def _stored_unit(self, node: Population, folded: Mapping[str, Reals]) -> Reals | None:
@@ -303,7 +304,7 @@ class _Quantizer:
         if part is None or (part.linear.weight.bits or 0) > self.options.weight_bits:
             return None
         unit = np.array([float(gain) for gain in part.gains])
-        reach = [_row_max(w) / unit for name, w in folded.items() if name != part.linear.name]
+        reach = [row_max(w) / unit for name, w in folded.items() if name != part.linear.name]
         return unit if not reach or np.max(reach) <= LARGEST_MULTIPLIER else None
 
     def _unit(self, folded: Mapping[str, Reals]) -> Reals:
@@ -314,7 +315,7 @@ class _Quantizer:
         unit = np.zeros(0)
         if synapses:
             top = self.options.largest_weight
-            unit = np.max([_row_max(each.weights) for each in synapses], axis=0) / top
+            unit = np.max([row_max(each.weights) for each in synapses], axis=0) / top
             unit = self.rounder.unit(synapses, unit, top)
         if multipliers:
             most = np.max([np.abs(w) for w in multipliers], axis=0)
@@ -376,56 +377,3 @@ def _is_summed(graph: Graph, name: str) -> bool:
         or (isinstance(reader, Wiring) and not isinstance(reader, Pad) and _is_summed(graph, reader.name))
         for reader in graph.readers[name]
     )
-
-
-def _folded(node: Linear, scale: Reals) -> Reals:
-    """Real weights per level: each weight times the scale of the level that it multiplies."""
-    weight = node.weight.values.astype(np.float64)
-    if isinstance(node, Dense):
-        return weight * scale
-    channel = channel_scale(scale, node.name)
-    if not isinstance(node, Conv):
-        return weight * channel
-    per_group = channel.reshape(node.groups, 1, weight.shape[1], 1, 1)
-    grouped = weight.reshape(node.groups, -1, *weight.shape[1:])
-    return np.asarray((grouped * per_group).reshape(weight.shape))
-
-
-def channel_scale(scale: Reals, where: str) -> Reals:
-    """`scale[C, ...]` as one value per channel; raises GraphError where it varies by position.
-
-    A scale of 0 stands for a position that padding added: its level is always 0, so any scale is right.
-    """
-    flat = scale.reshape(scale.shape[0], -1)
-    channel = np.asarray(flat.max(axis=1))
-    if ((flat != channel[:, None]) & (flat != 0)).any():
-        raise GraphError("its source's scale varies by position within a channel", where=where)
-    return channel
-
-
-def _row_max(weights: Reals) -> Reals:
-    return np.asarray(np.abs(weights).reshape(len(weights), -1).max(axis=1))
-
-
-def border_bias(values: Array) -> Bias:
-    """Integer biases `[C]`, `[C, 1, 1]` or `[C, H, W]` as one value per channel or per border class."""
-    integers = values.astype(np.int64)
-    flat = integers.reshape(len(integers), -1)
-    if (flat == flat[:, :1]).all():
-        return Bias(values=Tensor.integer(flat[:, 0]))
-    _check_image(integers.shape)
-    first_row, rows = _classes(integers, 1)
-    first_column, columns = _classes(integers, 2)
-    return Bias(values=Tensor.integer(integers[:, first_row][:, :, first_column]), rows=rows, columns=columns)
-
-
-def _check_image(shape: Shape) -> None:
-    if len(shape) != 3:
-        raise GraphError(f"a bias that varies by position needs an image, not a drive of {len(shape)} axes")
-
-
-def _classes(values: Array, axis: int) -> tuple[Array, tuple[int, ...]]:
-    """First index of each distinct slice along `axis`, and the class of every slice."""
-    slices = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
-    _, first, inverse = np.unique(slices, axis=0, return_index=True, return_inverse=True)
-    return first, tuple(map(int, np.asarray(inverse).ravel()))

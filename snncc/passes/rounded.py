@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from snncc.passes.base import Array, Context
-from snncc.passes.quantize import Quantize, channel_scale
+from snncc.passes.folding import channel_scale
+from snncc.passes.quantize import Quantize
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire

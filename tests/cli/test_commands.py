@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snncc import cli
+from snncc.outputs import save
 from snncc.sim.streams import StreamBatch, StreamEngine
 from snncc_ir.errors import SnnccError
 from support.command import Snncc, compiled
@@ -90,12 +90,12 @@ def test_outputs_by_name(snncc: Snncc, tmp_path: Path) -> None:
 def test_several_outputs_need_names(tmp_path: Path) -> None:
     outputs = {"file": np.arange(3.0), "b": np.arange(4.0).reshape(2, 2)}
     with pytest.raises(SnnccError) as caught:
-        cli._save(tmp_path / "y.npy", outputs)
+        save(tmp_path / "y.npy", outputs)
     assert str(caught.value) == (
         f"--outputs {tmp_path / 'y.npy'}: cannot hold the 2 outputs file, b; give a file that ends in .npz"
     )
     assert list(tmp_path.iterdir()) == []
-    cli._save(tmp_path / "y.npz", outputs)
+    save(tmp_path / "y.npz", outputs)
     with np.load(tmp_path / "y.npz") as saved:
         found = {name: saved[name].tolist() for name in saved.files}
     assert found == {name: values.tolist() for name, values in outputs.items()}
@@ -120,7 +120,7 @@ def test_outputs_that_cannot_be_written_leave_the_earlier_file(
     (tmp_path / "y.npy").write_bytes(b"earlier")
     monkeypatch.setattr("snncc.folder.os.fsync", failure)
     with pytest.raises(SnnccError) as caught:
-        cli._save(tmp_path / "y.npy", {"y": np.zeros(3)})
+        save(tmp_path / "y.npy", {"y": np.zeros(3)})
     assert str(caught.value) == f"{tmp_path / 'y.npy'}: cannot be written ({reason})"
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("y.npy", b"earlier")]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from snncc.driver import compile_model
 from snncc.options import CompileOptions, PixelScaling
-from snncc.passes.quantize import border_bias
+from snncc.passes.folding import border_bias
 from snncc_ir.errors import SnnccError
 from snncc_ir.neurons import Staircase
 from snncc_ir.nodes import Conv, Scale
