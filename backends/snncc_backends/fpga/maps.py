@@ -1,0 +1,80 @@
+"""Maps: where the levels of an input, a population or a pool lie in the banks of the core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from snncc_ir.tensors import Ints
+
+WORD = 8
+"""Levels of one word of a bank, lanes of one group."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelMap:
+    """Levels `[C, H, W]` in rows of words; rows `step` apart lie in consecutive banks (docs/fpga.md, section 2).
+
+    `pixel` is the number of levels that one pixel takes in memory: 1, 2, 4 or a multiple of 8.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    lo: int
+    hi: int
+    banks: int
+    pixel: int
+    step: int = 1
+    base: int = 0
+
+    @property
+    def pitch(self) -> int:
+        """Words of one row."""
+        return -(-self.shape[2] * self.pixel // WORD)
+
+    @property
+    def pixel_words(self) -> int:
+        """Words of one pixel; 0 where several pixels share a word."""
+        return self.pixel // WORD
+
+    @property
+    def words(self) -> int:
+        """Words that it takes in every bank."""
+        return -(-(-(-self.shape[1] // self.step)) // self.banks) * self.step * self.pitch
+
+    def bank(self, row: int) -> int:
+        """The bank of a row."""
+        return row // self.step % self.banks
+
+    def address(self, row: int) -> int:
+        """Address of a row's first word in its bank."""
+        return self.base + (row // self.step // self.banks * self.step + row % self.step) * self.pitch
+
+    def places(self) -> tuple[Ints, Ints, Ints]:
+        """Bank, address and lane of every level, as arrays `[C, H, W]`."""
+        channel, row, column = np.indices(self.shape)
+        place = column * self.pixel + channel
+        banks = np.array([self.bank(y) for y in range(self.shape[1])])
+        starts = np.array([self.address(y) for y in range(self.shape[1])])
+        return banks[row], starts[row] + place // WORD, place % WORD
+
+
+def pixel_levels(channels: int, *, packed: bool) -> int:
+    """Levels per pixel of a map of so many channels; only inputs are `packed` into parts of a word."""
+    if packed and channels <= WORD // 2:
+        return 1 << (channels - 1).bit_length()
+    return -(-channels // WORD) * WORD
+
+
+def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Channels, rows and columns of a value: vectors are one pixel, sequences one column, further axes are flattened."""
+    match shape:
+        case (channels,):
+            return channels, 1, 1
+        case (channels, length):
+            return channels, length, 1
+        case (channels, rows, *columns):
+            return channels, rows, int(np.prod(columns))
+        case _:
+            raise ValueError("a value without axes")

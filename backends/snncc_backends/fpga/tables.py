@@ -1,0 +1,119 @@
+"""The tables of a network: every memory of the core, the widths they are packed with, and what each pass is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from snncc_backends.fpga.maps import LevelMap
+from snncc_backends.fpga.memory import Field, Memory
+from snncc_backends.fpga.split import Split
+from snncc_ir.certificates import Interval
+
+DESCRIPTOR_WORDS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Widths:
+    """Bits of everything that the core holds; `docs/fpga.md`, section 4, tells which field has which.
+
+    `signed_levels` is 1 where levels are two's complement. The counts of words say how deep each memory is.
+    """
+
+    lanes: int
+    weight: int
+    level: int
+    signed_levels: int
+    potential: int
+    theta: int
+    fire_steps: int
+    map_address: int
+    weight_address: int
+    neuron_address: int
+    row_visit_address: int
+    row_count: int
+    column_word_address: int
+    column_count: int
+    row_window_address: int
+    column_window_address: int
+    out_row_address: int
+    pass_address: int
+    mixed_weights: int
+    map_words: int
+    weight_words: int
+    neuron_words: int
+
+    @property
+    def groups(self) -> int:
+        """G, groups of eight lanes."""
+        return self.lanes // 8
+
+    @property
+    def bank_bits(self) -> int:
+        """Bits of a bank's number; one even where there is a single bank."""
+        return max(1, (self.groups - 1).bit_length())
+
+    def at_least(self, other: Widths) -> Widths:
+        """Widths that serve both networks, which must have the same lanes and kind of levels."""
+        return Widths(**{item.name: max(getattr(self, item.name), getattr(other, item.name)) for item in fields(self)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassTable:
+    """Where a pass's records lie, and what the certificate says of its numbers."""
+
+    split: Split
+    weight_bits: int
+    weight_numbers: int
+    potential: Interval
+    drive: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """All memories by name, with the maps and passes that they were made from."""
+
+    widths: Widths
+    memories: Mapping[str, Memory]
+    maps: Mapping[str, LevelMap]
+    passes: tuple[PassTable, ...]
+    fused: Mapping[str, str]
+
+
+def memory_fields(widths: Widths) -> dict[str, tuple[Field, ...]]:
+    """The fields of every memory, lowest bits first."""
+    address = Field("address", widths.map_address, wraps=True)
+    weight = Field("weight", widths.weight_address + 1, signed=True)
+    border = Field("border", widths.neuron_address)
+    return {
+        "passes": (Field("word", 32),),
+        "row_windows": (
+            Field("first", widths.row_visit_address),
+            Field("count", widths.row_count),
+            border,
+            Field("own", 1),
+            Field("shift", 1),
+        ),
+        "row_visits": (
+            address,
+            Field("wrap", widths.map_address, wraps=True),
+            Field("bank", widths.bank_bits),
+            Field("banks", widths.groups),
+            weight,
+        ),
+        "col_windows": (
+            Field("first", widths.column_word_address),
+            Field("count", widths.column_count),
+            Field("offset", widths.map_address, wraps=True),
+            border,
+        ),
+        "col_words": (Field("offset", widths.map_address, wraps=True), weight, Field("mask", 8)),
+        "out_rows": (Field("valid", 1), Field("bank", widths.bank_bits), address),
+        "weights": (Field("slot", widths.weight),),
+        "neurons": (Field("theta", widths.theta), Field("bias", widths.potential, signed=True)),
+    }
+
+
+def repeats_of(name: str, widths: Widths) -> int:
+    """How often the fields of a memory are repeated in a word."""
+    return {"weights": widths.lanes, "neurons": widths.groups}.get(name, 1)

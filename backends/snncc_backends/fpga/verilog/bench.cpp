@@ -1,0 +1,162 @@
+// Runs images through the Verilated core and writes down every word that it writes.
+//   bench IMAGES TRACE: int32 counts (images, words), then per image words of (bank, address, 8 levels);
+//   out come per image int32 (cycles, level words, result words), rows of (cycle, bank, address, 8 levels) and
+//   int64 rows of (cycle, address, G values).
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <type_traits>
+#include <vector>
+
+#include "Vsnncc_top.h"
+#include "verilated.h"
+
+namespace {
+
+constexpr int G = SNNCC_P / 8;
+constexpr std::uint64_t LIMIT = 1ull << 32;  // cycles after which an image is given up
+
+template <class T>
+std::uint32_t chunk(const T& port, int index) {
+  if constexpr (std::is_integral_v<T>) {
+    return index < 2 ? static_cast<std::uint32_t>(static_cast<std::uint64_t>(port) >> (32 * index)) : 0u;
+  } else {
+    return port[index];
+  }
+}
+
+template <class T>
+void set_chunk(T& port, int index, std::uint32_t value) {
+  if constexpr (std::is_integral_v<T>) {
+    if (index < 2) port |= static_cast<T>(static_cast<std::uint64_t>(value) << (32 * index));
+  } else {
+    port[index] = value;
+  }
+}
+
+template <class T>
+void clear(T& port, int chunks) {
+  if constexpr (std::is_integral_v<T>) {
+    port = 0;
+  } else {
+    for (int i = 0; i < chunks; ++i) port[i] = 0;
+  }
+}
+
+template <class T>
+std::int64_t field(const T& port, int first, int bits, bool is_signed) {
+  std::uint64_t value = chunk(port, first / 32) >> (first % 32);
+  if (first % 32 + bits > 32) value |= static_cast<std::uint64_t>(chunk(port, first / 32 + 1)) << (32 - first % 32);
+  if (first % 32 + bits > 64) value |= static_cast<std::uint64_t>(chunk(port, first / 32 + 2)) << (64 - first % 32);
+  value &= (1ull << bits) - 1;
+  const bool negative = is_signed && (value >> (bits - 1) & 1);
+  return static_cast<std::int64_t>(value) - (negative ? (1ll << bits) : 0);
+}
+
+template <class T>
+void set_field(T& port, int first, int bits, std::int64_t value) {
+  const std::uint64_t kept = static_cast<std::uint64_t>(value) & ((1ull << bits) - 1);
+  const std::uint64_t moved = kept << (first % 32);
+  const int index = first / 32;
+  set_chunk(port, index, chunk(port, index) | static_cast<std::uint32_t>(moved));
+  if (moved >> 32) set_chunk(port, index + 1, chunk(port, index + 1) | static_cast<std::uint32_t>(moved >> 32));
+}
+
+std::vector<std::int32_t> read_all(const char* path) {
+  std::vector<std::int32_t> values;
+  std::FILE* file = std::fopen(path, "rb");
+  if (file == nullptr) std::exit(2);
+  std::int32_t value = 0;
+  while (std::fread(&value, sizeof value, 1, file) == 1) values.push_back(value);
+  std::fclose(file);
+  return values;
+}
+
+class Bench {
+ public:
+  Bench() {
+    core_.rst = 1;
+    core_.start = 0;
+    core_.host_write = 0;
+    for (int i = 0; i < 4; ++i) tick();
+    core_.rst = 0;
+    tick();
+  }
+
+  void load(const std::int32_t* word) {
+    core_.host_write = 1;
+    core_.host_bank = word[0];
+    core_.host_address = word[1];
+    clear(core_.host_data, (8 * SNNCC_LB + 31) / 32);
+    for (int lane = 0; lane < 8; ++lane) set_field(core_.host_data, lane * SNNCC_LB, SNNCC_LB, word[2 + lane]);
+    tick();
+    core_.host_write = 0;
+  }
+
+  bool run(std::FILE* out) {
+    std::vector<std::int32_t> levels;
+    std::vector<std::int64_t> results;
+    core_.start = 1;
+    tick();
+    core_.start = 0;
+    std::uint64_t cycles = 0;
+    core_.eval();
+    while (core_.busy && cycles < LIMIT) {
+      record(levels, results);
+      cycles = core_.cycle + 1ull;
+      tick();
+      core_.eval();
+    }
+    const std::int32_t head[3] = {
+        static_cast<std::int32_t>(cycles), static_cast<std::int32_t>(levels.size() / 11),
+        static_cast<std::int32_t>(results.size() / (2 + G))};
+    std::fwrite(head, sizeof head, 1, out);
+    std::fwrite(levels.data(), sizeof levels[0], levels.size(), out);
+    std::fwrite(results.data(), sizeof results[0], results.size(), out);
+    return cycles < LIMIT;
+  }
+
+ private:
+  void tick() {
+    core_.clk = 0;
+    core_.eval();
+    core_.clk = 1;
+    core_.eval();
+  }
+
+  void record(std::vector<std::int32_t>& levels, std::vector<std::int64_t>& results) {
+    for (int bank = 0; core_.map_write != 0 && bank < G; ++bank) {
+      if (!(chunk(core_.map_write, bank / 32) >> (bank % 32) & 1)) continue;
+      levels.push_back(static_cast<std::int32_t>(core_.cycle));
+      levels.push_back(bank);
+      levels.push_back(static_cast<std::int32_t>(core_.map_address));
+      for (int lane = 0; lane < 8; ++lane)
+        levels.push_back(static_cast<std::int32_t>(field(core_.map_data, lane * SNNCC_LB, SNNCC_LB, SNNCC_SIGNED)));
+    }
+    if (core_.result_valid) {
+      results.push_back(core_.cycle);
+      results.push_back(core_.result_address);
+      for (int group = 0; group < G; ++group)
+        results.push_back(field(core_.result_data, group * SNNCC_VB, SNNCC_VB, true));
+    }
+  }
+
+  Vsnncc_top core_;
+};
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 3) return 2;
+  const std::vector<std::int32_t> images = read_all(arguments[1]);
+  std::FILE* out = std::fopen(arguments[2], "wb");
+  if (out == nullptr || images.size() < 2) return 2;
+  Bench bench;
+  const std::int32_t* word = images.data() + 2;
+  for (int image = 0; image < images[0]; ++image) {
+    for (int i = 0; i < images[1]; ++i, word += 10) bench.load(word);
+    if (!bench.run(out)) return 3;
+  }
+  std::fclose(out);
+  return 0;
+}

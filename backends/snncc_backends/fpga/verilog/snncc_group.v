@@ -1,0 +1,157 @@
+// Eight lanes (a multiplier and an accumulator each) with the fire unit that turns their sums into levels, lane by lane.
+`default_nettype none
+module snncc_group #(
+    parameter G = 1,
+    parameter GB = 1,
+    parameter WB = 8,  // a weight's slot
+    parameter LB = 4,  // a level
+    parameter SIGNED = 0,  // levels are two's complement
+    parameter VB = 20,  // a sum or potential
+    parameter TB = 14,  // a threshold
+    parameter STEPS = 4,  // bits of the greatest level less the least one
+    parameter MIXED = 0  // passes have weights of different widths
+) (
+    input wire clk,
+    // a step: the levels of all banks, and the bank that this group reads
+    input wire [G*LB-1:0] levels,
+    input wire [G*8*LB-1:0] words,
+    input wire [GB-1:0] source,
+    input wire own,  // a cycle after the step
+    // a copy of the weights, two cycles after the step
+    input wire [8*WB-1:0] slots,
+    input wire [7:0] weight_bits,
+    input wire [2:0] part,
+    // with the products
+    input wire add,
+    input wire first,
+    input wire shift,
+    // a cycle after the last sum
+    input wire take,
+    // with the lane's potential
+    input wire [TB-1:0] theta,
+    input wire [VB-1:0] bias,
+    output wire [VB-1:0] potential,
+    input wire [7:0] top,
+    // with the lane's level
+    input wire keep,
+    input wire window_first,
+    output wire [8*STEPS-1:0] pooled
+);
+    localparam WD = WB == 1 ? 2 : WB;
+    localparam PB = WD + LB + 1;
+
+    reg [LB-1:0] level2;
+    reg [8*LB-1:0] word2;
+    reg [8*LB-1:0] level3;
+    always @(posedge clk) begin
+        level2 <= levels[source*LB+:LB];
+        word2 <= words[source*8*LB+:8*LB];
+        level3 <= own ? word2 : {8{level2}};
+    end
+
+    // --- weights ---
+
+    wire [8*WD-1:0] weights;
+    wire [8*LB-1:0] lane_levels;
+    genvar i;
+    generate
+        if (MIXED) begin : unpacked
+            reg [8*WD-1:0] weights4;
+            reg [8*LB-1:0] level4;
+            wire [8*WD-1:0] decoded;
+            for (i = 0; i < 8; i = i + 1) begin : lane
+                snncc_unpack #(.WB(WB)) unpack (
+                    .slot(slots[i*WB+:WB]), .bits(weight_bits), .part(part), .weight(decoded[i*WD+:WD]));
+            end
+            always @(posedge clk) begin
+                weights4 <= decoded;
+                level4 <= level3;
+            end
+            assign weights = weights4;
+            assign lane_levels = level4;
+        end else begin : direct
+            for (i = 0; i < 8; i = i + 1) begin : lane
+                if (WB == 1) assign weights[i*WD+:WD] = {~slots[i], 1'b1};
+                else assign weights[i*WD+:WD] = slots[i*WB+:WB];
+            end
+            assign lane_levels = level3;
+        end
+    endgenerate
+
+    // --- sums ---
+
+    wire [8*VB-1:0] sums;
+    generate
+        for (i = 0; i < 8; i = i + 1) begin : lane
+            wire signed [WD-1:0] w = weights[i*WD+:WD];
+            wire [LB-1:0] n = lane_levels[i*LB+:LB];
+            wire signed [LB:0] level = {SIGNED ? n[LB-1] : 1'b0, n};
+            reg signed [PB-1:0] product;
+            reg signed [VB-1:0] sum;
+            wire signed [VB-1:0] start = first ? {VB{1'b0}} : shift ? sum <<< (WB - 1) : sum;
+            always @(posedge clk) begin
+                product <= w * level;
+                if (add) sum <= start + product;
+            end
+            assign sums[i*VB+:VB] = sum;
+        end
+    endgenerate
+
+    // --- potentials: lane 0 first ---
+
+    reg [8*VB-1:0] shadow;
+    reg [VB-1:0] sum1, sum2;
+    reg signed [VB-1:0] v;
+    reg [TB-1:0] threshold;
+    always @(posedge clk) begin
+        shadow <= take ? sums : {{VB{1'b0}}, shadow[8*VB-1:VB]};
+        sum1 <= shadow[VB-1:0];
+        sum2 <= sum1;
+        v <= sum2 + bias;
+        threshold <= theta;
+    end
+    assign potential = v;
+
+    // --- levels: one bit of v div theta per stage, the highest first ---
+
+    wire [VB-1:0] rest[0:STEPS];
+    wire [TB-1:0] limit[0:STEPS];
+    wire [STEPS-1:0] bits[0:STEPS];
+    wire negative[0:STEPS];
+    assign rest[0] = v;
+    assign limit[0] = threshold;
+    assign bits[0] = 0;
+    assign negative[0] = v[VB-1];
+    generate
+        for (i = 0; i < STEPS; i = i + 1) begin : fire
+            wire [VB-1:0] step = {{VB{1'b0}}, limit[i]} << (STEPS - 1 - i);
+            wire [VB-1:0] less = rest[i] - step;
+            wire reached = !negative[i] && !less[VB-1];
+            reg [VB-1:0] rest_q;
+            reg [TB-1:0] limit_q;
+            reg [STEPS-1:0] bits_q;
+            reg negative_q;
+            always @(posedge clk) begin
+                rest_q <= reached ? less : rest[i];
+                limit_q <= limit[i];
+                bits_q <= {bits[i], reached};
+                negative_q <= negative[i];
+            end
+            assign rest[i+1] = rest_q;
+            assign limit[i+1] = limit_q;
+            assign bits[i+1] = bits_q;
+            assign negative[i+1] = negative_q;
+        end
+    endgenerate
+    reg [STEPS-1:0] level;
+    always @(posedge clk) level <= bits[STEPS] > top ? top : bits[STEPS];
+
+    // --- the greatest level of the window so far, lane 0 first ---
+
+    reg [8*STEPS-1:0] greatest;
+    wire [STEPS-1:0] oldest = greatest[STEPS-1:0];
+    wire [STEPS-1:0] after = window_first || level > oldest ? level : oldest;
+    always @(posedge clk) if (keep) greatest <= {after, greatest[8*STEPS-1:STEPS]};
+    assign pooled = greatest;
+endmodule
+`default_nettype wire

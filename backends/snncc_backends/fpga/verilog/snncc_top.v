@@ -1,0 +1,37 @@
+// The level core with the parameters of one network.
+`default_nettype none
+`include "params.vh"
+module snncc_top #(
+    parameter G = `SNNCC_P / 8,
+    parameter GB = G > 2 ? $clog2(G) : 1
+) (
+    input wire clk,
+    input wire rst,
+    input wire start,
+    output wire busy,
+    output wire done,
+    output wire [31:0] cycle,
+    input wire host_write,
+    input wire [GB-1:0] host_bank,
+    input wire [`SNNCC_MA-1:0] host_address,
+    input wire [8*`SNNCC_LB-1:0] host_data,
+    output wire [G-1:0] map_write,
+    output wire [`SNNCC_MA-1:0] map_address,
+    output wire [8*`SNNCC_LB-1:0] map_data,
+    output wire result_valid,
+    output wire [31:0] result_address,
+    output wire [G*`SNNCC_VB-1:0] result_data
+);
+    snncc_core #(
+        .P(`SNNCC_P), .WB(`SNNCC_WB), .LB(`SNNCC_LB), .SIGNED(`SNNCC_SIGNED), .VB(`SNNCC_VB), .TB(`SNNCC_TB),
+        .STEPS(`SNNCC_STEPS), .MIXED(`SNNCC_MIXED), .MA(`SNNCC_MA), .WA(`SNNCC_WA), .NEA(`SNNCC_NEA),
+        .RVA(`SNNCC_RVA), .RCB(`SNNCC_RCB), .CWA(`SNNCC_CWA), .CCB(`SNNCC_CCB), .RWA(`SNNCC_RWA),
+        .CWIA(`SNNCC_CWIA), .ORA(`SNNCC_ORA), .PA(`SNNCC_PA), .MAP_WORDS(`SNNCC_MAP_WORDS),
+        .WEIGHT_WORDS(`SNNCC_WEIGHT_WORDS), .NEURON_WORDS(`SNNCC_NEURON_WORDS)
+    ) core (
+        .clk(clk), .rst(rst), .start(start), .busy(busy), .done(done), .cycle(cycle),
+        .host_write(host_write), .host_bank(host_bank), .host_address(host_address), .host_data(host_data),
+        .map_write(map_write), .map_address(map_address), .map_data(map_data),
+        .result_valid(result_valid), .result_address(result_address), .result_data(result_data));
+endmodule
+`default_nettype wire

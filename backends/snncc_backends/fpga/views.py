@@ -1,0 +1,127 @@
+"""Views: which level of which map every position of a wired value is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from snncc_backends.fpga.maps import image_shape
+from snncc_ir.errors import TargetError
+from snncc_ir.graph import Graph
+from snncc_ir.linear import wire
+from snncc_ir.nodes import Input, Linear, MaxPool, Population, Wiring
+from snncc_ir.tensors import Ints
+from snncc_ir.types import Levels
+
+ABSENT = -1
+"""A row or column that lies in padding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plane:
+    """Channels of a value that lie in one map and share their rows and columns.
+
+    Row y of the value is row `rows[y]` of the map, column x is column `columns[x]`, or ABSENT where it is
+    padding; channel `logical[i]` of the value is channel `physical[i]` of the map.
+    """
+
+    map: str
+    rows: Ints
+    columns: Ints
+    logical: Ints
+    physical: Ints
+
+
+@dataclass(frozen=True)
+class Views:
+    """Element numbers of every value that holds levels: 0 is padding, the others count through all maps."""
+
+    elements: Mapping[str, Ints]
+    shapes: Mapping[str, tuple[int, int, int]]
+    starts: Mapping[str, int]
+
+    def places(self, name: str) -> Iterator[tuple[str, Ints, Ints]]:
+        """Per map that a value takes levels from: its name, the value's positions and the map's, both flat."""
+        elements = self.elements[name].reshape(-1)
+        for source, start in self.starts.items():
+            own = np.flatnonzero((elements >= start) & (elements < start + int(np.prod(self.shapes[source]))))
+            if own.size:
+                yield source, own, elements[own] - start
+
+    def planes(self, name: str, reader: str) -> tuple[Plane, ...]:
+        """The planes that make up an image; raises TargetError where there are none."""
+        found: dict[tuple[str, bytes, bytes], Plane] = {}
+        elements = self.elements[name].reshape(image_shape(self.elements[name].shape))
+        for channel, image in enumerate(elements):
+            if image.any():
+                plane = self._plane(image, channel, reader)
+                key = (plane.map, plane.rows.tobytes(), plane.columns.tobytes())
+                found[key] = _joined(found[key], plane) if key in found else plane
+        return tuple(found.values())
+
+    def _plane(self, image: Ints, channel: int, reader: str) -> Plane:
+        """The plane of one channel: rows must depend on y alone, columns on x alone."""
+        present = image > 0
+        source = next(name for name, start in reversed(self.starts.items()) if start <= image.max())
+        c, y, x = np.unravel_index(np.where(present, image - self.starts[source], 0), self.shapes[source])
+        rows = np.where(present, y, ABSENT).max(axis=1)
+        columns = np.where(present, x, ABSENT).max(axis=0)
+        first = int(c[present][0])
+        separate = (
+            (present == np.outer(rows >= 0, columns >= 0))
+            & np.where(present, (y == rows[:, None]) & (x == columns) & (c == first), True)
+            & np.where(present, image >= self.starts[source], True)
+        )
+        if not separate.all():
+            raise TargetError(
+                "reads levels in an order that is neither by rows and columns nor a vector's",
+                where=reader,
+                hint="remove the reshape or transpose before it, or make it a dense layer",
+            )
+        return Plane(
+            map=source, rows=rows, columns=columns, logical=np.array([channel]), physical=np.array([first])
+        )
+
+
+def _joined(first: Plane, second: Plane) -> Plane:
+    return Plane(
+        map=first.map,
+        rows=first.rows,
+        columns=first.columns,
+        logical=np.concatenate([first.logical, second.logical]),
+        physical=np.concatenate([first.physical, second.physical]),
+    )
+
+
+def find_views(graph: Graph, fused: Mapping[str, str]) -> Views:
+    """The views of every value of a graph; `fused` names the pool that takes a population's place."""
+    elements: dict[str, Ints] = {}
+    shapes: dict[str, tuple[int, int, int]] = {}
+    starts: dict[str, int] = {}
+    total = 1
+    for node in graph.nodes:
+        if isinstance(node, Input | Population | MaxPool) and node.name not in fused:
+            shapes[node.name] = image_shape(levels_of(graph, node.name).shape)
+            starts[node.name] = total
+            size = int(np.prod(shapes[node.name]))
+            elements[node.name] = np.arange(total, total + size).reshape(levels_of(graph, node.name).shape)
+            total += size
+        elif isinstance(node, Wiring):
+            elements[node.name] = wire(node, *(elements[source][None] for source in node.sources))[0]
+    return Views(elements, shapes, starts)
+
+
+def levels_of(graph: Graph, name: str) -> Levels:
+    """The levels of a node; linear nodes and readouts have none."""
+    return graph.levels(name)
+
+
+def readers_through_wiring(graph: Graph, name: str) -> Iterator[Linear | MaxPool]:
+    """The linear nodes and pools that read a value, directly or through wiring."""
+    for reader in graph.readers[name]:
+        if isinstance(reader, Linear | MaxPool):
+            yield reader
+        elif isinstance(reader, Wiring):
+            yield from readers_through_wiring(graph, reader.name)
