@@ -18,31 +18,54 @@ class Family(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """One ECP5 part: Lattice FPGA-DS-02012, table 1.1 (nextpnr counts the same).
+    """One part: what nextpnr calls it, and how much it has.
 
-    `luts` is LUT4s and as many flip-flops, `rams` DP16KD blocks of 18 kbit, `multipliers` MULT18X18D.
+    `luts` are 4-input LUTs and as many flip-flops, `rams` block memories (DP16KD of 18 kbit; iCE40: 4 kbit),
+    `multipliers` 18 x 18: the numbers that nextpnr 0.11.1 reports as available. `speed` is the speed grade.
     """
 
     name: str
+    family: Family
     option: str
+    package: str
+    speed: int | None
     luts: int
     rams: int
     multipliers: int
-    package: str = "CABGA381"
-    speed: int = 6
 
-    @property
-    def flip_flops(self) -> int:
-        """One flip-flop per LUT."""
-        return self.luts
 
+def _ecp5(size: str, luts: int, rams: int, multipliers: int) -> Device:
+    """An LFE5U part of the slowest speed grade."""
+    return Device(
+        name=f"ecp5-{size}",
+        family=Family.ECP5,
+        option=f"--{size}",
+        package="CABGA381",
+        speed=6,
+        luts=luts,
+        rams=rams,
+        multipliers=multipliers,
+    )
+
+
+HX8K = Device(
+    name="ice40-hx8k",
+    family=Family.ICE40,
+    option="--hx8k",
+    package="ct256",
+    speed=None,
+    luts=7680,
+    rams=32,
+    multipliers=0,
+)
 
 DEVICES = {
     device.name: device
     for device in (
-        Device(name="ecp5-25k", option="--25k", luts=24288, rams=56, multipliers=28),
-        Device(name="ecp5-45k", option="--45k", luts=43848, rams=108, multipliers=72),
-        Device(name="ecp5-85k", option="--85k", luts=83640, rams=208, multipliers=156),
+        _ecp5("25k", 24288, 56, 28),
+        _ecp5("45k", 43848, 108, 72),
+        _ecp5("85k", 83640, 208, 156),
+        HX8K,
     )
 }
 

