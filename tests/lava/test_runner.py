@@ -137,9 +137,7 @@ def test_only_the_end_of_a_long_error_is_shown(stand_in: StandIn) -> None:
 
 def test_a_program_without_result(stand_in: StandIn) -> None:
     stand_in.does("pass")
-    with pytest.raises(
-        ToolError, match=r"(?s)^the Lava program wrote no result \(.*\)\nit printed nothing$"
-    ):
+    with pytest.raises(ToolError, match=r"(?s)^the Lava program wrote no result \(.*\)\nit printed nothing$"):
         run()
     assert stand_in.left() == []
 
