@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from tools_designs import MAIN, TABLE
 
 from snncc_backends.tools.design import Design
 from snncc_backends.tools.device import DEVICES, Family, find_device
+from snncc_backends.tools.flow import Stage, missing_for, run_flow
 from snncc_backends.tools.found import Tool
-from snncc_backends.tools.nextpnr import find_ecppack, find_nextpnr, pack, place_and_route
+from snncc_backends.tools.nextpnr import find_ecppack, find_nextpnr, place_and_route
 from snncc_backends.tools.run import run_tool
 from snncc_backends.tools.synthesis import CELL_TYPES, Resources, check_fit, gate_netlist, synthesise
 from snncc_backends.tools.verilator import build_model
@@ -99,18 +101,46 @@ def test_an_unknown_device() -> None:
 
 
 def test_place_and_route_and_bitstream(tmp_path: Path, plain: Design, yosys: Tool) -> None:
-    nextpnr, ecppack = tool_or_skip(find_nextpnr(Family.ECP5)), tool_or_skip(find_ecppack())
+    tool_or_skip(find_nextpnr(Family.ECP5))
+    tool_or_skip(find_ecppack())
     device = find_device("ecp5-25k")
-    result = synthesise(yosys, plain, device.family, tmp_path)
-    routed = place_and_route(nextpnr, device, tmp_path, seed=2)
+    report = run_flow(plain, device, tmp_path, Stage.BITSTREAM, seed=2)
+    routed, used = report.routed, report.synthesis.resources
+    assert routed is not None
     assert 50 < routed.fmax_mhz < 600
     usage = routed.usage
-    assert (usage["TRELLIS_FF"].used, usage["MULT18X18D"].used) == (result.resources.flip_flops, 1)
-    assert usage["TRELLIS_COMB"].used >= result.resources.luts + 2 * result.resources.carries
+    assert (usage["TRELLIS_FF"].used, usage["MULT18X18D"].used) == (used.flip_flops, 1)
+    assert usage["TRELLIS_COMB"].used >= used.luts + 2 * used.carries
     available = (usage["TRELLIS_FF"].available, usage["TRELLIS_COMB"].available)
     assert available == (device.luts, device.luts)
     assert usage["MULT18X18D"].available == device.multipliers
-    assert b"LFE5U-25F" in pack(ecppack, tmp_path).read_bytes()[:200]
+    assert b"LFE5U-25F" in (tmp_path / "design.bit").read_bytes()[:200]
+    written = json.loads((tmp_path / "report.json").read_text())
+    assert written["routed"]["fmax_mhz"] == routed.fmax_mhz
+    assert written["bitstream"]["bytes"] == (tmp_path / "design.bit").stat().st_size
+    assert (written["synthesis"]["family"], written["routed"]["device"]["name"]) == ("ecp5", "ecp5-25k")
+
+
+def test_a_flow_may_stop_early(tmp_path: Path, plain: Design, yosys: Tool) -> None:
+    report = run_flow(plain, find_device("ice40-hx8k"), tmp_path, Stage.SYNTHESIS)
+    assert (report.routed, report.bitstream) == (None, None)
+    assert json.loads((tmp_path / "report.json").read_text())["routed"] is None
+
+
+def test_there_are_no_ice40_bitstreams(tmp_path: Path, plain: Design) -> None:
+    why = "^ice40-hx8k: bitstreams are made for ECP5 alone; stop at pnr$"
+    with pytest.raises(TargetError, match=why):
+        run_flow(plain, find_device("ice40-hx8k"), tmp_path, Stage.BITSTREAM)
+
+
+def test_what_a_flow_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("SNNCC_YOSYS", "SNNCC_NEXTPNR_ECP5"):
+        monkeypatch.setenv(variable, "true")
+    monkeypatch.setenv("SNNCC_ECPPACK", "/no/ecppack")
+    missing = [missing_for(stage, Family.ECP5) for stage in Stage]
+    assert missing[:2] == [None, None]
+    assert str(missing[2]).startswith("SNNCC_ECPPACK=/no/ecppack is no program; ")
+    assert str(missing_for(Stage.ROUTED, Family.XILINX)).startswith("there is no open place and route")
 
 
 def test_nothing_to_place(tmp_path: Path) -> None:
