@@ -25,21 +25,21 @@ export PYTHON
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check format bench clean distclean ready ready-with-lava
+.PHONY: help setup demo test test-long check format bench clean distclean ready ready-with-lava ready-with-tools
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-setup: ## Make the environments .venv and .venv-lava (done by the other targets too)
+setup: ## Make the environments .venv, with the hardware tools, and .venv-lava (done by the other targets too)
 	@$(call SETUP,)
 
 demo: ready-with-lava ## Compile a digit classifier, run it and prove it
 	@$(PY) examples/digits/demo.py $(ARGS)
 
-test: ready-with-lava ## Run the tests, without the slow ones
+test: ready-with-tools ## Run the tests, without the slow ones
 	@$(PY) -m pytest -q -n $(JOBS) -m "not slow" $(ARGS)
 
-test-long: ready-with-lava ## Run the slow tests
+test-long: ready-with-tools ## Run the slow tests
 	@$(PY) -m pytest -q -n $(JOBS) -m slow $(ARGS) || { status=$$?; [ $$status -eq 5 ] || exit $$status; }
 
 check: ready ## Lint, format check, types, import layers, commands in the documentation
@@ -65,7 +65,10 @@ distclean: clean ## Remove the environments too
 	rm -rf .venv .venv-lava .setup.lock
 
 ready:
-	@$(call SETUP,--quiet --no-lava)
+	@$(call SETUP,--quiet --no-lava --no-hardware)
 
 ready-with-lava:
+	@$(call SETUP,--quiet --no-hardware)
+
+ready-with-tools:
 	@$(call SETUP,--quiet)

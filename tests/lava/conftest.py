@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from snncc_backends.lava.interpreter import find_interpreter
+from support.tools import skip_or_fail
 
 sys.path.append(str(Path(__file__).parent))  # for `lava_networks`
 
@@ -18,7 +18,5 @@ def lava_python() -> str:
     """A Python that has Lava; without one the test is skipped, or fails where SNNCC_REQUIRE_TOOLS is 1."""
     found = find_interpreter()
     if found.python is None:
-        if os.environ.get("SNNCC_REQUIRE_TOOLS") == "1":
-            pytest.fail(f"Lava is required here, but {found.missing}")
-        pytest.skip(str(found.missing))
+        skip_or_fail(str(found.missing))
     return found.python

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 from lava_networks import images, small
 
-from snncc_backends.lava import backend, interpreter, runner
+from snncc_backends.lava import backend, interpreter
 from snncc_backends.lava.engine import time_limit
 from snncc_backends.lava.interpreter import find_interpreter
+from snncc_backends.tools import process
 from snncc_ir.codes import Code
 from snncc_ir.errors import DataError, TargetError, ToolError
 from snncc_ir.machine import Machine
@@ -99,7 +100,7 @@ def test_a_program_that_ignores_termination_is_killed(
 ) -> None:
     stand_in.does("signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(60)", STUBBORN)
     monkeypatch.setenv("SNNCC_LAVA_TIMEOUT", "0.3")
-    monkeypatch.setattr(runner, "GRACE", 0.3)
+    monkeypatch.setattr(process, "GRACE", 0.3)
     with pytest.raises(ToolError, match="took longer than"):
         run()
     assert stand_in.left() == []
@@ -131,14 +132,12 @@ def test_only_the_end_of_a_long_error_is_shown(stand_in: StandIn) -> None:
         run()
     lines = str(caught.value).splitlines()
     assert lines[0] == "the Lava program ended with status 5"
-    assert (len(lines), lines[-1]) == (1 + runner.TAIL_LINES, " last")
+    assert (len(lines), lines[-1]) == (1 + process.TAIL_LINES, " last")
 
 
 def test_a_program_without_result(stand_in: StandIn) -> None:
     stand_in.does("pass")
-    with pytest.raises(
-        ToolError, match=r"(?s)^the Lava program wrote no result \(.*\)\nit printed no error$"
-    ):
+    with pytest.raises(ToolError, match=r"(?s)^the Lava program wrote no result \(.*\)\nit printed nothing$"):
         run()
     assert stand_in.left() == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from snncc_backends.lava.emit import FOLDER, emit_files
 from snncc_backends.lava.interpreter import find_interpreter
 from snncc_backends.lava.refusals import find_refusals
-from snncc_backends.lava.runner import run_program, tail
+from snncc_backends.tools.process import Job, run_job, seconds_from
 from snncc_ir.backend import EngineRun
 from snncc_ir.errors import DataError, TargetError, ToolError
 from snncc_ir.graph import Graph
@@ -59,21 +58,22 @@ class LavaEngine:
             _write(graph, levels, folder)
             report = _Report(folder / "progress.txt", progress)
             steps = (images + graph.latency - 1) * graph.window
-            run_program(_command(found.python, folder), folder, time_limit(graph, steps), report)
-            return _read(graph, folder)
+            job = Job(
+                name="the Lava program",
+                command=_command(found.python, folder),
+                folder=folder,
+                timeout=time_limit(graph, steps),
+                if_late=f"run fewer images, or set {TIMEOUT_VARIABLE} to more seconds",
+            )
+            run_job(job, report)
+            return _read(graph, job)
 
 
 def time_limit(graph: Graph, steps: int) -> float:
     """Seconds after which a run is given up: ten times or more what it takes on a slow machine."""
-    named = os.environ.get(TIMEOUT_VARIABLE)
-    if named:
-        try:
-            return float(named)
-        except ValueError:
-            raise ToolError(f"{TIMEOUT_VARIABLE}={named} is no number of seconds") from None
     neurons = sum(int(np.prod(graph.types[node.name].shape)) for node in graph.nodes)
     per_step = 0.05 * len(graph.nodes) + 2e-5 * neurons
-    return 120 + 5 * len(graph.nodes) + per_step * steps
+    return seconds_from(TIMEOUT_VARIABLE, 120 + 5 * len(graph.nodes) + per_step * steps)
 
 
 def _write(graph: Graph, levels: Mapping[str, Array], folder: Path) -> None:
@@ -85,12 +85,12 @@ def _write(graph: Graph, levels: Mapping[str, Array], folder: Path) -> None:
         np.savez(stream, allow_pickle=False, **levels)
 
 
-def _command(python: str, folder: Path) -> list[str]:
+def _command(python: str, folder: Path) -> tuple[str, ...]:
     """The program in isolated mode: nothing of this process's Python reaches it."""
     files = {"--input": "levels.npz", "--output": "out.npz", "--progress": "progress.txt"}
     options = [str(part) for option, file in files.items() for part in (option, folder / file)]
-    isolated = [python, "-I", "-W", "ignore::UserWarning"]
-    return [*isolated, str(folder / FOLDER / "run.py"), *options, "--with-parent"]
+    isolated = (python, "-I", "-W", "ignore::UserWarning")
+    return (*isolated, str(folder / FOLDER / "run.py"), *options, "--with-parent")
 
 
 @dataclass
@@ -112,12 +112,12 @@ class _Report:
             self.progress(done, total)
 
 
-def _read(graph: Graph, folder: Path) -> EngineRun:
+def _read(graph: Graph, job: Job) -> EngineRun:
     try:
-        with np.load(folder / "out.npz", allow_pickle=False) as archive:
+        with np.load(job.folder / "out.npz", allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError) as error:
-        raise ToolError(f"the Lava program wrote no result ({error})\n{tail(folder)}") from error
+        raise ToolError(f"the Lava program wrote no result ({error})\n{job.tail()}") from error
     trains = {node.name: arrays[f"train.{node.name}"] for node in (*graph.inputs, *graph.populations)}
     outputs = {node.name: arrays[f"output.{node.name}"] for node in graph.of_type(Readout)}
     return EngineRun(trains=trains, outputs=outputs, steps=int(arrays["steps"]))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from snncc_ir.errors import ToolError
@@ -25,28 +27,62 @@ TAIL_LINES, TAIL_CHARACTERS = 40, 8000
 """How much of what a program printed is shown when it fails."""
 
 
-def run_program(command: Sequence[str], folder: Path, timeout: float, poll: Callable[[], None]) -> None:
-    """Run `command` in `folder` and call `poll` every moment; raises ToolError where it fails or is late.
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run of a program: what messages call it, its command line, its folder, and its time in seconds."""
 
-    Its output goes to files of `folder`, and so do its temporary files. Whether it ends, fails, is late, or
-    this process is interrupted: when this function returns or raises, its whole process group is gone.
-    """
-    with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**clean_environment(), "TMPDIR": str(folder)},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            start_new_session=True,
-        )
+    name: str
+    command: tuple[str, ...]
+    folder: Path
+    timeout: float
+    if_late: str
+    """What the user can do where the time is too short."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def log(self) -> Path:
+        """The file that gets all that the program prints."""
+        return self.folder / f"{re.sub(r'[^a-z0-9]+', '-', self.name.lower())}.log"
+
+    def tail(self) -> str:
+        """The end of what the program printed."""
         try:
-            _wait(process, timeout, poll)
+            text = self.log.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            text = ""
+        lines = text[-TAIL_CHARACTERS:].splitlines()[-TAIL_LINES:]
+        return "\n".join(lines) or "it printed nothing"
+
+
+def do_nothing() -> None:
+    """What a caller without progress to show does while a program runs."""
+
+
+def run_job(job: Job, poll: Callable[[], None] = do_nothing) -> None:
+    """Run a program and call `poll` every moment; raises ToolError where it fails, is late or does not start.
+
+    Its temporary files go to the job's folder. Whether it ends, fails, is late, or this process is
+    interrupted: when this function returns or raises, its whole process group is gone.
+    """
+    with job.log.open("wb") as log:
+        try:
+            process = subprocess.Popen(
+                job.command,
+                cwd=job.folder,
+                env={**clean_environment(), **job.environment, "TMPDIR": str(job.folder)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ToolError(f"{job.name} does not start: {job.command[0]}: {error.strerror}") from error
+        try:
+            _wait(job, process, poll)
         finally:
             stop_group(process)
     if process.returncode != 0:
-        raise ToolError(f"the Lava program ended with status {process.returncode}\n{tail(folder)}")
+        raise ToolError(f"{job.name} ended with status {process.returncode}\n{job.tail()}")
 
 
 def clean_environment() -> dict[str, str]:
@@ -54,8 +90,8 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float, poll: Callable[[], None]) -> None:
-    end = time.monotonic() + timeout
+def _wait(job: Job, process: subprocess.Popen[bytes], poll: Callable[[], None]) -> None:
+    end = time.monotonic() + job.timeout
     while True:
         try:
             process.wait(TICK)
@@ -64,10 +100,18 @@ def _wait(process: subprocess.Popen[bytes], timeout: float, poll: Callable[[], N
         else:
             return
         if time.monotonic() > end:
-            raise ToolError(
-                f"the Lava program took longer than {timeout:g} seconds",
-                hint="run fewer images, or set SNNCC_LAVA_TIMEOUT to more seconds",
-            )
+            raise ToolError(f"{job.name} took longer than {job.timeout:g} seconds", hint=job.if_late)
+
+
+def seconds_from(variable: str, default: float) -> float:
+    """A time limit: what an environment variable says, else `default`."""
+    named = os.environ.get(variable)
+    if not named:
+        return default
+    try:
+        return float(named)
+    except ValueError:
+        raise ToolError(f"{variable}={named} is no number of seconds") from None
 
 
 def stop_group(process: subprocess.Popen[bytes]) -> None:
@@ -113,10 +157,3 @@ def _members(group: int) -> Iterator[str]:
         state, _, own_group = text.rpartition(")")[2].split()[:3]
         if int(own_group) == group:
             yield state
-
-
-def tail(folder: Path) -> str:
-    """The end of what the program printed to standard error."""
-    text = (folder / "stderr.txt").read_text(encoding="utf-8", errors="replace").strip()
-    lines = text[-TAIL_CHARACTERS:].splitlines()[-TAIL_LINES:]
-    return "\n".join(lines) or "it printed no error"

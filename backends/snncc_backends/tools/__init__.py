@@ -1,0 +1,1 @@
+"""Tools of others that snncc runs: where they are, what is missing, and how they are run and stopped."""
