@@ -48,7 +48,13 @@ def build_tables(graph: Graph, lanes: int, at_least: Widths | None = None) -> Ta
     plan, groups = make_plan(graph), lanes // WORD
     inputs = {node.name: _range(graph.levels(node.name)) for node in graph.inputs}
     hidden = {task.name: (task.lo, task.hi) for task in plan.passes}
-    maps = place(lay_out(plan, groups, inputs, hidden), plan, graph.outputs)
+    kept = tuple(
+        source
+        for name in graph.outputs
+        if name in plan.views.elements
+        for source, _, _ in plan.views.places(name)
+    )
+    maps = place(lay_out(plan, groups, inputs, hidden), plan, kept)
     builder = _Builder(groups=groups, maps=maps)
     bounds = _bounds(graph, plan)
     slot = plan.weight_bits

@@ -17,6 +17,8 @@ from snncc_ir.nodes import MaxPool, Population, Readout
 from snncc_ir.tensors import WEIGHT_BITS, Ints
 
 MAX_PROJECTIONS = 255
+MAX_TOP = 255
+"""Levels above the lowest that a descriptor can hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,12 +148,19 @@ def _neurons(node: Population | Readout, shape: tuple[int, int, int]) -> Neurons
         bias = node.bias
     elif isinstance(node.neuron, Staircase):
         theta, bias, lo = node.neuron.theta.data, node.neuron.bias, node.neuron.lo
-        offset, top = theta // 2 - lo * theta, node.neuron.hi - lo
+        offset, top = theta // 2 - lo * theta, _top(node.name, lo, node.neuron.hi)
     else:
         raise TargetError("has a neuron of no kind that the core runs", where=node.name)
     values, rows, columns = _classes(bias, height, width)
     shifted = values + np.reshape(offset, (-1, 1, 1))
     return Neurons(theta=theta, bias=shifted, rows=rows, columns=columns, lo=lo, top=top)
+
+
+def _top(name: str, lo: int, hi: int) -> int:
+    if hi - lo > MAX_TOP:
+        why = f"has {hi - lo + 1} levels, the core has {MAX_TOP + 1} at most"
+        raise TargetError(why, where=name, hint="compile it with fewer level bits")
+    return hi - lo
 
 
 def _classes(bias: Bias | Table, height: int, width: int) -> tuple[Ints, Ints, Ints]:
@@ -174,7 +183,7 @@ def _pool_pass(graph: Graph, views: Views, node: MaxPool) -> Pass:
         rows=np.zeros(height, dtype=np.int64),
         columns=np.zeros(width, dtype=np.int64),
         lo=levels.lo,
-        top=levels.hi - levels.lo,
+        top=_top(node.name, levels.lo, levels.hi),
     )
     shape = image_shape(levels.shape)
     return Pass(
