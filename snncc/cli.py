@@ -144,6 +144,10 @@ def compile_command(
         Published | None, typer.Option(help="A published rate conversion; see docs/methods.md.")
     ] = None,
     chip: Annotated[str | None, typer.Option(help="A chip of the target; default: its first.")] = None,
+    lanes: Annotated[
+        int | None,
+        typer.Option(metavar="P", help="Multipliers that work at once, a power of two; for --target fpga."),
+    ] = None,
     scale: Annotated[
         float, typer.Option(help="A pixel p means (p / SCALE - MEAN) / STD to the network.")
     ] = 1.0,
@@ -178,6 +182,7 @@ def compile_command(
             output=output or Path(f"{model.stem}.snncc"),
             target=target,
             machine=chip,
+            lanes=lanes,
             calibrate=calibrate,
             pixels=PixelScaling(scale=scale, mean=_numbers(mean, "--mean"), std=_numbers(std, "--std")),
             input_bits=input_bits,
@@ -214,6 +219,8 @@ def compile_command(
         f"{size['artefact']}: {size['populations']} populations, {size['neurons']} neurons, "
         f"{size['weights']} weights for {size['target']} ({size['chip']}) in {size['seconds']:.1f} s"
     )
+    if "lanes" in size:
+        say(f"{size['cycles']} clock cycles per image, {size['lanes']} lanes, {size['brams']} block memories")
     if max_loss is not None:
         chosen = size["max_loss"]
         say(
@@ -277,6 +284,7 @@ def simulate(
         "steps": evaluation.steps,
         "spikes_per_image": sum(evaluation.counts.spikes.values()) / images,
         "synops_per_image": sum(evaluation.counts.synops.values()) / images,
+        **({} if evaluation.cycles is None else {"cycles_per_image": float(evaluation.cycles.mean())}),
         "seconds": round(evaluation.seconds, 4),
         **simulation.steps.as_plain(),
     }
@@ -289,6 +297,9 @@ def simulate(
         f"{result['spikes_per_image']:.0f} spikes, {result['synops_per_image']:.0f} synaptic operations and "
         f"{evaluation.steps} time steps per image; {evaluation.seconds:.2f} s"
     )
+    if evaluation.cycles is not None:
+        spent = evaluation.cycles
+        say(f"{spent.mean():.1f} clock cycles per image, {spent.min()} to {spent.max()}")
     if simulation.steps.rows:
         print_table(COLUMNS, simulation.steps.table)
     for line in simulation.steps.lines:

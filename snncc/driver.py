@@ -16,7 +16,7 @@ from snncc.artefact import Artefact
 from snncc.frontend.calibrate import float_outputs
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
-from snncc.golden import golden_vectors
+from snncc.golden import golden_inputs, golden_vectors
 from snncc.options import CompileOptions, check_options, default_passes
 from snncc.passes.base import Context, Pass
 from snncc.passes.binarise import Binarise
@@ -28,7 +28,7 @@ from snncc.sim.training.trainer import Training
 from snncc.targets import find_machine, load_target
 from snncc_ir.backend import Backend
 from snncc_ir.certificates import Requantised
-from snncc_ir.errors import SnnccError, TargetError
+from snncc_ir.errors import ArtefactError, SnnccError, TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
 from snncc_ir.nodes import Readout
@@ -91,7 +91,7 @@ def prepare(path: Path, options: CompileOptions) -> Prepared:
     artefact.check_free(options.output, force=options.force)
     check_options(options)
     backend = load_target(options.target)
-    machine = find_machine(backend, options.machine)
+    machine = find_machine(backend, options.machine, options.lanes)
     parse(options.passes or default_passes(options, machine))
     model = load(path)
     lowered = lower(model)
@@ -109,11 +109,13 @@ def write(prepared: Prepared, built: Built, start: float, more: Mapping[str, Any
     options, backend, machine, graph = prepared.options, prepared.backend, prepared.machine, built.graph
     _check_target(graph, backend, machine)
     more = {"requantised": [asdict(certificate) for certificate in built.findings.certificates], **more}
+    golden = golden_vectors(graph, prepared.samples)
+    files = backend.emit(graph, machine, golden_inputs(golden))
     artefact.write(
         options.output,
         graph,
-        golden_vectors(graph, prepared.samples),
-        backend.emit(graph, machine),
+        golden,
+        files,
         {**_notes(prepared, built.pipeline), **more},
         force=options.force,
     )
@@ -124,6 +126,7 @@ def write(prepared: Prepared, built: Built, start: float, more: Mapping[str, Any
         "pipeline": str(built.pipeline),
         **size_of(graph),
         **more,
+        **backend.figures(files),
         "seconds": round(time.perf_counter() - start, 3),
     }
     return Compiled(path=options.output, graph=graph, summary=summary, warnings=_warnings(prepared, built))
@@ -214,6 +217,7 @@ def _notes(prepared: Prepared, pipeline: Pipeline) -> dict[str, Any]:
         "source": {"file": model.path.name, "sha256": model.sha256, "external": dict(model.external)},
         "target": prepared.backend.name,
         "chip": prepared.machine.name,
+        **({"lanes": prepared.machine.lanes} if prepared.machine.lanes else {}),
         "pipeline": str(pipeline),
         "input": samples.form.verdict,
         "outputs": prepared.lowered.named_outputs,
@@ -253,4 +257,16 @@ def _disagreement(prepared: Prepared, graph: Graph) -> str:
 
 def machine_of(found: Artefact) -> Machine:
     """The machine that an artefact was compiled for."""
-    return find_machine(load_target(str(found.manifest["target"])), str(found.manifest["chip"]))
+    lanes = found.manifest.get("lanes")
+    if lanes is not None and type(lanes) is not int:  # no isinstance: JSON's true would pass for a number
+        raise ArtefactError(
+            "is damaged: its entry lanes is no number", where=str(found.path / artefact.MANIFEST)
+        )
+    return find_machine(load_target(str(found.manifest["target"])), str(found.manifest["chip"]), lanes)
+
+
+def check_target_files(found: Artefact) -> None:
+    """Raise ArtefactError where the target's files are not what the artefact's graph emits to."""
+    backend = load_target(str(found.manifest["target"]))
+    emitted = backend.emit(found.graph, machine_of(found), golden_inputs(found.golden))
+    artefact.check_emitted(found, emitted)

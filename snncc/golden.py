@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ Array = NDArray[Any]
 
 GOLDEN_SAMPLES = 2
 
+INPUT = "input."
+
 
 def golden_vectors(graph: Graph, samples: Samples) -> dict[str, Array]:
     """Inputs with the reference's levels (signed spike counts of streaming codes) and readout drives."""
@@ -31,7 +34,7 @@ def golden_vectors(graph: Graph, samples: Samples) -> dict[str, Array]:
             np.full((1, *levels.shape), levels.hi),
         ]
     )
-    return {f"input.{node.name}": inputs.astype(np.int16), **reference_values(graph, inputs)}
+    return {f"{INPUT}{node.name}": inputs.astype(np.int16), **reference_values(graph, inputs)}
 
 
 def reference_values(graph: Graph, inputs: Array) -> dict[str, Array]:
@@ -48,3 +51,8 @@ def reference_values(graph: Graph, inputs: Array) -> dict[str, Array]:
         **{f"levels.{name}": values[name].astype(np.int32) for name in graph.reported},
         **{f"output.{name}": values for name, values in outputs.items()},
     }
+
+
+def golden_inputs(golden: Mapping[str, Array]) -> dict[str, Array]:
+    """The input levels `[I, *shape]` among golden vectors, by input."""
+    return {name[len(INPUT) :]: values for name, values in golden.items() if name.startswith(INPUT)}

@@ -45,6 +45,7 @@ class CompileOptions:
     output: Path
     target: str
     machine: str | None = None
+    lanes: int | None = None
     calibrate: Path | None = None
     pixels: PixelScaling = PixelScaling()
     input_bits: int | None = None

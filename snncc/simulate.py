@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from snncc import artefact
 from snncc.artefact import Artefact
-from snncc.driver import machine_of
+from snncc.driver import check_target_files, machine_of
 from snncc.samples import image_digests, load_images
 from snncc.sim.evaluate import Evaluation, Runner, engine_runner, evaluate_images
 from snncc.steps import NO_OPTIONS, StepOptions, StepReport, check_options, report
@@ -97,7 +97,7 @@ def _foreign_runner(found: Artefact, name: str, watch: Watch) -> Runner:
             where=str(found.path),
             hint=f"compile with --target {backend.name}",
         )
-    artefact.check_emitted(found, backend.emit(found.graph, machine))
+    check_target_files(found)
     missing = engine.missing()
     if missing:
         raise ToolError(f"engine {name} cannot run here: {missing}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
 
@@ -61,18 +61,22 @@ def list_targets() -> tuple[Offer, ...]:
     )
 
 
-def find_machine(backend: Backend, name: str | None) -> Machine:
-    """The backend's machine called `name`, or its default."""
-    if name is None:
-        return next(iter(backend.machines.values()))
-    machine = backend.machines.get(name)
-    if machine is None:
-        raise TargetError(
-            f"target {backend.name} has no chip {name!r}",
-            where="--chip",
-            hint=f"it has {', '.join(backend.machines)}",
-        )
-    return machine
+def find_machine(backend: Backend, name: str | None, lanes: int | None = None) -> Machine:
+    """The backend's machine called `name`, or its default, with so many lanes if it has lanes."""
+    machine = next(iter(backend.machines.values())) if name is None else backend.machines.get(name)
+    if machine is not None:
+        return machine if lanes is None else _with_lanes(machine, lanes)
+    raise TargetError(
+        f"target {backend.name} has no chip {name!r}",
+        where="--chip",
+        hint=f"it has {', '.join(backend.machines)}",
+    )
+
+
+def _with_lanes(machine: Machine, lanes: int) -> Machine:
+    if not machine.lanes:
+        raise TargetError(f"{machine.name} has no lanes to choose", where="--lanes", hint="leave it out")
+    return replace(machine, lanes=lanes)
 
 
 def find_engine(name: str) -> tuple[Backend, Engine] | None:

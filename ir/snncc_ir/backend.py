@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -21,12 +21,16 @@ class EngineRun:
 
     `trains[name][I, window, *shape]` are the spikes of inputs and populations, image by image, as
     `spiking.SpikeRun` gives them; `outputs[name][I, *shape]` each readout's drive plus bias; `steps` the
-    number of time steps that the whole run took.
+    number of time steps that the whole run took. An engine that computes levels and sends no spikes gives
+    `levels[name][I, *shape]` of every population, or of the pool that alone reads it; one with a clock
+    gives the `cycles[I]` of every image.
     """
 
-    trains: Mapping[str, Array]
     outputs: Mapping[str, Array]
-    steps: int
+    trains: Mapping[str, Array] = field(default_factory=dict)
+    levels: Mapping[str, Array] = field(default_factory=dict)
+    steps: int = 0
+    cycles: Array | None = None
 
 
 class Engine(Protocol):
@@ -63,5 +67,8 @@ class Backend(Protocol):
     def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
         """Why the machine cannot express the graph; empty where it can."""
 
-    def emit(self, graph: Graph, machine: Machine) -> dict[str, bytes]:
-        """The files of the target, by path relative to the artefact."""
+    def emit(self, graph: Graph, machine: Machine, golden: Mapping[str, Array]) -> dict[str, bytes]:
+        """The files of the target, by path in the artefact; `golden[name][I, *shape]` are input levels."""
+
+    def figures(self, files: Mapping[str, bytes]) -> dict[str, Any]:
+        """What the target's files tell beside the graph, for the summary of a compilation."""

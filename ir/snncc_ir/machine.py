@@ -17,12 +17,23 @@ class Limit:
     assumed: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fabric:
+    """What an FPGA has: 4-input LUTs, block memories of `block_bits` bits, and 18 x 18 multipliers."""
+
+    luts: Limit
+    blocks: Limit
+    block_bits: Limit
+    multipliers: Limit
+
+
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """A chip or simulator that a backend emits for.
 
     Widths are in bits: `weight_bits` of a synapse, `multiplier_bits` of an identity projection,
     `membrane_bits` of the membrane potential, `payload_bits` of a graded spike (0: binary spikes only).
+    An FPGA has a `fabric`, and `lanes` that work at once: a number for the user to choose.
     """
 
     name: str
@@ -34,6 +45,8 @@ class Machine:
     multiplier_bits: Limit
     membrane_bits: Limit
     payload_bits: Limit
+    fabric: Fabric | None = None
+    lanes: int = 0
 
     @property
     def input_code(self) -> Code:

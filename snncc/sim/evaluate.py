@@ -40,7 +40,8 @@ class Evaluation:
 
     `outputs[name][N, *shape]` are the readouts in real units (levels times scale for a population);
     `steps` the time steps of one image; `counts` the sums over all images; `seconds` the evaluation alone;
-    `trace` what a streaming code with a readout as its first output knew after each step.
+    `trace` what a streaming code with a readout as its first output knew after each step; `cycles[N]` the
+    clock cycles of every image, of an engine that has a clock.
     """
 
     engine: str
@@ -50,6 +51,7 @@ class Evaluation:
     counts: Counts
     seconds: float
     trace: Trace | None = None
+    cycles: Array | None = None
 
     @property
     def predictions(self) -> Array:
@@ -64,12 +66,13 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Batch:
-    """Integers of one batch: outputs by name, the counted spikes, the steps that it took per image."""
+    """Integers of one batch: outputs by name, the counted spikes, steps and clock cycles per image."""
 
     outputs: Mapping[str, Array]
     counts: Counts
     steps: int
     trace: Trace | None = None
+    cycles: Array | None = None
 
 
 Runner = Callable[[Levels], Batch]
@@ -81,6 +84,7 @@ class _Collected:
     counts: Counts = NO_COUNTS
     steps: int = 0
     traces: list[Trace] = field(default_factory=list)
+    cycles: list[Array] = field(default_factory=list)
 
     def add(self, batch: Batch) -> None:
         for name, values in batch.outputs.items():
@@ -88,6 +92,7 @@ class _Collected:
         self.counts = self.counts + batch.counts
         self.steps = max(self.steps, batch.steps)
         self.traces += [batch.trace] if batch.trace else []
+        self.cycles += [] if batch.cycles is None else [batch.cycles]
 
 
 def evaluate_images(
@@ -113,7 +118,8 @@ def evaluate_images(
     seconds = time.perf_counter() - start
     outputs = {name: np.concatenate(parts) * _unit(graph, name) for name, parts in collected.outputs.items()}
     trace = join(collected.traces) if collected.traces else None
-    return Evaluation(engine, len(images), outputs, collected.steps, collected.counts, seconds, trace)
+    cycles = np.concatenate(collected.cycles) if collected.cycles else None
+    return Evaluation(engine, len(images), outputs, collected.steps, collected.counts, seconds, trace, cycles)
 
 
 def _chunks(images: Array, size: int) -> Iterator[tuple[int, Array]]:
@@ -245,17 +251,33 @@ def sum_over(costs: Mapping[str, Array]) -> Array:
 
 
 def engine_runner(graph: Graph, run: Callable[[Levels], EngineRun]) -> Runner:
-    """A runner for an engine outside this package, which gives back every spike."""
+    """A runner for an engine outside this package, which gives back every spike, or every level."""
     counter = Counter(graph)
+    own = LevelEngine(graph, tuple(counter.values))
 
     def runner(levels: Levels) -> Batch:
         found = run(levels)
-        sent = {
-            name: decode(graph.strands[name][0], np.moveaxis(train, 1, 0))
-            for name, train in found.trains.items()
-        }
-        values = {**spread(graph, sent), **found.outputs}
-        outputs = {name: np.asarray(values[name]) for name in graph.outputs}
-        return Batch(outputs, counter.count(values), phased_steps(graph))
+        if found.trains:
+            sent = {
+                name: decode(graph.strands[name][0], np.moveaxis(train, 1, 0))
+                for name, train in found.trains.items()
+            }
+            values = {**spread(graph, sent), **found.outputs}
+            counts = counter.count(values)
+        else:  # spikes are those of the code: the engine computes levels and sends none
+            values = {**found.levels, **found.outputs}
+            counts = counter.count(own.run(levels))
+        outputs = {name: _wired(graph, name, values) for name in graph.outputs}
+        return Batch(outputs, counts, phased_steps(graph), cycles=found.cycles)
 
     return runner
+
+
+def _wired(graph: Graph, name: str, values: Mapping[str, Array]) -> Array:
+    """A value, or what wiring makes of values."""
+    if name in values:
+        return np.asarray(values[name])
+    node = graph.by_name[name]
+    if not isinstance(node, Wiring):
+        raise ValueError(f"no engine gave {name}")
+    return wire(node, *(_wired(graph, source, values) for source in node.sources))

@@ -26,8 +26,8 @@ def mistakes(tmp_path: Path) -> list[tuple[list[str], str]]:
     lava = ["compile", "model.onnx", "--target", "lava", "-o", "out"]
     sim = ["compile", "model.onnx", "--target", "sim", "-o", "out"]
     return [
-        (["compile", "model.onnx", "--target", "fpga"],
-         "--target: no target is called 'fpga'; there are lava, sim"),
+        (["compile", "model.onnx", "--target", "npu"],
+         "--target: no target is called 'npu'; there are fpga, lava, sim"),
         ([*lava, "--chip", "loihi9"], "--chip: target lava has no chip 'loihi9'; it has loihi2"),
         ([*sim, "--calibrate", "nowhere.npz"], "nowhere.npz: no such file or folder"),
         ([*sim, "--calibrate", "empty"],

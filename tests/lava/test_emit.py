@@ -29,7 +29,7 @@ Golden = Callable[[str, str], None]
 
 
 def test_list_of_files(golden: Golden) -> None:
-    golden("files.txt", "".join(f"{path}\n" for path in backend.emit(small(Code.RADIX), LOIHI2)))
+    golden("files.txt", "".join(f"{path}\n" for path in backend.emit(small(Code.RADIX), LOIHI2, {})))
 
 
 def test_every_template_is_emitted() -> None:
@@ -39,15 +39,17 @@ def test_every_template_is_emitted() -> None:
 
 
 def test_description(golden: Golden) -> None:
-    golden("network.json", backend.emit(small(Code.RADIX), LOIHI2)["lava/network.json"].decode())
+    golden("network.json", backend.emit(small(Code.RADIX), LOIHI2, {})["lava/network.json"].decode())
 
 
 def test_same_graph_same_bytes() -> None:
-    assert backend.emit(residual(PHASED_CODES), LOIHI2) == backend.emit(residual(PHASED_CODES), LOIHI2)
+    assert backend.emit(residual(PHASED_CODES), LOIHI2, {}) == backend.emit(
+        residual(PHASED_CODES), LOIHI2, {}
+    )
 
 
 def test_the_program_does_not_depend_on_the_network() -> None:
-    one, other = backend.emit(small(Code.RADIX), LOIHI2), backend.emit(residual([Code.TTFS]), LOIHI2)
+    one, other = backend.emit(small(Code.RADIX), LOIHI2, {}), backend.emit(residual([Code.TTFS]), LOIHI2, {})
     differing = {path for path in one if one[path] != other[path]}
     assert differing == {"lava/network.json", "lava/tensors.npz"}
 
@@ -63,9 +65,9 @@ def test_hostile_names_are_data() -> None:
             new["source"] = names.get(node.source, node.source)
         nodes.append(replace(node, **new))
     files = backend.emit(
-        replace(plain, name="exec", nodes=tuple(nodes), outputs=("LevelPopulation1",)), LOIHI2
+        replace(plain, name="exec", nodes=tuple(nodes), outputs=("LevelPopulation1",)), LOIHI2, {}
     )
-    original = backend.emit(plain, LOIHI2)
+    original = backend.emit(plain, LOIHI2, {})
     assert {path for path in files if files[path] != original[path]} == {"lava/network.json"}
     assert b"import os" not in files["lava/network.json"]
     cells = json.loads(files["lava/network.json"])["cells"]
@@ -74,12 +76,12 @@ def test_hostile_names_are_data() -> None:
 
 @pytest.mark.parametrize("path", [path for path in PROGRAM if path.endswith(".py")])
 def test_the_program_parses_as_python_3_10(path: str) -> None:
-    text = backend.emit(small(Code.RADIX), LOIHI2)[f"lava/{path}"]
+    text = backend.emit(small(Code.RADIX), LOIHI2, {})[f"lava/{path}"]
     assert ast.get_docstring(ast.parse(text, feature_version=(3, 10)))
 
 
 def test_tensors_are_small_and_plain() -> None:
-    files = backend.emit(residual(PHASED_CODES), LOIHI2)
+    files = backend.emit(residual(PHASED_CODES), LOIHI2, {})
     with zipfile.ZipFile(io.BytesIO(files["lava/tensors.npz"])) as archive:
         assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     arrays = np.load(io.BytesIO(files["lava/tensors.npz"]), allow_pickle=False)

@@ -60,7 +60,7 @@ def run_py(python: str, folder: Path, *options: str) -> subprocess.CompletedProc
 def emitted(tmp_path: Path) -> Path:
     """A folder with an emitted network, and images for it."""
     graph = residual(MIXED)
-    for path, content in backend.emit(graph, MACHINE).items():
+    for path, content in backend.emit(graph, MACHINE, {}).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(content)
     np.save(tmp_path / "levels.npy", images(graph, 4)["pixels"])

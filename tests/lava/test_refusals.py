@@ -123,7 +123,7 @@ def test_sums() -> None:
         "use fewer weight bits or level bits",
     )
     with pytest.raises(TargetError, match=r"^y: its sum reaches -32385000"):
-        backend.emit(graph, LOIHI2)
+        backend.emit(graph, LOIHI2, {})
     with pytest.raises(TargetError, match=r"^y: its sum reaches -32385000"):
         backend.engines[0].run(graph, LOIHI2, images(graph, 1), silent)
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from snncc_ir.codes import Code
 from snncc_ir.errors import TargetError
-from snncc_ir.machine import Limit, Machine
+from snncc_ir.machine import Fabric, Limit, Machine
 from snncc_ir.timing import Reset
 
 if sys.version_info >= (3, 11):
@@ -15,6 +15,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+FABRIC = ("luts", "blocks", "block_bits", "multipliers")
 LIMITS = ("weight_bits", "multiplier_bits", "membrane_bits", "payload_bits")
 
 
@@ -38,11 +39,17 @@ def machine_from_toml(text: str, where: str) -> Machine:
             codes=frozenset(Code(code) for code in data["codes"]),
             resets=frozenset(Reset(reset) for reset in data["resets"]),
             **{key: _limit(key, data["limits"][key], where) for key in LIMITS},
+            fabric=_fabric(data["fabric"], where) if "fabric" in data else None,
+            lanes=int(data.get("lanes", 0)),
         )
     except KeyError as error:
         raise TargetError(f"lacks {error}", where=where) from error
     except (TypeError, ValueError) as error:
         raise TargetError(str(error), where=where) from error
+
+
+def _fabric(entries: dict[str, dict[str, object]], where: str) -> Fabric:
+    return Fabric(**{key: _limit(key, entries[key], where) for key in FABRIC})
 
 
 def _limit(key: str, entry: dict[str, object], where: str) -> Limit:

@@ -1,4 +1,4 @@
-"""Kernels: in which order the weights of a projection are numbered, and what each tap of a word finds there."""
+"""Kernels: how the weights of a projection are numbered, and what each level of a word finds there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Kernel:
     """The weights of a projection as `block` numbers per kernel row, and the row segments that use them.
 
     The lanes compute `blocks` blocks of `group_words` channel words one after the other.
-    Kernel rows, and kernel columns, that are equal share their numbers (an average pool folded into a dense layer).
+    Kernel rows, and kernel columns, that are equal share their numbers: an average pool folded into a dense
+    layer has one for all.
     """
 
     projection: Projection
@@ -35,7 +36,7 @@ class Kernel:
 
     @cached_property
     def own(self) -> tuple[int, ...]:
-        """Offsets within a pixel of the words that hold every lane's own channel; empty where all channels mix.
+        """Offsets within a pixel of the words that hold every lane's own channel; empty where channels mix.
 
         Word k belongs to the groups of channel word k of a block. Several blocks step through the pixel
         together, so there all words must exist.
@@ -68,7 +69,7 @@ class Kernel:
 
     @cached_property
     def runs(self) -> tuple[tuple[int, int, int], ...]:
-        """(word of the pixel, first lane, mask of lanes) of the channels that are read; a packed pixel is one run."""
+        """(word of the pixel, first lane, mask of lanes) of what is read; a packed pixel is one run."""
         channels = self.projection.channels
         if self.own:
             return tuple((word, 0, EVERY_LANE) for word in self.own)

@@ -12,9 +12,14 @@ WORD = 8
 """Levels of one word of a bank, lanes of one group."""
 
 
+def ceil_div(a: int, b: int) -> int:
+    """a / b, rounded up."""
+    return -(-a // b)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LevelMap:
-    """Levels `[C, H, W]` in rows of words; rows `step` apart lie in consecutive banks (docs/fpga.md, section 2).
+    """Levels `[C, H, W]` in rows of words; rows `step` apart lie in consecutive banks (docs/fpga.md, 2).
 
     `pixel` is the number of levels that one pixel takes in memory: 1, 2, 4 or a multiple of 8.
     """
@@ -31,7 +36,7 @@ class LevelMap:
     @property
     def pitch(self) -> int:
         """Words of one row."""
-        return -(-self.shape[2] * self.pixel // WORD)
+        return ceil_div(self.shape[2] * self.pixel, WORD)
 
     @property
     def pixel_words(self) -> int:
@@ -41,7 +46,8 @@ class LevelMap:
     @property
     def words(self) -> int:
         """Words that it takes in every bank."""
-        return -(-(-(-self.shape[1] // self.step)) // self.banks) * self.step * self.pitch
+        per_bank = ceil_div(ceil_div(self.shape[1], self.step), self.banks)
+        return per_bank * self.step * self.pitch
 
     def bank(self, row: int) -> int:
         """The bank of a row."""
@@ -64,11 +70,11 @@ def pixel_levels(channels: int, *, packed: bool) -> int:
     """Levels per pixel of a map of so many channels; only inputs are `packed` into parts of a word."""
     if packed and channels <= WORD // 2:
         return 1 << (channels - 1).bit_length()
-    return -(-channels // WORD) * WORD
+    return ceil_div(channels, WORD) * WORD
 
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Channels, rows and columns of a value: vectors are one pixel, sequences one column, further axes are flattened."""
+    """Channels, rows and columns: a vector is one pixel, a sequence one column; further axes are joined."""
     match shape:
         case (channels,):
             return channels, 1, 1

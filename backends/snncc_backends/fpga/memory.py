@@ -34,7 +34,7 @@ class Field:
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """Words of equal fields: `values[field][words, repeat]`; field after field, then repeat after repeat, low bits first."""
+    """Words of fields, `values[field][words, repeats]`: repeat after repeat, low bits first."""
 
     name: str
     fields: tuple[Field, ...]
@@ -67,7 +67,11 @@ class Memory:
 def memory(name: str, fields: Iterable[Field], rows: Mapping[str, Ints]) -> Memory:
     """A memory of fields without repeats, from one vector per field."""
     fields = tuple(fields)
-    return Memory(name, fields, {field.name: np.asarray(rows[field.name], dtype=np.int64).reshape(-1, 1) for field in fields})
+    return Memory(
+        name,
+        fields,
+        {field.name: np.asarray(rows[field.name], dtype=np.int64).reshape(-1, 1) for field in fields},
+    )
 
 
 def read_memory(text: bytes, name: str, fields: tuple[Field, ...], repeats: int = 1) -> Memory:

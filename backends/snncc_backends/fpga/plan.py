@@ -12,20 +12,19 @@ from snncc_backends.fpga.projections import Projection, identity, in_digits, pro
 from snncc_backends.fpga.views import Views, find_views
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Bias, Staircase, Table
+from snncc_ir.neurons import Bias, Staircase
 from snncc_ir.nodes import MaxPool, Population, Readout
 from snncc_ir.tensors import WEIGHT_BITS, Ints
 
-MAX_PROJECTIONS = 255
-MAX_TOP = 255
-"""Levels above the lowest that a descriptor can hold."""
+IDENTITY_BITS = 2
+"""Width of the weights 0 and 1 of a pool of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neurons:
-    """v = U + bias, n = lo + clip(v div theta, 0, top): bias[O, R, S] by class holds b + floor(theta/2) - lo theta.
+    """v = U + bias, n = lo + clip(v div theta, 0, top), with bias[O, R, S] = b + floor(theta/2) - lo theta.
 
-    `rows[y]` and `columns[x]` are the border classes of the computed positions. A readout has `top` 0 and gives v.
+    `rows[y]` and `columns[x]` are the border classes R and S of the computed positions. A readout gives v.
     """
 
     theta: Ints
@@ -65,8 +64,8 @@ class Plan:
     fused: dict[str, str]
 
 
-def make_plan(graph: Graph) -> Plan:
-    """The passes of a phased integer graph."""
+def make_plan(graph: Graph, least_bits: int = 1) -> Plan:
+    """The passes of a phased integer graph, with weights in slots of `least_bits` bits or more."""
     fused = fused_pools(graph)
     views = find_views(graph, fused)
     whole = {
@@ -76,7 +75,8 @@ def make_plan(graph: Graph) -> Plan:
         for node in graph.nodes
         if isinstance(node, Population | Readout)
     }
-    bits = _slot_bits(whole)
+    pools = any(isinstance(node, MaxPool) and node.name not in fused.values() for node in graph.nodes)
+    bits = max(_slot_bits(whole), least_bits, IDENTITY_BITS if pools else 1)
     passes = tuple(_passes(graph, views, fused, whole, bits))
     return Plan(views=views, passes=passes, weight_bits=bits, fused=fused)
 
@@ -89,10 +89,15 @@ def fused_pools(graph: Graph) -> dict[str, str]:
         if node.name in graph.outputs or len(readers) != 1:
             continue
         (pool,) = readers
-        if isinstance(pool, MaxPool) and not any(map(any, pool.padding)):
-            if all(size <= step for size, step in zip(pool.kernel, pool.stride, strict=True)):
-                found[node.name] = pool.name
+        if isinstance(pool, MaxPool) and _is_plain(pool):
+            found[node.name] = pool.name
     return found
+
+
+def _is_plain(pool: MaxPool) -> bool:
+    """True where no two windows share a position and none meets padding."""
+    apart = all(size <= step for size, step in zip(pool.kernel, pool.stride, strict=True))
+    return apart and not any(map(any, pool.padding))
 
 
 def _slot_bits(whole: dict[str, tuple[Projection, ...]]) -> int:
@@ -109,7 +114,9 @@ def _passes(
         if isinstance(node, Population | Readout):
             parts = in_digits(whole[node.name], max(bits, 2))
             if not parts:
-                raise TargetError("reads nothing but padding", where=node.name, hint="remove it from the model")
+                raise TargetError(
+                    "reads nothing but padding", where=node.name, hint="remove it from the model"
+                )
             yield _neural_pass(graph, node, parts, fused.get(node.name))
         elif isinstance(node, MaxPool) and node.name not in pools:
             yield _pool_pass(graph, views, node)
@@ -143,27 +150,20 @@ def _window(graph: Graph, pool: str | None) -> tuple[tuple[int, int], tuple[int,
 
 def _neurons(node: Population | Readout, shape: tuple[int, int, int]) -> Neurons:
     channels, height, width = shape
+    offset = np.zeros(channels, dtype=np.int64)
     if isinstance(node, Readout):
-        theta, offset, lo, top = np.ones(channels, dtype=np.int64), 0, 0, 0
-        bias = node.bias
+        theta, lo, top, bias = np.ones(channels, dtype=np.int64), 0, 0, node.bias
     elif isinstance(node.neuron, Staircase):
         theta, bias, lo = node.neuron.theta.data, node.neuron.bias, node.neuron.lo
-        offset, top = theta // 2 - lo * theta, _top(node.name, lo, node.neuron.hi)
+        offset, top = theta // 2 - lo * theta, node.neuron.hi - lo
     else:
         raise TargetError("has a neuron of no kind that the core runs", where=node.name)
     values, rows, columns = _classes(bias, height, width)
-    shifted = values + np.reshape(offset, (-1, 1, 1))
+    shifted = values + offset[:, None, None]
     return Neurons(theta=theta, bias=shifted, rows=rows, columns=columns, lo=lo, top=top)
 
 
-def _top(name: str, lo: int, hi: int) -> int:
-    if hi - lo > MAX_TOP:
-        why = f"has {hi - lo + 1} levels, the core has {MAX_TOP + 1} at most"
-        raise TargetError(why, where=name, hint="compile it with fewer level bits")
-    return hi - lo
-
-
-def _classes(bias: Bias | Table, height: int, width: int) -> tuple[Ints, Ints, Ints]:
+def _classes(bias: Bias, height: int, width: int) -> tuple[Ints, Ints, Ints]:
     """Values by border class `[O, R, S]`, and the class of every row and column."""
     values = bias.values.data
     if bias.rows:
@@ -183,7 +183,7 @@ def _pool_pass(graph: Graph, views: Views, node: MaxPool) -> Pass:
         rows=np.zeros(height, dtype=np.int64),
         columns=np.zeros(width, dtype=np.int64),
         lo=levels.lo,
-        top=_top(node.name, levels.lo, levels.hi),
+        top=levels.hi - levels.lo,
     )
     shape = image_shape(levels.shape)
     return Pass(
@@ -201,6 +201,6 @@ def _pool_pass(graph: Graph, views: Views, node: MaxPool) -> Pass:
 
 
 def _pool_places(node: MaxPool, axis: int, outputs: int, size: int) -> Ints:
-    """`[outputs, kernel]`: the positions of each window; one in padding repeats the nearest inside, which changes no maximum."""
+    """`[outputs, kernel]`: the positions of each window; the nearest inside stands for one in padding."""
     start = np.arange(outputs)[:, None] * node.stride[axis] - node.padding[axis][0]
     return np.asarray(np.clip(start + np.arange(node.kernel[axis]), 0, size - 1))

@@ -75,9 +75,9 @@ def read_descriptor(words: Ints) -> Descriptor:
 class Reading:
     """What one projection of a pass fetches.
 
-    Visits with one weight number are one index i, words with one weight number one index j. `places[s, r, c, i, j]`
-    is the number of the word (bank * depth + address) that row slot s of tile row r and column c gets, or the
-    number behind all words, which is always 0; `masks[c, j]`, `present[r, c, i, j]`, `weights[i, j]`.
+    Visits with one weight number are one index i, words with one weight number one index j. Slot s of tile
+    row r gets for column c the word `places[s, r, c, i, j]` = bank * depth + address, or the one behind
+    all words, which is always 0. Also `masks[c, j]`, `present[r, c, i, j]` and `weights[i, j]`.
     """
 
     places: NDArray[np.int32]
@@ -100,9 +100,7 @@ class PassProgram:
         self.slots = self.groups // self.descriptor.group_words
 
     def _records(self, name: str, first: int, count: int) -> dict[str, Ints]:
-        return {
-            key: values[first : first + count, 0] for key, values in self.memories[name].values.items()
-        }
+        return {key: values[first : first + count, 0] for key, values in self.memories[name].values.items()}
 
     @cached_property
     def row_windows(self) -> dict[str, Ints]:
@@ -127,7 +125,9 @@ class PassProgram:
     def _reading(self, p: int, block: int) -> Reading:
         rows, columns = self.row_windows, self.column_windows
         visits, visit_keys = _aligned(rows["first"][:, p], rows["count"][:, p], self.memories["row_visits"])
-        words, word_keys = _aligned(columns["first"][:, p], columns["count"][:, p], self.memories["col_words"])
+        words, word_keys = _aligned(
+            columns["first"][:, p], columns["count"][:, p], self.memories["col_words"]
+        )
         own = bool(rows["own"][0, p])
         start = columns["offset"][:, p] + (block * self.descriptor.group_words if own else 0)
         visit = self._at("row_visits", visits)
@@ -152,12 +152,10 @@ class PassProgram:
         )
 
     def _at(self, name: str, places: Ints) -> dict[str, Ints]:
-        return {
-            key: values[np.maximum(places, 0), 0] for key, values in self.memories[name].values.items()
-        }
+        return {key: values[np.maximum(places, 0), 0] for key, values in self.memories[name].values.items()}
 
     def lane_weights(self, reading: Reading, block: int) -> Ints:
-        """`[groups, i, j, 8 levels, 8 lanes]`: what each level of each word is multiplied with in each lane."""
+        """`[groups, i, j, 8 levels, 8 lanes]`: what a level of a word is multiplied with in a lane."""
         d = self.descriptor
         first = d.weights + block * d.weight_step + reading.weights
         numbers = first[..., None] + (0 if reading.own else LANES)

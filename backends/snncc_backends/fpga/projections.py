@@ -18,7 +18,7 @@ from snncc_ir.tensors import Ints, signed_bits, synapse_bits
 
 @dataclass(frozen=True, kw_only=True)
 class Projection:
-    """Drive of output (o, y, x) = sum over i, j, c of weight[row_kernel[y, i], column_kernel[x, j], c, o] * n.
+    """Drive of (o, y, x) = sum over i, j, c of weight[row_kernel[y, i], column_kernel[x, j], c, o] * n.
 
     n is the level of `map` in row `rows[y, i]`, column `columns[x, j]` and channel `channels[c]`; rows and
     columns that are ABSENT add nothing. `shift` multiplies what was added before (a digit of a wide weight).
@@ -35,7 +35,7 @@ class Projection:
 
     @cached_property
     def own_shift(self) -> int | None:
-        """k where output channel o reads the map's channel o + 8 k alone, and so for all o; None elsewhere."""
+        """k where every output channel o reads the map's channel o + 8 k alone; None elsewhere."""
         channel, output = np.nonzero((self.weight != 0).any(axis=(0, 1)))
         shifts = np.unique(self.channels[channel] - output)
         return int(shifts[0]) // WORD if len(shifts) == 1 and shifts[0] % WORD == 0 else None
@@ -62,8 +62,14 @@ def _(node: Conv, graph: Graph, views: Views) -> Iterator[Projection]:
     dense = _ungrouped(node)
     for plane in views.planes(node.source, node.name):
         rows, columns = (
-            _taps(line, outputs[axis + 1], node.weight.shape[axis + 2], node.stride[axis],
-                  node.padding[axis][0], node.dilation[axis])
+            _taps(
+                line,
+                outputs[axis + 1],
+                node.weight.shape[axis + 2],
+                node.stride[axis],
+                node.padding[axis][0],
+                node.dilation[axis],
+            )
             for axis, line in enumerate((plane.rows, plane.columns))
         )
         weight = dense[:, plane.logical].transpose(2, 3, 1, 0)
@@ -112,10 +118,10 @@ def _(node: Scale, graph: Graph, views: Views) -> Iterator[Projection]:
 def _(node: SumPool, graph: Graph, views: Views) -> Iterator[Projection]:
     source, outputs = graph.types[node.source].shape, graph.types[node.name].shape
     for plane in views.planes(node.source, node.name):
-        taps = [
+        rows, columns = (
             _taps(line, outputs[axis + 1], node.kernel[axis], node.stride[axis], node.padding[axis][0], 1)
             for axis, line in enumerate((plane.rows, plane.columns))
-        ]
+        )
         inside = [_inside(node, axis, source[axis + 1], outputs[axis + 1]) for axis in (0, 1)]
         sizes = [np.unique(counts) for counts in inside]
         factor = pool_divisor(node, source) // np.multiply.outer(sizes[0], sizes[1])
@@ -123,11 +129,11 @@ def _(node: SumPool, graph: Graph, views: Views) -> Iterator[Projection]:
         scaled = factor[..., None] * node.weight.data[plane.logical]
         weight[:, :, np.arange(len(plane.logical)), plane.logical] = scaled
         kernels = [np.searchsorted(size, counts) for size, counts in zip(sizes, inside, strict=True)]
-        shaped = _projection(plane, *taps, weight)
+        shaped = _projection(plane, rows, columns, weight)
         yield replace(
             shaped,
-            row_kernel=np.broadcast_to(kernels[0][:, None], taps[0].shape),
-            column_kernel=np.broadcast_to(kernels[1][:, None], taps[1].shape),
+            row_kernel=np.broadcast_to(kernels[0][:, None], rows.shape),
+            column_kernel=np.broadcast_to(kernels[1][:, None], columns.shape),
         )
 
 
@@ -153,7 +159,7 @@ def _projection(plane: Plane, rows: Ints, columns: Ints, weight: Ints) -> Projec
     """
     channels, where = np.unique(plane.physical, return_inverse=True)
     summed = np.zeros((*weight.shape[:2], len(channels), weight.shape[3]), dtype=np.int64)
-    np.add.at(summed, (slice(None), slice(None), where), weight)
+    np.add.at(summed.transpose(2, 0, 1, 3), where, weight.transpose(2, 0, 1, 3))
     return Projection(
         map=plane.map,
         rows=rows,

@@ -1,4 +1,4 @@
-"""The split of the lanes into rows and channels, chosen by the closed form for an assumed share of non-zero levels."""
+"""The split of the lanes into rows and channels, chosen by the closed form for an assumed density."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DENSITY = 0.45
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """A pass with its rows per tile, and the visits of every projection: `[projection][row tile * window row]`."""
+    """A pass with its rows per tile, and `visits[projection][row tile * window row]`."""
 
     task: Pass
     slots: int
@@ -84,29 +84,34 @@ def _segment_costs(task: Pass, kernel: Kernel, rows: int, density: float) -> Int
     share = 1 - (1 - density) ** rows
     cost = [
         sum(
-            1.0 if kernel.own else max(1.0, mask.bit_count() * share)
-            for _, _, mask in kernel.segment(column)
+            1.0 if kernel.own else max(1.0, mask.bit_count() * share) for _, _, mask in kernel.segment(column)
         )
         for column in range(len(kernel.projection.columns))
     ]
     return np.asarray(np.array(cost)[task.window_columns.reshape(-1)])
 
 
-def lay_out(plan: Plan, banks: int, inputs: Mapping[str, tuple[int, int]], hidden: Mapping[str, tuple[int, int]]
-            ) -> dict[str, LevelMap]:
+def lay_out(
+    plan: Plan, banks: int, inputs: Mapping[str, tuple[int, int]], hidden: Mapping[str, tuple[int, int]]
+) -> dict[str, LevelMap]:
     """The maps of all values that are kept, not yet placed; `inputs` and `hidden` give their level ranges."""
     found = {}
     for name, shape in plan.views.shapes.items():
-        lo, hi = (inputs.get(name) or hidden[name])
+        lo, hi = inputs.get(name) or hidden[name]
         found[name] = LevelMap(
-            name=name, shape=shape, lo=lo, hi=hi, banks=banks,
-            pixel=pixel_levels(shape[0], packed=name in inputs), step=_step(plan, name),
+            name=name,
+            shape=shape,
+            lo=lo,
+            hi=hi,
+            banks=banks,
+            pixel=pixel_levels(shape[0], packed=name in inputs),
+            step=_step(plan, name),
         )
     return found
 
 
 def _step(plan: Plan, name: str) -> int:
-    """The row step of the reader with the most weights: rows of its neighbouring outputs lie in neighbouring banks."""
+    """The row step of the reader with the most weights: its neighbouring outputs read neighbouring banks."""
     best = max(_readings(plan, name), default=(0, 1))
     return best[1]
 
@@ -127,9 +132,9 @@ def _row_step(task: Pass, rows: Ints) -> int:
 
 
 def place(maps: Mapping[str, LevelMap], plan: Plan, kept: tuple[str, ...]) -> dict[str, LevelMap]:
-    """The maps with their addresses: first fit, sharing what is never alive together; `kept` live to the end."""
+    """The maps with addresses: first fit, shared where never alive together; `kept` ones live to the end."""
     ends = {task.name: 0 for task in plan.passes}
-    begins = {name: -1 for name in maps}
+    begins = dict.fromkeys(maps, -1)
     for number, task in enumerate(plan.passes):
         begins[task.name] = number
         ends.update({projection.map: number for projection in task.projections})
@@ -137,7 +142,9 @@ def place(maps: Mapping[str, LevelMap], plan: Plan, kept: tuple[str, ...]) -> di
     placed: dict[str, LevelMap] = {}
     for name, level_map in maps.items():
         alive = [
-            other for other in placed.values() if ends[other.name] >= begins[name] and begins[other.name] <= ends[name]
+            other
+            for other in placed.values()
+            if ends[other.name] >= begins[name] and begins[other.name] <= ends[name]
         ]
         placed[name] = replace(level_map, base=_first_fit(alive, level_map.words))
     return placed

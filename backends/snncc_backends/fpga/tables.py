@@ -1,4 +1,4 @@
-"""The tables of a network: every memory of the core, the widths they are packed with, and what each pass is."""
+"""The tables of a network: every memory of the core, its widths, and what each pass is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,32 @@ from snncc_backends.fpga.split import Split
 from snncc_ir.certificates import Interval
 
 DESCRIPTOR_WORDS = 16
+
+PARAMETERS = {
+    "P": "lanes",
+    "WB": "weight",
+    "LB": "level",
+    "SIGNED": "signed_levels",
+    "VB": "potential",
+    "TB": "theta",
+    "STEPS": "fire_steps",
+    "MIXED": "mixed_weights",
+    "MA": "map_address",
+    "WA": "weight_address",
+    "NEA": "neuron_address",
+    "RVA": "row_visit_address",
+    "RCB": "row_count",
+    "CWA": "column_word_address",
+    "CCB": "column_count",
+    "RWA": "row_window_address",
+    "CWIA": "column_window_address",
+    "ORA": "out_row_address",
+    "PA": "pass_address",
+    "MAP_WORDS": "map_words",
+    "WEIGHT_WORDS": "weight_words",
+    "NEURON_WORDS": "neuron_words",
+}
+"""The core's parameters, and the width that each one is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +81,9 @@ class Widths:
 
     def at_least(self, other: Widths) -> Widths:
         """Widths that serve both networks, which must have the same lanes and kind of levels."""
-        return Widths(**{item.name: max(getattr(self, item.name), getattr(other, item.name)) for item in fields(self)})
+        found = {item.name: max(getattr(self, item.name), getattr(other, item.name)) for item in fields(self)}
+        comparand = found["theta"] + found["fire_steps"]  # the greatest multiple of a threshold, and a sign
+        return Widths(**{**found, "potential": max(found["potential"], comparand)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +91,8 @@ class PassTable:
     """Where a pass's records lie, and what the certificate says of its numbers."""
 
     split: Split
+    group_words: int
+    results: int
     weight_bits: int
     weight_numbers: int
     potential: Interval

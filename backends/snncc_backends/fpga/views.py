@@ -43,7 +43,7 @@ class Views:
     starts: Mapping[str, int]
 
     def places(self, name: str) -> Iterator[tuple[str, Ints, Ints]]:
-        """Per map that a value takes levels from: its name, the value's positions and the map's, both flat."""
+        """Per map that a value takes levels from: its name, flat positions of the value and in the map."""
         elements = self.elements[name].reshape(-1)
         for source, start in self.starts.items():
             own = np.flatnonzero((elements >= start) & (elements < start + int(np.prod(self.shapes[source]))))
@@ -51,30 +51,32 @@ class Views:
                 yield source, own, elements[own] - start
 
     def planes(self, name: str, reader: str) -> tuple[Plane, ...]:
-        """The planes that make up an image; raises TargetError where there are none."""
+        """The planes that make up an image, padding left out; raises TargetError where there are none."""
         found: dict[tuple[str, bytes, bytes], Plane] = {}
         elements = self.elements[name].reshape(image_shape(self.elements[name].shape))
         for channel, image in enumerate(elements):
-            if image.any():
-                plane = self._plane(image, channel, reader)
+            for source in self._maps_in(image):
+                plane = self._plane(image, source, channel, reader)
                 key = (plane.map, plane.rows.tobytes(), plane.columns.tobytes())
                 found[key] = _joined(found[key], plane) if key in found else plane
         return tuple(found.values())
 
-    def _plane(self, image: Ints, channel: int, reader: str) -> Plane:
-        """The plane of one channel: rows must depend on y alone, columns on x alone."""
-        present = image > 0
-        source = next(name for name, start in reversed(self.starts.items()) if start <= image.max())
-        c, y, x = np.unravel_index(np.where(present, image - self.starts[source], 0), self.shapes[source])
+    def _maps_in(self, image: Ints) -> tuple[str, ...]:
+        starts = np.array(list(self.starts.values()))
+        numbers = np.unique(np.searchsorted(starts, image[image > 0], side="right") - 1)
+        names = tuple(self.starts)
+        return tuple(names[number] for number in numbers.tolist())
+
+    def _plane(self, image: Ints, source: str, channel: int, reader: str) -> Plane:
+        """What one channel takes from one map: rows must depend on y alone, columns on x alone."""
+        start, shape = self.starts[source], self.shapes[source]
+        present = (image >= start) & (image < start + int(np.prod(shape)))
+        c, y, x = np.unravel_index(np.where(present, image - start, 0), shape)
         rows = np.where(present, y, ABSENT).max(axis=1)
         columns = np.where(present, x, ABSENT).max(axis=0)
         first = int(c[present][0])
-        separate = (
-            (present == np.outer(rows >= 0, columns >= 0))
-            & np.where(present, (y == rows[:, None]) & (x == columns) & (c == first), True)
-            & np.where(present, image >= self.starts[source], True)
-        )
-        if not separate.all():
+        right = (y == rows[:, None]) & (x == columns) & (c == first)
+        if not (right | ~present).all() or not (present == np.outer(rows >= 0, columns >= 0)).all():
             raise TargetError(
                 "reads levels in an order that is neither by rows and columns nor a vector's",
                 where=reader,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from snncc_backends.chips import load_machine
 from snncc_backends.lava.emit import emit_files
 from snncc_backends.lava.engine import LavaEngine
 from snncc_backends.lava.refusals import find_refusals
-from snncc_ir.backend import Engine
+from snncc_ir.backend import Array, Engine
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
@@ -39,9 +40,13 @@ class LavaBackend:
         """Why the machine cannot express the graph; empty where it can."""
         return find_refusals(graph, machine)
 
-    def emit(self, graph: Graph, machine: Machine) -> dict[str, bytes]:
+    def emit(self, graph: Graph, machine: Machine, golden: Mapping[str, Array]) -> dict[str, bytes]:
         """The program and its data; raises TargetError where the machine cannot express the graph."""
         refusals = self.refusals(graph, machine)
         if refusals:
             raise TargetError("; ".join(refusals))
         return emit_files(graph)
+
+    def figures(self, files: Mapping[str, bytes]) -> dict[str, Any]:
+        """Nothing beside the graph."""
+        return {}

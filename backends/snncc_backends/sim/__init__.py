@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from snncc_backends.chips import load_machine
-from snncc_ir.backend import Engine
+from snncc_ir.backend import Array, Engine
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
 
@@ -31,8 +32,12 @@ class SimBackend:
         """Nothing is refused."""
         return ()
 
-    def emit(self, graph: Graph, machine: Machine) -> dict[str, bytes]:
+    def emit(self, graph: Graph, machine: Machine, golden: Mapping[str, Array]) -> dict[str, bytes]:
         """No files."""
+        return {}
+
+    def figures(self, files: Mapping[str, bytes]) -> dict[str, Any]:
+        """Nothing beside the graph."""
         return {}
 
 

@@ -8,7 +8,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "Vsnncc_top.h"
+#include "Vdesign.h"
+#include "parameters.h"
 #include "verilated.h"
 
 namespace {
@@ -141,7 +142,7 @@ class Bench {
     }
   }
 
-  Vsnncc_top core_;
+  Vdesign core_;
 };
 
 }  // namespace

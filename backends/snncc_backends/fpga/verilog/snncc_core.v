@@ -62,7 +62,7 @@ module snncc_core #(
         .clk(clk), .enable(1'b1), .address(pass_address), .q(pass_q));
     reg [31:0] setting[0:SETTINGS-1];
     wire pass_done;
-    wire is_readout = setting[0][0];
+    reg is_readout;  // kept while the next settings arrive: levels of a readout still leave the fire units
     wire [3:0] group_log = setting[0][7:4];
     integer k;
 
@@ -70,6 +70,7 @@ module snncc_core #(
         go <= 1'b0;
         done <= 1'b0;
         pass_word <= pass_q;
+        if (go) is_readout <= setting[0][0];
         arriving <= {arriving[0], loading};
         cycle <= cycle + 32'd1;
         if (rst) begin

@@ -238,7 +238,7 @@ module snncc_fetch #(
             weights[3] <= weights[2] + visit_weight;
             word_weight3 <= word_weight;
             bank_of[3] <= visit_bank;
-            banks_of[3] <= visit_banks;
+            banks_of[3] <= word_mask != 0 ? visit_banks : {G{1'b0}};
             mask_of[3] <= word_mask;
         end
         if (move[4]) begin

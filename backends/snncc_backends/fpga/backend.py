@@ -1,0 +1,61 @@
+"""The backend object: devices, refusals, emitted files and the engines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from snncc_backends.chips import load_machine
+from snncc_backends.fpga.emit import FOLDER, emit_files
+from snncc_backends.fpga.engines import CyclesEngine, RtlEngine
+from snncc_backends.fpga.refusals import find_refusals
+from snncc_ir.backend import Array, Engine
+from snncc_ir.errors import TargetError
+from snncc_ir.graph import Graph
+from snncc_ir.machine import Machine
+
+DEVICES = ("ecp5-85k", "ecp5-45k", "ecp5-25k")
+"""Machine descriptions that this backend emits for; the first is the default."""
+
+
+@dataclass(frozen=True)
+class FpgaBackend:
+    """Tables for the level core."""
+
+    name: str = "fpga"
+
+    @cached_property
+    def machines(self) -> Mapping[str, Machine]:
+        """The devices by name."""
+        return {name: load_machine(name) for name in DEVICES}
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The cycle simulator, and the Verilog in Verilator."""
+        return (CyclesEngine(), RtlEngine())
+
+    def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
+        """Why the core or the device cannot express the graph; empty where they can."""
+        return find_refusals(graph, machine)
+
+    def emit(self, graph: Graph, machine: Machine, golden: Mapping[str, Array]) -> dict[str, bytes]:
+        """Tables, core and manifest; raises TargetError where the graph cannot be expressed."""
+        refusals = self.refusals(graph, machine)
+        if refusals:
+            raise TargetError("; ".join(refusals))
+        levels = {name: np.asarray(values, dtype=np.int64) for name, values in golden.items()}
+        return emit_files(graph, machine, levels)
+
+    def figures(self, files: Mapping[str, bytes]) -> dict[str, Any]:
+        """Cycles of an image, mean over the golden ones, and block memories."""
+        manifest = json.loads(files[f"{FOLDER}/manifest.json"])
+        return {
+            "lanes": manifest["parameters"]["P"],
+            "cycles": round(float(np.mean(manifest["expected"]["cycles"])), 1),
+            "brams": sum(manifest["block_memories"].values()),
+        }

@@ -1,0 +1,146 @@
+"""The emitted files: the tables of one network, the core that runs them, and what they must do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from snncc_backends.fpga.assemble import build_tables
+from snncc_backends.fpga.capacity import block_memories
+from snncc_backends.fpga.cycles import Run, Simulator
+from snncc_backends.fpga.header import tables_header
+from snncc_backends.fpga.tables import PARAMETERS, PassTable, Tables
+from snncc_ir.graph import Graph
+from snncc_ir.machine import Machine
+from snncc_ir.tensors import Ints
+
+FOLDER = "fpga"
+"""Where the files lie in an artefact."""
+
+FORMAT = "snncc-fpga-tables/1"
+
+CORE = (
+    "snncc_bank.v",
+    "snncc_core.v",
+    "snncc_fetch.v",
+    "snncc_group.v",
+    "snncc_rom.v",
+    "snncc_scan.v",
+    "snncc_top.v",
+    "snncc_unpack.v",
+    "snncc_walk.v",
+    "snncc_write.v",
+)
+"""The core's Verilog; the same for every network."""
+
+
+def emit_files(graph: Graph, machine: Machine, golden: Mapping[str, Ints]) -> dict[str, bytes]:
+    """The files of a phased integer graph, by path relative to the artefact."""
+    tables = build_tables(graph, machine.lanes)
+    run = Simulator(tables).run(golden, trace=True)
+    content = {**table_files(tables), "tables.h": tables_header(tables)}
+    manifest = _manifest(graph, machine, tables, run, content)
+    text = json.dumps(manifest, indent=1, allow_nan=False).encode() + b"\n"
+    return {f"{FOLDER}/{name}": data for name, data in {**content, **core(), "manifest.json": text}.items()}
+
+
+def table_files(tables: Tables) -> dict[str, bytes]:
+    """What the Verilog reads: the memories and its parameters."""
+    memories = {f"{name}.mem": memory.text() for name, memory in tables.memories.items()}
+    lines = [f"`define SNNCC_{name} {value}\n" for name, value in parameters(tables).items()]
+    return {**memories, "params.vh": "".join(lines).encode()}
+
+
+def parameters(tables: Tables) -> dict[str, int]:
+    """Parameters of the core by name."""
+    return {name: getattr(tables.widths, field) for name, field in PARAMETERS.items()}
+
+
+def core() -> dict[str, bytes]:
+    """The fixed files."""
+    folder = files("snncc_backends.fpga").joinpath("verilog")
+    return {name: folder.joinpath(name).read_bytes() for name in CORE}
+
+
+def trace_digest(run: Run) -> str:
+    """sha256 of all map writes, then of all result writes, image by image (docs/fpga.md, section 6)."""
+    state = hashlib.sha256()
+    for kind in ("levels", "results"):
+        for trace in run.traces:
+            values = getattr(trace, kind)
+            state.update(np.ascontiguousarray(values, dtype="<i4" if kind == "levels" else "<i8").tobytes())
+    return state.hexdigest()
+
+
+def _manifest(
+    graph: Graph, machine: Machine, tables: Tables, run: Run, content: Mapping[str, bytes]
+) -> dict[str, Any]:
+    cycles = run.pass_cycles.mean(axis=0)
+    return {
+        "format": FORMAT,
+        "network": graph.name,
+        "chip": machine.name,
+        "parameters": parameters(tables),
+        "files": {
+            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in sorted(content.items())
+        },
+        "memories": {
+            name: {"words": memory.words, "bits": memory.bits} for name, memory in tables.memories.items()
+        },
+        "block_memories": block_memories(tables),
+        "inputs": [node.name for node in graph.inputs],
+        "maps": {name: _map(tables, name) for name in tables.maps},
+        "outputs": {name: _output(graph, tables, name) for name in graph.outputs},
+        "passes": [_pass(item, float(mean)) for item, mean in zip(tables.passes, cycles, strict=True)],
+        "expected": {"cycles": run.cycles.tolist(), "trace_sha256": trace_digest(run)},
+    }
+
+
+def _map(tables: Tables, name: str) -> dict[str, Any]:
+    found = tables.maps[name]
+    return {
+        "shape": list(found.shape),
+        "levels": [found.lo, found.hi],
+        "pixel": found.pixel,
+        "step": found.step,
+        "base": found.base,
+        "pitch": found.pitch,
+        "words": found.words,
+    }
+
+
+def _output(graph: Graph, tables: Tables, name: str) -> dict[str, Any]:
+    """Where an output is: results from word `first` on, or a map."""
+    first = 0
+    for item in tables.passes:
+        split = item.split
+        if split.task.is_readout:
+            if split.task.name == name:
+                return {"results": first, "shape": list(split.task.shape), "rows": split.slots}
+            first += item.results
+    return {"map": tables.fused.get(name, name)}
+
+
+def _pass(item: PassTable, cycles: float) -> dict[str, Any]:
+    split, task = item.split, item.split.task
+    return {
+        "name": task.name,
+        "computes": task.computes,
+        "shape": list(task.shape),
+        "reads": sorted({projection.map for projection in task.projections}),
+        "rows": split.slots,
+        "channel_words": item.group_words,
+        "weight_bits": item.weight_bits,
+        "weights": item.weight_numbers,
+        "sum": [int(item.drive.low.min()), int(item.drive.high.max())],
+        "potential": [int(item.potential.low.min()), int(item.potential.high.max())],
+        "potential_bits": item.potential.bits,
+        "levels": None if task.is_readout else [task.lo, task.hi],
+        "cycles": round(cycles, 2),
+    }

@@ -1,0 +1,84 @@
+"""The wide memories: the weights and neurons of a pass as the lanes read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from snncc_backends.fpga.maps import WORD
+from snncc_backends.fpga.split import Split
+from snncc_ir.tensors import Ints
+
+
+@dataclass(frozen=True)
+class Borders:
+    """The border class of every (row tile, window row) and of every (column, window column)."""
+
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+    slots: tuple[tuple[int, ...], ...]
+    """Classes of the slots' rows of every row class."""
+    singles: tuple[int, ...]
+    """Bias class of every column class."""
+
+
+def find_borders(split: Split) -> Borders:
+    """The border classes of a pass."""
+    task, classes = split.task, split.task.neurons.rows
+    slots: dict[tuple[int, ...], int] = {}
+    rows = []
+    for first in range(0, len(task.window_rows), split.slots):
+        block = task.window_rows[first : first + split.slots]
+        for window in range(block.shape[1]):
+            found = classes[block[:, window]].tolist()
+            key = tuple(found + found[-1:] * (split.slots - len(found)))
+            rows.append(slots.setdefault(key, len(slots)))
+    singles: dict[int, int] = {}
+    columns = [
+        singles.setdefault(int(task.neurons.columns[x]), len(singles))
+        for x in task.window_columns.reshape(-1)
+    ]
+    return Borders(tuple(rows), tuple(columns), tuple(slots), tuple(singles))
+
+
+def pack_weights(split: Split, groups: int, wbits: int, slot: int) -> Ints:
+    """Words `[blocks * words, P]` of all weights, `slot` bits per lane."""
+    task = split.task
+    table = np.concatenate([kernel.weights() for kernel in split.kernels])
+    span = split.group_words(groups) * WORD
+    blocks = split.blocks(groups)
+    padded = np.zeros((len(table), blocks * span), dtype=np.int64)
+    padded[:, : task.shape[0]] = table
+    shared = 1 << slot_shift(slot, wbits)
+    words = -(-len(table) // shared)
+    codes = (padded + 1) // 2 if wbits == 1 else padded & ((1 << wbits) - 1)
+    whole = np.zeros((words * shared, blocks * span), dtype=np.int64)
+    whole[: len(codes)] = codes
+    packed = (whole.reshape(words, shared, -1) << (np.arange(shared) * wbits)[:, None]).sum(axis=1)
+    lanes = packed.reshape(words, blocks, span).transpose(1, 0, 2)
+    return np.asarray(np.tile(lanes, (1, 1, split.slots)).reshape(blocks * words, -1))
+
+
+def slot_shift(slot: int, wbits: int) -> int:
+    """log2 of the weights of `wbits` bits that share a slot."""
+    return (slot // wbits).bit_length() - 1
+
+
+def pack_neurons(split: Split, groups: int, borders: Borders) -> Ints:
+    """Words `[block * row class * column class * lane, groups, 2]` of thresholds and biases."""
+    neurons = split.task.neurons
+    per_group = split.group_words(groups)
+    blocks = split.blocks(groups)
+    count = blocks * per_group * WORD
+    theta = np.ones(count, dtype=np.int64)
+    theta[: len(neurons.theta)] = neurons.theta
+    rows = np.array(borders.slots)
+    bias = np.zeros((count, len(rows), split.slots, len(borders.singles)), dtype=np.int64)
+    spread = neurons.bias[:, rows][..., list(borders.singles)]
+    bias[: len(spread)] = spread
+    bias = bias.reshape(blocks, per_group, WORD, len(rows), split.slots, -1).transpose(0, 3, 5, 2, 4, 1)
+    theta = np.broadcast_to(
+        theta.reshape(blocks, 1, 1, per_group, WORD, 1).transpose(0, 1, 2, 4, 5, 3), bias.shape
+    )
+    return np.stack([theta.reshape(-1, groups), bias.reshape(-1, groups)], axis=2)
