@@ -24,8 +24,8 @@ SECONDS = 900.0
 OLDEST = 5
 
 GENERATE = ("--cc", "--Mdir", "model", "-O3", "--x-assign", "fast", "--x-initial", "fast")
-FLAGS = ("-O2", "-DVL_TIME_CONTEXT", "-w")
-RUNTIME_FLAGS = (*FLAGS, "-c")
+FLAGS = ("-DVL_TIME_CONTEXT", "-w")
+RUNTIME_FLAGS = (*FLAGS, "-O2", "-c")
 
 
 def find_verilator() -> Found:
@@ -69,20 +69,20 @@ def build_model(
     main: Mapping[str, bytes],
     folder: Path,
     *,
-    macros: Mapping[str, int] | None = None,
     assertions: bool = True,
+    optimisation: str = "-O2",
 ) -> Path:
     """The executable that the C++ files `main` and the design make, in `folder`, with the tables beside it.
 
-    `main` includes the header V<top>.h and sees `macros`. The program reads the tables where it runs, so one
-    serves every network of the same parameters.
+    `main` includes the header V<top>.h. The program reads the tables where it runs, so one
+    serves every network of the same parameters. Large netlists compile far sooner with `optimisation` -O0.
     """
     write_files(folder, {**design.files, **main})
     options = (*GENERATE, "--assert" if assertions else "--no-assert", "-Wno-fatal", *_options(design))
     files = {**design.code, **main}
     parts = [part for name in sorted(files) for part in (name, files[name])]
     target = folder / "simulation"
-    flags = (*FLAGS, *(f"-D{name}={value}" for name, value in (macros or {}).items()))
+    flags = (*FLAGS, optimisation)
     key = digest("verilator", version_of(verilator), host(compiler), *options, *flags, *parts)
 
     def build() -> None:

@@ -6,7 +6,8 @@ from importlib.resources import files
 
 import numpy as np
 
-from snncc_backends.fpga.hls.header import golden_header, tables_header
+from snncc_backends.fpga.header import tables_header
+from snncc_backends.fpga.hls.header import golden_header, ports_header
 from snncc_backends.fpga.hls.places import output_places
 from snncc_backends.fpga.tables import Tables
 from snncc_ir.graph import Graph
@@ -27,7 +28,8 @@ def hls_files(graph: Graph, tables: Tables) -> dict[str, bytes]:
     wanted = np.concatenate([values[name].reshape(len(values[name]), -1) for name in outputs], axis=1)
     return {
         **fixed,
-        "tables.h": tables_header(graph, tables, outputs),
+        "ports.h": ports_header(graph, tables, outputs),
+        "tables.h": tables_header(tables),
         "golden.h": golden_header(flat_images(graph, images), wanted),
     }
 

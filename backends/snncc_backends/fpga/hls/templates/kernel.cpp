@@ -47,7 +47,7 @@ struct Pass {
 };
 
 Pass read_pass(int number) {
-  const std::uint32_t *word = &passes[16 * number].word;
+  const std::uint32_t *word = passes[number];
   Pass pass;
   pass.readout = (word[0] & 15) != 0;
   pass.group_words = 1 << (word[0] >> 4 & 15);
@@ -71,7 +71,7 @@ Pass read_pass(int number) {
   pass.lo = static_cast<std::int16_t>(word[11] & 0xFFFF);
   pass.last = (word[11] >> 16 & 1) != 0;
   pass.pack = 0;
-  while ((pass.weight_bits << (pass.pack + 1)) <= WEIGHT_BITS) pass.pack++;
+  while ((pass.weight_bits << (pass.pack + 1)) <= WB) pass.pack++;
   return pass;
 }
 
@@ -80,7 +80,7 @@ Weight read_weight(const Pass &pass, int number, int lane) {
   HLS(INLINE)
   const int word = number >> pass.pack;
   const int shift = (number & ((1 << pass.pack) - 1)) * pass.weight_bits;
-  const int slot = word < WEIGHT_WORDS ? weights[word][lane].slot : 0;
+  const int slot = word < WEIGHT_WORDS ? weights[word][lane] : 0;
   const int part = slot >> shift & ((1 << pass.weight_bits) - 1);
   const int sign = 1 << (pass.weight_bits - 1);
   return Weight(pass.weight_bits == 1 ? 2 * part - 1 : (part ^ sign) - sign);
@@ -92,13 +92,14 @@ void add_word(const Pass &pass, const Maps &maps, Potential (&sums)[GROUPS][WORD
   HLS(INLINE)
   Level words[GROUPS][WORD];
   HLS(ARRAY_PARTITION variable=words complete dim=0)
+  const int first = static_cast<int>(visit.bank);
   int used = 0;
   LOOP(fetch)
   for (int slot = 0; slot < GROUPS / pass.group_words; slot++) {
     HLS(UNROLL)
-    const int bank = (visit.bank + slot) % GROUPS;
-    const int base = visit.address + (bank < visit.bank ? visit.wrap : 0);
-    const int address = (base + offset) & ((1 << MAP_ADDRESS_BITS) - 1);
+    const int bank = (first + slot) % GROUPS;
+    const int base = static_cast<int>(visit.address + (bank < first ? visit.wrap : 0));
+    const int address = (base + offset) & ((1 << MA) - 1);
     const bool there = (visit.banks >> bank & 1) != 0 && address < MAP_WORDS;
     for (int q = 0; q < WORD; q++) {
       words[slot][q] = there && (mask >> q & 1) ? maps[bank][address][q] : Level(0);
@@ -111,8 +112,8 @@ void add_word(const Pass &pass, const Maps &maps, Potential (&sums)[GROUPS][WORD
     HLS(LOOP_TRIPCOUNT min=0 max=8)
     int q = 0;
     while (!(used >> q & 1)) q++;
-    const int at = (number + (own ? 0 : q)) & ((1 << WEIGHT_ADDRESS_BITS) - 1);
-    for (int lane = 0; lane < LANES; lane++) {
+    const int at = (number + (own ? 0 : q)) & ((1 << WA) - 1);
+    for (int lane = 0; lane < P; lane++) {
       HLS(UNROLL)
       const int group = lane / WORD;
       const Product product = Product(read_weight(pass, at, lane) * words[group / pass.group_words][q]);
@@ -129,21 +130,22 @@ void add_windows(const Pass &pass, const Maps &maps, Potential (&sums)[GROUPS][W
     const RowWindow &rows = row_windows[row + p];
     const ColWindow &columns = col_windows[column + p];
     if (rows.shift) {
-      for (int lane = 0; lane < LANES; lane++) {
+      for (int lane = 0; lane < P; lane++) {
         HLS(UNROLL)
         Potential &sum = sums[lane / WORD][lane % WORD];
-        sum = Potential(sum * (1 << (WEIGHT_BITS - 1)));
+        sum = Potential(sum * (1 << (WB - 1)));
       }
     }
-    const int start = columns.offset + (rows.own ? block * pass.group_words : 0);
+    const int start = static_cast<int>(columns.offset) + (rows.own ? block * pass.group_words : 0);
     LOOP(visits)
-    for (int i = 0; i < rows.count; i++) {
+    for (int i = 0; i < static_cast<int>(rows.count); i++) {
       const RowVisit &visit = row_visits[rows.first + i];
       LOOP(words)
-      for (int j = 0; j < columns.count; j++) {
+      for (int j = 0; j < static_cast<int>(columns.count); j++) {
         const ColWord &word = col_words[columns.first + j];
         const int number = pass.weights + block * pass.weight_step + visit.weight + word.weight;
-        add_word(pass, maps, sums, visit, start + word.offset, word.mask, number, rows.own);
+        add_word(pass, maps, sums, visit, start + static_cast<int>(word.offset),
+                 static_cast<int>(word.mask), number, rows.own != 0);
       }
     }
   }
@@ -154,7 +156,7 @@ Level fire(const Pass &pass, Potential potential, std::int64_t theta) {
   HLS(INLINE)
   int level = 0;
   LOOP(bits)
-  for (int bit = FIRE_STEPS - 1; bit >= 0; bit--) {
+  for (int bit = STEPS - 1; bit >= 0; bit--) {
     HLS(UNROLL)
     const int trial = level + (1 << bit);
     if (trial <= pass.top && potential >= Comparand(Comparand(theta) * Comparand(trial))) level = trial;
@@ -171,12 +173,12 @@ void write_levels(const Pass &pass, Maps &maps, const Level (&levels)[GROUPS][WO
     const int word = block * pass.group_words + group % pass.group_words;
     const OutRow &row = out_rows[pass.out + tile * (GROUPS / pass.group_words) + slot];
     if (!row.valid || word >= pass.map_words) continue;
-    const int address = (row.address + column * pass.column_step + word) & ((1 << MAP_ADDRESS_BITS) - 1);
+    const int address = (static_cast<int>(row.address) + column * pass.column_step + word) & ((1 << MA) - 1);
     for (int q = 0; q < WORD; q++) {
       HLS(UNROLL)
       maps[row.bank][address][q] = levels[group][q];
     }
-    trace_levels(row.bank, address, levels[group]);
+    trace_levels(static_cast<int>(row.bank), address, levels[group]);
   }
 }
 
@@ -188,7 +190,7 @@ void run_tile(const Pass &pass, Maps &maps, Results &results, int block, int til
   for (int at = 0; at < pass.window_rows * pass.window_columns; at++) {
     Potential sums[GROUPS][WORD];
     HLS(ARRAY_PARTITION variable=sums complete dim=0)
-    for (int lane = 0; lane < LANES; lane++) {
+    for (int lane = 0; lane < P; lane++) {
       HLS(UNROLL)
       sums[lane / WORD][lane % WORD] = 0;
       if (at == 0) levels[lane / WORD][lane % WORD] = Level(pass.lo);
@@ -197,7 +199,8 @@ void run_tile(const Pass &pass, Maps &maps, Results &results, int block, int til
     const int row = pass.row_windows + (tile * pass.window_rows + at / wide) * pass.projections;
     const int col = pass.col_windows + (column * wide + at % wide) * pass.projections;
     add_windows(pass, maps, sums, block, row, col);
-    const int neuron = pass.neurons + block * pass.neuron_step + row_windows[row].border + col_windows[col].border;
+    const int border = static_cast<int>(row_windows[row].border + col_windows[col].border);
+    const int neuron = pass.neurons + block * pass.neuron_step + border;
     LOOP(neuron)
     for (int lane = 0; lane < WORD; lane++) {
       HLS(PIPELINE II=1)

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "ports.h"
 #include "tables.h"
 
 #ifdef SNNCC_USE_AP_INT
@@ -32,14 +33,14 @@ using Unsigned = std::make_unsigned_t<Signed<BITS>>;
 #endif
 
 constexpr int WORD = 8;  // levels of a word, lanes of a group
-constexpr int GROUPS = LANES / WORD;
+constexpr int GROUPS = P / WORD;
 
-using Level = std::conditional_t<SIGNED_LEVELS, Signed<LEVEL_BITS>, Unsigned<LEVEL_BITS>>;
-using Potential = Signed<POTENTIAL_BITS>;
-using Weight = Signed<(WEIGHT_BITS > 1 ? WEIGHT_BITS : 2)>;  // a single bit stands for -1 and +1
-using Product = Signed<LEVEL_BITS + WEIGHT_BITS + 2>;
-using Comparand = Signed<THETA_BITS + FIRE_STEPS + 1>;
-using Output = std::conditional_t<(POTENTIAL_BITS > 32), std::int64_t, std::int32_t>;
+using Level = std::conditional_t<(SIGNED != 0), Signed<LB>, Unsigned<LB>>;
+using Potential = Signed<VB>;
+using Weight = Signed<(WB > 1 ? WB : 2)>;  // a single bit stands for -1 and +1
+using Product = Signed<LB + WB + 2>;
+using Comparand = Signed<TB + STEPS + 1>;
+using Output = std::conditional_t<(VB > 32), std::int64_t, std::int32_t>;
 
 using Maps = Level[GROUPS][MAP_WORDS][WORD];
 using Results = Potential[RESULT_WORDS][GROUPS];
