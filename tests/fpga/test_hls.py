@@ -12,6 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from snncc_backends.chips import load_machine
+from snncc_backends.fpga import engines
 from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.hls.emit import hls_files
@@ -52,12 +53,12 @@ UNSHRUNK = (Phase.explicit, Phase.generate)
 """A compiler run for each smaller example would take minutes."""
 
 
-def check(compiler: Tool, case: Case, lanes: int, flags: tuple[str, ...]) -> None:
+def check(compiler: Tool, case: Case, lanes: int, *flags: str) -> None:
     """The levels and results are those of the reference, the words written those of the cycle simulator."""
     graph, images = case.graph, case.batch
     tables = build_tables(graph, lanes)
     with tempfile.TemporaryDirectory() as name:
-        program = build_csim(compiler, graph, tables, Path(name), flags)
+        program = build_csim(compiler, hls_files(graph, tables, images), Path(name), *flags)
         run_tool(Tool(name="the check", command=(str(program),)), Path(name), seconds=60)
         trace = run_csim(program, graph, tables, images)
     expected = evaluate(graph, images)
@@ -71,20 +72,20 @@ def check(compiler: Tool, case: Case, lanes: int, flags: tuple[str, ...]) -> Non
 @settings(max_examples=8, phases=UNSHRUNK, derandomize=True)
 @given(ON_THE_CORE, LANES)
 def test_random_networks(compiler: Tool, case: Case, lanes: int) -> None:
-    check(compiler, case, lanes, STRICT)
+    check(compiler, case, lanes, "-Werror")
 
 
 @settings(max_examples=4, phases=UNSHRUNK, derandomize=True)
 @given(ON_THE_CORE, LANES)
 def test_ap_int(compiler: Tool, case: Case, lanes: int) -> None:
-    check(compiler, case, lanes, (*STRICT, *ap_int_flags()))
+    check(compiler, case, lanes, "-Werror", *ap_int_flags())
 
 
 @pytest.mark.slow
 @settings(max_examples=60, phases=UNSHRUNK, derandomize=True)
 @given(ON_THE_CORE, LANES, st.booleans())
 def test_many_random_networks(compiler: Tool, case: Case, lanes: int, exact: bool) -> None:
-    check(compiler, case, lanes, (*STRICT, *(ap_int_flags() if exact else ())))
+    check(compiler, case, lanes, "-Werror", *(ap_int_flags() if exact else ()))
 
 
 # --- the emitted files --------------------------------------------------------------------------------------
@@ -107,9 +108,13 @@ def graph() -> Graph:
     return Graph(name="little", nodes=nodes, outputs=("scores",))
 
 
+def emitted(graph: Graph) -> dict[str, bytes]:
+    pixels = np.random.default_rng(1).integers(0, 16, (4, 1, 6, 6))
+    return hls_files(graph, build_tables(graph, 8), {"pixels": pixels})
+
+
 def test_the_files(graph: Graph) -> None:
-    tables = build_tables(graph, 8)
-    files = hls_files(graph, tables)
+    files = emitted(graph)
     assert sorted(files) == [
         "build_prj.tcl",
         "csim.cpp",
@@ -119,7 +124,7 @@ def test_the_files(graph: Graph) -> None:
         "ports.h",
         "tables.h",
     ]
-    assert files == hls_files(graph, tables)
+    assert files == emitted(graph)
     names = "pixels|conv|hidden|pool|flat|dense|scores|little"
     assert not re.search(
         rf"\b({names})\b", (files["tables.h"] + files["ports.h"] + files["golden.h"]).decode()
@@ -127,7 +132,7 @@ def test_the_files(graph: Graph) -> None:
 
 
 def test_the_simulation_checks_itself(tmp_path: Path, compiler: Tool, graph: Graph) -> None:
-    files = hls_files(graph, build_tables(graph, 8))
+    files = emitted(graph)
     build_cpp(compiler, tmp_path, files, STRICT, "csim")  # without the trace, as Vitis builds it
     csim = Tool(name="csim", command=(str(tmp_path / "csim"),))
     job = run_tool(csim, tmp_path, seconds=60)
@@ -135,7 +140,7 @@ def test_the_simulation_checks_itself(tmp_path: Path, compiler: Tool, graph: Gra
 
 
 def test_a_changed_table_is_found(tmp_path: Path, compiler: Tool, graph: Graph) -> None:
-    files = hls_files(graph, build_tables(graph, 8))
+    files = emitted(graph)
     golden = files["golden.h"].decode()
     first = re.search(r"golden_outputs\S* = \{\{(-?\d+), ", golden)
     assert first is not None
@@ -152,8 +157,22 @@ def test_a_changed_table_is_found(tmp_path: Path, compiler: Tool, graph: Graph) 
     )
 
 
+def test_the_engine(monkeypatch: pytest.MonkeyPatch, compiler: Tool, graph: Graph) -> None:
+    monkeypatch.setattr(engines, "C_CHUNK", 3)
+    pixels = np.random.default_rng(2).integers(0, 16, (7, 1, 6, 6))
+    seen: list[tuple[int, int]] = []
+    machine = load_machine("ecp5-85k")
+    run = engines.CsimEngine().run(
+        graph, machine, {"pixels": pixels}, lambda done, total: seen.append((done, total))
+    )
+    expected = evaluate(graph, {"pixels": pixels})
+    np.testing.assert_array_equal(run.levels["pool"], expected["pool"])
+    np.testing.assert_array_equal(run.outputs["scores"], expected["scores"])
+    assert seen == [(3, 7), (6, 7), (7, 7)]
+
+
 def test_files_that_cannot_be_read_or_written(tmp_path: Path, compiler: Tool, graph: Graph) -> None:
-    program = build_csim(compiler, graph, build_tables(graph, 8), tmp_path)
+    program = build_csim(compiler, emitted(graph), tmp_path)
     csim = Tool(name="csim", command=(str(program),))
     with pytest.raises(ToolError, match=r"\ncannot read absent or write trace$"):
         run_tool(csim, tmp_path, "absent", "trace", seconds=60)
@@ -165,7 +184,7 @@ def test_files_that_cannot_be_read_or_written(tmp_path: Path, compiler: Tool, gr
 
 
 def test_a_cut_off_file_of_images(tmp_path: Path, compiler: Tool, graph: Graph) -> None:
-    program = build_csim(compiler, graph, build_tables(graph, 8), tmp_path)
+    program = build_csim(compiler, emitted(graph), tmp_path)
     csim = Tool(name="csim", command=(str(program),))
     (tmp_path / "images").write_bytes(bytes(2 * 36 + 10))
     with pytest.raises(ToolError, match=r"\nimages ends in the middle of an image$"):

@@ -29,14 +29,14 @@ endmodule
 """
 HEADER = b"localparam [BITS-1:0] LAST = DEPTH - 1;\n"
 TABLE = [3, -5, 100, -128, 127, 0, 1, 77, -99, 12, 45, -1, 0, 0, 8, -60]
-MAIN = b"""#include "Vmac.h"
+MAIN = b"""#include "Vdesign.h"
 #include "verilated.h"
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 int main(int count, char** values) {
   VerilatedContext context;
-  std::unique_ptr<Vmac> mac{new Vmac{&context}};
+  std::unique_ptr<Vdesign> mac{new Vdesign{&context}};
   auto step = [&] { mac->clk = 0; mac->eval(); mac->clk = 1; mac->eval(); };
   std::FILE* out = std::fopen("sums.txt", "w");
   for (int i = 1; i < count; i++) {

@@ -12,7 +12,7 @@ import numpy as np
 
 from snncc_backends.chips import load_machine
 from snncc_backends.fpga.emit import FOLDER, emit_files
-from snncc_backends.fpga.engines import CyclesEngine, RtlEngine
+from snncc_backends.fpga.engines import CsimEngine, CyclesEngine, RtlEngine
 from snncc_backends.fpga.refusals import find_refusals
 from snncc_ir.backend import Array, Engine
 from snncc_ir.errors import TargetError
@@ -36,8 +36,8 @@ class FpgaBackend:
 
     @property
     def engines(self) -> tuple[Engine, ...]:
-        """The cycle simulator, and the Verilog in Verilator."""
-        return (CyclesEngine(), RtlEngine())
+        """The cycle simulator, the HLS kernel, and the Verilog in Verilator."""
+        return (CyclesEngine(), CsimEngine(), RtlEngine())
 
     def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
         """Why the core or the device cannot express the graph; empty where they can."""

@@ -13,7 +13,7 @@ import numpy as np
 from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.capacity import block_memories
 from snncc_backends.fpga.cycles import Run, Simulator
-from snncc_backends.fpga.header import tables_header
+from snncc_backends.fpga.hls.emit import hls_files
 from snncc_backends.fpga.tables import PARAMETERS, PassTable, Tables
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
@@ -43,7 +43,7 @@ def emit_files(graph: Graph, machine: Machine, golden: Mapping[str, Ints]) -> di
     """The files of a phased integer graph, by path relative to the artefact."""
     tables = build_tables(graph, machine.lanes)
     run = Simulator(tables).run(golden, trace=True)
-    content = {**table_files(tables), "tables.h": tables_header(tables)}
+    content = {**table_files(tables), **hls_files(graph, tables, golden)}
     manifest = _manifest(graph, machine, tables, run, content)
     text = json.dumps(manifest, indent=1, allow_nan=False).encode() + b"\n"
     return {f"{FOLDER}/{name}": data for name, data in {**content, **core(), "manifest.json": text}.items()}

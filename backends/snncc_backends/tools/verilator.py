@@ -23,7 +23,10 @@ INSTALL = (
 SECONDS = 900.0
 OLDEST = 5
 
-GENERATE = ("--cc", "--Mdir", "model", "-O3", "--x-assign", "fast", "--x-initial", "fast")
+MODEL = "Vdesign"
+"""Class of the C++ model; a main program includes Vdesign.h."""
+
+GENERATE = ("--cc", "--prefix", MODEL, "--Mdir", "model", "-O3", "--x-assign", "fast", "--x-initial", "fast")
 FLAGS = ("-DVL_TIME_CONTEXT", "-w")
 RUNTIME_FLAGS = (*FLAGS, "-O2", "-c")
 
@@ -74,8 +77,8 @@ def build_model(
 ) -> Path:
     """The executable that the C++ files `main` and the design make, in `folder`, with the tables beside it.
 
-    `main` includes the header V<top>.h. The program reads the tables where it runs, so one
-    serves every network of the same parameters. Large netlists compile far sooner with `optimisation` -O0.
+    The program reads the tables where it runs, so one serves every network of the same parameters. Large
+    netlists compile far sooner with `optimisation` -O0.
     """
     write_files(folder, {**design.files, **main})
     options = (*GENERATE, "--assert" if assertions else "--no-assert", "-Wno-fatal", *_options(design))
@@ -87,7 +90,7 @@ def build_model(
 
     def build() -> None:
         run_tool(verilator, folder, *options, *design.sources, seconds=SECONDS)
-        _compile(verilator, compiler, folder, f"V{design.top}", tuple(main), flags)
+        _compile(verilator, compiler, folder, tuple(main), flags)
 
     cached(key, target, build)
     return target
@@ -100,7 +103,7 @@ def _options(design: Design) -> tuple[str, ...]:
 
 
 def _compile(
-    verilator: Tool, compiler: Tool, folder: Path, model: str, main: tuple[str, ...], flags: tuple[str, ...]
+    verilator: Tool, compiler: Tool, folder: Path, main: tuple[str, ...], flags: tuple[str, ...]
 ) -> None:
     root = _root(verilator, folder)
     includes = ("-I.", "-Imodel", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}")
@@ -108,7 +111,7 @@ def _compile(
     # one unit compiles in half the time of several, most of which goes into the headers
     unit = "".join(f'#include "{name}"\n' for name in (*parts, *(n for n in main if n.endswith(".cpp"))))
     (folder / "unit.cpp").write_text(unit, encoding="ascii")
-    names = _runtime_sources(folder / "model" / f"{model}_classes.mk")
+    names = _runtime_sources(folder / "model" / f"{MODEL}_classes.mk")
     objects = [_runtime(verilator, compiler, root, name, folder) for name in names]
     compile_cpp(compiler, folder, *flags, *includes, "unit.cpp", *objects, "-pthread", "-o", "simulation")
 

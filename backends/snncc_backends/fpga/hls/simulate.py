@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snncc_backends.fpga.hls.emit import flat_images, hls_files
+from snncc_backends.fpga.hls.emit import flat_images
 from snncc_backends.fpga.hls.places import descriptor, result_places, slots_of
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.tables import Tables
@@ -33,17 +33,15 @@ class Trace:
     results: Ints
 
 
-def build_csim(
-    compiler: Tool, graph: Graph, tables: Tables, folder: Path, flags: tuple[str, ...] = FLAGS
-) -> Path:
-    """The C simulation in `folder`, compiled so that it can write traces."""
-    return build_cpp(compiler, folder, hls_files(graph, tables), (*flags, TRACE), "csim")
+def build_csim(compiler: Tool, files: Mapping[str, bytes], folder: Path, *flags: str) -> Path:
+    """The C simulation that `hls_files` gives, in `folder`, compiled so that it can write traces."""
+    return build_cpp(compiler, folder, files, (*FLAGS, *flags, TRACE), "csim")
 
 
 def run_csim(program: Path, graph: Graph, tables: Tables, images: Mapping[str, Ints]) -> Trace:
     """Run images `images[name][N, *shape]`, all in one process."""
     folder = program.parent
-    flat = flat_images(graph, dict(images))
+    flat = flat_images(graph, images)
     flat.astype("<i2").tofile(folder / IMAGES_FILE)
     csim = Tool(name="the C simulation", command=(str(program),))
     run_tool(csim, folder, IMAGES_FILE, TRACE_FILE, seconds=SECONDS)
