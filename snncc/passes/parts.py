@@ -10,7 +10,7 @@ from math import gcd
 
 import numpy as np
 
-from snncc_ir.errors import GraphError
+from snncc.passes.folding import varying
 from snncc_ir.linear import pool_divisor
 from snncc_ir.nodes import Conv, Dense, Linear, Scale, SumPool
 from snncc_ir.tensors import MULTIPLIER_BITS, WEIGHT_BITS, Ints, Reals, Tensor, synapse_bits
@@ -64,7 +64,7 @@ def _identity(linear: Scale | SumPool, incoming: Incoming) -> Part:
     channels = linear.weight.shape[0]
     scale = np.broadcast_to(incoming.scale, shape).reshape(channels, -1)
     if bool((scale != scale[:, :1]).any()):
-        raise GraphError("its source's scale varies by position within a channel", where=linear.name)
+        raise varying(linear.name)
     weights = [_over(float(weight), divisor) for weight in linear.weight.values]
     gains = [weight * Fraction(float(step)) for weight, step in zip(weights, scale[:, 0], strict=True)]
     ones = np.array([-1 if gain < 0 else 1 for gain in gains])

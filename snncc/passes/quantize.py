@@ -15,7 +15,7 @@ from snncc.passes.folding import border_bias, folded_weights, row_max
 from snncc.passes.parts import Incoming, Part, exact_part
 from snncc.passes.requantise import requantise, united_readout, unites
 from snncc.passes.rounding import Gptq, Nearest, Rounder, Synapses
-from snncc.passes.stored_weights import feeds_stored_weights
+from snncc.passes.shared_scales import SharedScales, shared_scales
 from snncc.passes.tables import needs_table, table_of, within_reach
 from snncc_ir.certificates import Requantised
 from snncc_ir.encoding import InputFormat
@@ -85,7 +85,7 @@ class Quantize(Pass):
     def apply(self, graph: Graph, context: Context) -> Graph:
         """The integer graph."""
         rounder = Nearest() if self.rounding == "nearest" else Gptq(graph, context)
-        work = _Quantizer(graph, context.input_format, self, rounder, context.certify)
+        work = _Quantizer(graph, context.input_format, self, rounder, context.certify, shared_scales(graph))
         for node in graph.nodes:
             try:
                 work.visit(node)
@@ -103,6 +103,7 @@ class _Quantizer:
     options: Quantize
     rounder: Rounder
     certify: Callable[[Requantised], None]
+    shared: SharedScales
     scales: dict[str, Reals] = field(default_factory=dict)
     zeros: dict[str, Reals] = field(default_factory=dict)
     levels: dict[str, Levels] = field(default_factory=dict)
@@ -170,9 +171,9 @@ class _Quantizer:
         scales_differ = (wire(node, scale) != np.where(np.isinf(least), 0, least)).any()
         if scales_differ or (wire(node, zero) != -wire(node, -zero)).any():
             raise GraphError(
-                "pools values whose levels differ in scale",
+                "pools the input, or values that came quantised, with others of another scale",
                 where=node.name,
-                hint="pool along height and width alone",
+                hint="pool each of them, then join them",
             )
 
     def _population(self, node: Population) -> None:
@@ -180,15 +181,17 @@ class _Quantizer:
         if not isinstance(neuron, Analog):
             raise GraphError("is quantised already", where=node.name)
         grid = self._grid(node, neuron)
+        shared = self.shared.mask(node.name, len(grid.scale))
         folded = self._fold(node)
         unit = self._stored_unit(node, folded)
         if unit is None:
             unit = np.maximum(self._unit(folded), grid.scale / LARGEST_THETA)
+            unit = np.where(shared, _dividing(grid.scale, unit), unit)
         theta = np.maximum(np.rint(grid.scale / unit), 1.0)
         bias = self._finish(node, folded, unit, neuron.bias)
         staircase = Staircase(theta=Tensor.integer(theta), bias=bias, lo=grid.lo, hi=grid.hi)
-        # Integers of few bits cannot take up what rounding theta changes: there the scale stays one for all.
-        scale = grid.scale if feeds_stored_weights(self.graph, node.name) else theta * unit
+        # A scale that others share stays what it is, although integer weights that came so fix the unit.
+        scale = np.where(shared, grid.scale, theta * unit)
         quantised = replace(node, neuron=staircase, scale=Tensor.real(scale))
         if needs_table(neuron, grid.scale, grid.lo, grid.hi):
             table = table_of(neuron, staircase, scale)
@@ -355,6 +358,11 @@ class _Quantizer:
             return np.zeros(1)
         full = np.broadcast_to(zero, self.graph.types[node.source].shape)
         return np.asarray(drive(node, full[None])[0])
+
+
+def _dividing(scale: Reals, unit: Reals) -> Reals:
+    """The least unit from `unit` on of which the scale is a multiple; `unit` where it exceeds the scale."""
+    return np.where(scale >= unit, scale / np.maximum(np.floor(scale / unit), 1.0), unit)
 
 
 def levels_of(node: AnyNode, sources: Sequence[Levels | None], graph: Graph) -> Levels:
