@@ -237,6 +237,12 @@ def _warnings(prepared: Prepared, built: Built) -> tuple[str, ...]:
     if not samples.form.exact:
         found.append(samples.form.verdict)
     found += built.findings.warnings
+    found += [
+        f"{row.population}: {row.approximated} of {row.channels} channels approximate those of the imported "
+        f"network; {row.reason}"
+        for row in built.findings.certificates
+        if row.approximated
+    ]
     if not samples.synthetic and any(isinstance(step, Binarise) for step in built.pipeline.passes):
         found.append(_disagreement(prepared, built.graph))
     return tuple(found)

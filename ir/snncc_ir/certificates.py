@@ -50,7 +50,8 @@ class Requantised:
 
     `proved` channels are staircases whose breakpoints equal the imported network's for every drive that can
     occur, `tabled` ones hold these breakpoints themselves; both have its levels for all inputs.
-    `approximated` ones have not; of a sum of two scales `wrong_pairs` pairs of levels come out differently.
+    `approximated` ones have not, for a `reason`; of a sum of two scales `wrong_pairs` pairs of drives come
+    out by a level (or more, then counted as often).
     """
 
     population: str
@@ -59,6 +60,7 @@ class Requantised:
     tabled: int
     approximated: int
     wrong_pairs: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,14 @@ class Part:
         """True where wide multipliers are at hand."""
         return isinstance(self.linear, Scale | SumPool)
 
+    @property
+    def limits(self) -> list[int]:
+        """The greatest number that each channel's weights can be multiplied by."""
+        limit = LARGEST_MULTIPLIER if self.is_identity else LARGEST_WEIGHT
+        weights = self.linear.weight.data
+        largest = np.abs(weights).reshape(len(weights), -1).max(axis=1)
+        return [max(1, limit // max(1, int(each))) for each in largest]
+
 
 def exact_part(incoming: Incoming) -> Part | None:
     """The projection in integers without any rounding; None where its weights are no such integers."""

@@ -13,7 +13,7 @@ from snncc.passes.balance import level_range
 from snncc.passes.base import Array, Context, Pass, option
 from snncc.passes.folding import border_bias, folded_weights, row_max
 from snncc.passes.parts import Incoming, Part, exact_part
-from snncc.passes.requantise import requantise, united_readout, unites
+from snncc.passes.requantise import requantise, united_readout, why_not
 from snncc.passes.rounding import Gptq, Nearest, Rounder, Synapses
 from snncc.passes.shared_scales import SharedScales, shared_scales
 from snncc.passes.tables import needs_table, table_of, within_reach
@@ -48,6 +48,9 @@ LARGEST_THETA = 2**14
 """No threshold is larger. Rounding a weight then moves a level by 1/2^15 of its source's level at most."""
 
 ROUNDINGS = ("nearest", "gptq")
+
+REAL_WEIGHTS = "weights that came as real numbers, or that read values of several scales, were rounded"
+"""Why a population between others that came quantised is approximated."""
 
 LARGEST_MULTIPLIER = 2 ** (MULTIPLIER_BITS - 1) - 1
 
@@ -210,10 +213,10 @@ class _Quantizer:
         shape = self.graph.types[node.name].shape
         found = [exact_part(incoming) for incoming in self._incoming(node)]
         exact = [part for part in found if part is not None]
-        parts = exact if len(exact) == len(found) and unites(exact) else self._rounded_parts(node)
-        outcome = requantise(
-            node, parts, shape, exact=parts is exact, two_levels=_is_summed(self.graph, node.name)
-        )
+        rounded = REAL_WEIGHTS if len(exact) < len(found) else why_not(node, exact)
+        parts = self._rounded_parts(node) if rounded else exact
+        two_levels = _is_summed(self.graph, node.name)
+        outcome = requantise(node, parts, shape, two_levels=two_levels, rounded=rounded)
         for linear in outcome.linears:
             self._set(linear, self.graph.by_name[linear.name])
         self.certify(outcome.certificate)
