@@ -329,7 +329,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say where accuracy is lost, population by population, and what to change."""
-    from snncc.explain import advice, as_plain, headline, table
+    from snncc.explain import advice, as_plain, headline, notes, table
     from snncc.explain import explain as attribute
 
     if data is None:
@@ -341,6 +341,8 @@ def explain(
         print_json(as_plain(found))
         return
     print_table(*table(found))
+    for line in notes(found):
+        say(line)
     say(headline(found))
     say(advice(found))
 
