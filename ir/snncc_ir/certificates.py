@@ -11,13 +11,13 @@ from functools import singledispatch
 
 import numpy as np
 
-from snncc_ir.codes import Code, Strand
+from snncc_ir.codes import Code, Reset, Strand
 from snncc_ir.graph import Graph
 from snncc_ir.linear import pool_divisor
 from snncc_ir.neurons import Bias, Staircase, Table
 from snncc_ir.nodes import Linear, Population, Readout, SumPool
 from snncc_ir.tensors import Ints, interval_bits
-from snncc_ir.timing import Phased, Rate, Reset
+from snncc_ir.timing import Phased, Rate
 from snncc_ir.types import Levels
 
 FAR = 2**62

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from snncc.sim.drives import Layers
 from snncc_ir.certificates import Interval
+from snncc_ir.codes import Reset
 from snncc_ir.neurons import Quantiser, Staircase, Table, per_channel
-from snncc_ir.timing import Rate, Reset
+from snncc_ir.timing import Rate
 
 Array = NDArray[Any]
 
