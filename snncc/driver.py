@@ -35,8 +35,12 @@ from snncc_ir.machine import Machine
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import silent
 from snncc_ir.text import print_graph
+from snncc_ir.timing import Phased
 
 Array = NDArray[Any]
+
+STREAMED_IMAGES = 64
+"""Images on which the cost of one-bit weights is measured where a network runs step by step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,9 +260,11 @@ def _binary_cost(prepared: Prepared, built: Built) -> dict[str, Any]:
     samples = prepared.samples
     if samples.synthetic or not any(isinstance(step, Binarise) for step in built.pipeline.passes):
         return {}
-    samples = samples.chosen(np.arange(min(len(samples.images), CORRECTION_IMAGES)))
+    phased = isinstance(built.graph.timing, Phased)
+    most, engine = (CORRECTION_IMAGES, "levels") if phased else (STREAMED_IMAGES, "spikes")
+    samples = samples.chosen(np.arange(min(len(samples.images), most)))
     real = predictions_of(float_outputs_of(prepared, samples)[0])
-    found = evaluate_images(built.graph, samples.form, samples.images, "levels", silent).predictions
+    found = evaluate_images(built.graph, samples.form, samples.images, engine, silent).predictions
     return {"binarised": loss(found, real, samples.labels).as_plain()}
 
 

@@ -15,6 +15,7 @@ from snncc import artefact, cli
 from snncc.driver import compile_model
 from snncc.options import CompileOptions
 from snncc.passes.pipeline import parse
+from snncc.passes.published import Published
 from snncc_ir.errors import SnnccError
 from snncc_ir.nodes import Conv, Dense
 from snncc_ir.semantics import evaluate
@@ -95,6 +96,16 @@ def test_the_cost_of_one_bit_weights_is_accuracy_where_there_are_labels(
     assert found["loss"] == pytest.approx(75 - 100 * float((answers == labels).mean()))
     assert line == f"its levels and one-bit weights lose {found['text']} that it was calibrated on"
     assert found["labelled"]
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"code": "stbif"}, {"code": "rate", "steps": 4}, {"published": Published.LU_SENGUPTA}]
+)
+def test_streaming_codes_say_what_one_bit_weights_cost(tmp_path: Path, chosen: dict[str, object]) -> None:
+    compiled = compile_model(deep(tmp_path, binary=False), options(tmp_path, weight_bits=1, **chosen))
+    assert compiled.summary["binarised"]["images"] == 40
+    bits = [node.weight.bits for node in compiled.graph.linears if isinstance(node, Conv | Dense)]
+    assert bits == [8, 1, 1, 8]
 
 
 def run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
