@@ -40,8 +40,9 @@ def print_compiled(compiled: Compiled, *, as_json: bool) -> None:
         rows = [tuple(str(row[key]) for key in CERTIFICATE) for row in size["requantised"]]
         print_table(("quantised population", *CERTIFICATE[1:]), rows)
     say(
-        f"{size['artefact']}: {size['populations']} populations, {size['neurons']} neurons, "
-        f"{size['weights']} weights for {size['target']} ({size['chip']}) in {size['seconds']:.1f} s"
+        f"{size['artefact']}: {_counted(size['populations'], 'population')}, "
+        f"{_counted(size['neurons'], 'neuron')}, {_counted(size['weights'], 'weight')} "
+        f"for {size['target']} ({size['chip']}) in {size['seconds']:.1f} s"
     )
     if "binarised" in size:
         say(f"its levels and one-bit weights lose {size['binarised']['text']} that it was calibrated on")
@@ -51,6 +52,10 @@ def print_compiled(compiled: Compiled, *, as_json: bool) -> None:
             f"levels of {chosen['mean_level_bits']:.2f} bits in the mean lose {chosen['text']}, measured on "
             "calibration images that set no threshold"
         )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def print_simulation(simulation: Simulation, *, as_json: bool) -> None:

@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130
+STOPPED = "interrupted; earlier results are as they were"
 
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained network in ONNX form.")]
@@ -54,7 +55,12 @@ def command(name: str | None = None) -> Callable[[Callable[P, None]], Callable[P
                 fail(str(error))
                 raise typer.Exit(1) from None
             except KeyboardInterrupt:
-                fail("interrupted; earlier results are as they were")
+                fail(STOPPED)
+                raise typer.Exit(INTERRUPTED) from None
+            except ImportError as error:
+                if not _is_interrupt(error):
+                    raise
+                fail(STOPPED)
                 raise typer.Exit(INTERRUPTED) from None
             except OSError as error:
                 if error.filename is None or isinstance(error, BrokenPipeError):
@@ -65,6 +71,15 @@ def command(name: str | None = None) -> Callable[[Callable[P, None]], Callable[P
         return app.command(name)(guarded)
 
     return register
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """True where Ctrl-C fell into the start of a compiled module, which makes an ImportError of it."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _version(wanted: bool) -> None:
