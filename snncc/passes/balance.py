@@ -112,8 +112,7 @@ class Balance(Pass):
             tops[bounds] = float(self._top(_merged(parts), *bounds)[0])
         if len(tops) == 1:
             return dict.fromkeys(group, next(iter(tops.values())))
-        # In 24 bits, so that every top divided by its greatest level gives the very same number.
-        scale = max(float(np.float32(top / _reach(bounds))) for bounds, top in tops.items())
+        scale = max(top / _reach(bounds) for bounds, top in tops.items())
         return {name: scale * _reach(ranges[name]) for name in group}
 
     def _top(self, statistics: Statistics, lo: int, hi: int) -> Reals:

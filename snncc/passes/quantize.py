@@ -15,7 +15,7 @@ from snncc.passes.folding import border_bias, folded_weights, row_max
 from snncc.passes.parts import Incoming, Part, exact_part
 from snncc.passes.requantise import requantise, united_readout, why_not
 from snncc.passes.rounding import Gptq, Nearest, Rounder, Synapses
-from snncc.passes.shared_scales import SharedScales, shared_scales
+from snncc.passes.shared_scales import shared_scales
 from snncc.passes.tables import needs_table, table_of, within_reach
 from snncc_ir.certificates import Requantised
 from snncc_ir.encoding import InputFormat
@@ -88,7 +88,7 @@ class Quantize(Pass):
     def apply(self, graph: Graph, context: Context) -> Graph:
         """The integer graph."""
         rounder = Nearest() if self.rounding == "nearest" else Gptq(graph, context)
-        work = _Quantizer(graph, context.input_format, self, rounder, context.certify, shared_scales(graph))
+        work = _Quantizer(graph, context.input_format, self, rounder, context.certify)
         for node in graph.nodes:
             try:
                 work.visit(node)
@@ -106,11 +106,20 @@ class _Quantizer:
     options: Quantize
     rounder: Rounder
     certify: Callable[[Requantised], None]
-    shared: SharedScales
     scales: dict[str, Reals] = field(default_factory=dict)
     zeros: dict[str, Reals] = field(default_factory=dict)
     levels: dict[str, Levels] = field(default_factory=dict)
     done: dict[str, AnyNode] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.shared = shared_scales(self.graph)
+        self.steps = self.shared.unified(
+            {
+                node.name: node.neuron.grid.scale
+                for node in self.graph.populations
+                if isinstance(node.neuron, Analog) and node.neuron.grid is not None
+            }
+        )
 
     def visit(self, node: AnyNode) -> None:
         match node:
@@ -183,20 +192,20 @@ class _Quantizer:
         neuron = node.neuron
         if not isinstance(neuron, Analog):
             raise GraphError("is quantised already", where=node.name)
-        grid = self._grid(node, neuron)
-        shared = self.shared.mask(node.name, len(grid.scale))
+        grid, step = self._grid(node, neuron), self.steps[node.name]
+        shared = self.shared.mask(node.name, len(step))
         folded = self._fold(node)
         unit = self._stored_unit(node, folded)
         if unit is None:
-            unit = np.maximum(self._unit(folded), grid.scale / LARGEST_THETA)
-            unit = np.where(shared, _dividing(grid.scale, unit), unit)
-        theta = np.maximum(np.rint(grid.scale / unit), 1.0)
+            unit = np.maximum(self._unit(folded), step / LARGEST_THETA)
+            unit = np.where(shared, _dividing(step, unit), unit)
+        theta = np.maximum(np.rint(step / unit), 1.0)
         bias = self._finish(node, folded, unit, neuron.bias)
         staircase = Staircase(theta=Tensor.integer(theta), bias=bias, lo=grid.lo, hi=grid.hi)
         # A scale that others share stays what it is, although integer weights that came so fix the unit.
-        scale = np.where(shared, grid.scale, theta * unit)
+        scale = np.where(shared, step, theta * unit)
         quantised = replace(node, neuron=staircase, scale=Tensor.real(scale))
-        if needs_table(neuron, grid.scale, grid.lo, grid.hi):
+        if needs_table(neuron, step, grid.lo, grid.hi):
             table = table_of(neuron, staircase, scale)
             quantised = replace(quantised, neuron=table, unit=Tensor.real(unit))
         self._placed(quantised, scale, 0.0)

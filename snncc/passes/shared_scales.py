@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +12,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
 from snncc_ir.neurons import Analog
 from snncc_ir.nodes import AnyNode, Conv, Dense, Linear, MaxPool, Wiring
-from snncc_ir.tensors import WEIGHT_BITS, Ints
+from snncc_ir.tensors import WEIGHT_BITS, Ints, Reals
 
 ANY = 0
 """Label of a position whose scale is not ours to choose: padding, the input, a unit on a given grid."""
@@ -32,6 +33,15 @@ class SharedScales:
         for group in self.groups:
             mask[group.get(name, [])] = True
         return mask
+
+    def unified(self, scales: Mapping[str, Reals]) -> dict[str, Reals]:
+        """The scales `[C]` of populations, those of a group as its greatest."""
+        found = {name: np.array(scale) for name, scale in scales.items()}
+        for group in self.groups:
+            most = max(float(found[name][channels].max()) for name, channels in group.items())
+            for name, channels in group.items():
+                found[name][channels] = most
+        return found
 
 
 def shared_scales(graph: Graph, *, whole: bool = False) -> SharedScales:

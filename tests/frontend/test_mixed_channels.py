@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx_models import Net
 
+from snncc.dataset import real_format
+from snncc.frontend.calibrate import calibrate
 from snncc.frontend.load import load
 from snncc.frontend.lower import lower
+from snncc.passes.balance import Balance
+from snncc.passes.base import Context
+from snncc.passes.quantize import Quantize
 from snncc.passes.shared_scales import shared_scales
+from snncc.sim.drives import Layers
 from snncc_ir.errors import GraphError
+from snncc_ir.neurons import Analog
 from snncc_ir.nodes import Population
+from snncc_ir.tensors import Tensor
 from support.bounds import differences
 from support.quantised import compiled
 
@@ -143,6 +152,33 @@ def test_unlike_widths_share_the_scale(tmp_path: Path, widths: str) -> None:
     assert first.scale is not None
     assert second.scale is not None
     np.testing.assert_array_equal(first.scale.data, second.scale.data)
+
+
+def test_grids_that_another_pass_has_moved_are_brought_together(tmp_path: Path) -> None:
+    net, output = grown(["rows"], 0)
+    images = net.images(12)
+    path = net.save(tmp_path, output)
+    model = load(path)
+    lowered = lower(model)
+    form = real_format(images, None)
+    reals = [form.to_reals(form.to_levels(images))]
+    context = Context(
+        calibration=calibrate(model, lowered, reals, total=len(images)),
+        input_format=form,
+        samples=form.to_levels(images),
+        layers=Layers(),
+    )
+    balanced = Balance().apply(lowered.graph, context)
+    moved = balanced.populations[0]
+    assert isinstance(moved.neuron, Analog)
+    assert moved.neuron.grid is not None
+    grid = replace(moved.neuron.grid, top=Tensor.real(moved.neuron.grid.top.data * [0.5, 1.0, 1.5, 3.0]))
+    before = balanced.with_nodes([replace(moved, neuron=replace(moved.neuron, grid=grid))])
+    after = Quantize().apply(before, context)
+    first, second = (node.scale.data for node in after.populations if node.scale is not None)
+    grids = [node.neuron.grid.scale for node in before.populations]  # type: ignore[union-attr]
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(first, np.maximum(*grids))
 
 
 def test_the_input_has_a_scale_of_its_own(tmp_path: Path) -> None:
