@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc.driver import Built, Compiled, Prepared, context_of, float_outputs_of, prepare, run_passes, write
-from snncc.loss import Loss, loss
+from snncc.loss import Loss, loss, predictions_of
 from snncc.options import CompileOptions, default_passes
 from snncc.passes.balance import Balance, print_widths
 from snncc.passes.base import Context
@@ -80,11 +80,7 @@ def _summary(best: _Trial, most: float) -> dict[str, Any]:
     found = best.loss
     return {
         "bound": most,
-        "loss": round(found.points, 3),
-        "interval": [round(found.low, 3), round(found.high, 3)],
-        "images": found.images,
-        "labelled": found.labelled,
-        "text": str(found),
+        **found.as_plain(),
         "mean_level_bits": round(best.widths.mean, 3),
         "level_bits": dict(best.widths.bits),
     }
@@ -142,7 +138,7 @@ class _Search:
 
     def __init__(self, prepared: Prepared, context: Context, held: Samples) -> None:
         self.prepared, self.context, self.held = prepared, context, held
-        self.float_predictions = _predictions(float_outputs_of(prepared, held)[0])
+        self.float_predictions = predictions_of(float_outputs_of(prepared, held)[0])
 
     def trial(self, widths: Widths) -> _Trial:
         """The network with these widths, and its loss."""
@@ -160,10 +156,6 @@ def _grids(graph: Graph) -> dict[str, Grid]:
         for node in graph.populations
         if isinstance(node.neuron, Analog) and node.neuron.grid is not None
     }
-
-
-def _predictions(outputs: Array) -> Array:
-    return np.asarray(outputs.reshape(len(outputs), -1).argmax(axis=1))
 
 
 def _relative_error(found: Array, wanted: Array) -> float:

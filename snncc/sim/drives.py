@@ -101,7 +101,7 @@ def _row_sum(node: Linear) -> int:
 
 def open_drive(node: Conv | Dense) -> onnxruntime.InferenceSession:
     """A session that gives the float32 drive `u` of the node for `x[N, *source shape]`."""
-    values = node.weight.data.astype(np.float32)
+    values = node.weight.values.astype(np.float32)
     if isinstance(node, Conv):
         pads = [*(pad[0] for pad in node.padding), *(pad[1] for pad in node.padding)]
         operation = helper.make_node(

@@ -12,7 +12,11 @@ module snncc_rom #(
     output reg [WIDTH-1:0] q
 );
     reg [WIDTH-1:0] words[0:DEPTH-1];
-    initial $readmemh(FILE, words);
+    generate
+        if (FILE != "") begin : filled
+            initial $readmemh(FILE, words);
+        end
+    endgenerate
     always @(posedge clk) if (enable) q <= words[address];
 endmodule
 `default_nettype wire
