@@ -21,16 +21,12 @@ from snncc_backends.fpga.refusals import find_refusals
 from snncc_backends.tools.compiler import build_cpp, find_compiler
 from snncc_backends.tools.found import Tool
 from snncc_backends.tools.run import run_tool
-from snncc_ir.codes import Code
 from snncc_ir.errors import ToolError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Bias, Staircase
-from snncc_ir.nodes import Conv, Dense, Input, MaxPool, Population, Readout, Reshape
 from snncc_ir.semantics import evaluate
-from snncc_ir.tensors import Tensor
 from snncc_ir.timing import Phased
-from snncc_ir.types import Levels
 from support.ap_int import ap_int_flags
+from support.fpga import little
 from support.graphs import Case, cases
 from support.tools import tool_or_skip
 
@@ -93,19 +89,7 @@ def test_many_random_networks(compiler: Tool, case: Case, lanes: int, exact: boo
 
 @pytest.fixture
 def graph() -> Graph:
-    """A convolution with a fused max-pool, and a dense readout."""
-    rng = np.random.default_rng(0)
-    pixels = Input(name="pixels", type=Levels((1, 6, 6), 0, 15))
-    conv = Conv(name="conv", source="pixels", weight=Tensor.integer(rng.integers(-9, 10, (3, 1, 3, 3)), 5))
-    thetas, bias = Tensor.integer([20, 30, 25]), Bias(values=Tensor.integer([0, -5, 7]))
-    neuron = Staircase(theta=thetas, bias=bias, lo=0, hi=7)
-    hidden = Population(name="hidden", drives=("conv",), neuron=neuron, code=Code.RADIX)
-    pool = MaxPool(name="pool", source="hidden", kernel=(2, 2), stride=(2, 2))
-    flat = Reshape(name="flat", source="pool", shape=(12,))
-    dense = Dense(name="dense", source="flat", weight=Tensor.integer(rng.integers(-9, 10, (2, 12)), 5))
-    scores = Readout(name="scores", drives=("dense",), bias=Bias(values=Tensor.integer([3, -4])))
-    nodes = (pixels, conv, hidden, pool, flat, dense, scores)
-    return Graph(name="little", nodes=nodes, outputs=("scores",))
+    return little(15)
 
 
 def emitted(graph: Graph) -> dict[str, bytes]:
