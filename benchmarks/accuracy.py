@@ -27,14 +27,14 @@ from cifar import NETWORKS, Network, float_run, float_session, options_for, real
 
 from snncc import dataset
 from snncc.driver import Prepared, context_of, float_outputs_of, prepare, run_passes
-from snncc.max_loss import width_settings
 from snncc.passes.balance import print_widths
 from snncc.passes.base import Context
 from snncc.passes.pipeline import parse
 from snncc.passes.widths import Widths
 from snncc.sim.evaluate import evaluate_images
+from snncc.width_search import WidthSearch
 from snncc_ir.graph import Graph
-from snncc_ir.progress import silent
+from snncc_ir.progress import no_watch, silent
 
 SUBSET = 256
 
@@ -132,7 +132,7 @@ def subject(data: Path, network: Network, subset: int, folder: Path) -> Subject:
     prepared = replace(prepared, samples=samples)
     context = context_of(prepared, samples)
     wanted = float_outputs_of(prepared, samples)[0]
-    return Subject(prepared, context, wanted, tuple(width_settings(prepared, context)))
+    return Subject(prepared, context, wanted, WidthSearch(prepared.lowered.graph, context).settings(no_watch))
 
 
 def measure(data: Path, network: Network, subsets: int, columns: dict[str, Column], folder: Path) -> None:
