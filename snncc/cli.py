@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from enum import Enum
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, ParamSpec
@@ -15,8 +14,9 @@ from typing import Annotated, ParamSpec
 import typer
 
 from snncc import __version__
-from snncc.console import fail, print_json, print_table, print_text, say, stages, warn
+from snncc.console import fail, print_json, print_table, print_text, say, stages
 from snncc.passes.published import Published
+from snncc_ir.codes import Code, Reset
 from snncc_ir.errors import SnnccError
 
 app = typer.Typer(
@@ -29,24 +29,7 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130
-
-
-class CodeName(str, Enum):
-    """Codes as `--code` names them."""
-
-    RADIX = "radix"
-    GRADED = "graded"
-    COUNT = "count"
-    TTFS = "ttfs"
-    RATE = "rate"
-    STBIF = "stbif"
-
-
-class ResetName(str, Enum):
-    """Resets as `--reset` names them."""
-
-    SUBTRACT = "subtract"
-    ZERO = "zero"
+STOPPED = "interrupted; earlier results are as they were"
 
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained network in ONNX form.")]
@@ -72,7 +55,12 @@ def command(name: str | None = None) -> Callable[[Callable[P, None]], Callable[P
                 fail(str(error))
                 raise typer.Exit(1) from None
             except KeyboardInterrupt:
-                fail("interrupted; earlier results are as they were")
+                fail(STOPPED)
+                raise typer.Exit(INTERRUPTED) from None
+            except ImportError as error:
+                if not _is_interrupt(error):
+                    raise
+                fail(STOPPED)
                 raise typer.Exit(INTERRUPTED) from None
             except OSError as error:
                 if error.filename is None or isinstance(error, BrokenPipeError):
@@ -83,6 +71,15 @@ def command(name: str | None = None) -> Callable[[Callable[P, None]], Callable[P
         return app.command(name)(guarded)
 
     return register
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """True where Ctrl-C fell into the start of a compiled module, which makes an ImportError of it."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _version(wanted: bool) -> None:
@@ -103,23 +100,12 @@ def _options(
 @command()
 def check(model: ModelPath, as_json: Json = False) -> None:
     """Say of every node what will happen to it."""
+    from snncc.answers import print_check
     from snncc.frontend.check import check as check_model
     from snncc.frontend.load import load
 
     report = check_model(load(model))
-    rows = [
-        {"name": v.name, "op": v.op, "verdict": v.verdict.value, "reason": v.reason} for v in report.verdicts
-    ]
-    if as_json:
-        print_json({"nodes": rows, "supported": report.supported})
-    else:
-        print_table(("node", "operator", "verdict", "reason"), [tuple(row.values()) for row in rows])
-        rejected = sum(row["verdict"] == "rejected" for row in rows)
-        say(
-            "every node can be compiled"
-            if report.supported
-            else f"{rejected} of {len(rows)} nodes are rejected"
-        )
+    print_check(report, as_json=as_json)
     if not report.supported:
         raise typer.Exit(1)
 
@@ -134,12 +120,12 @@ def compile_command(
     ] = None,
     level_bits: Annotated[int, typer.Option(help="Bits of a level, 1 to 8.")] = 4,
     weight_bits: Annotated[int, typer.Option(help="Bits of a weight: 1, 2, 3, 4, 5, 6 or 8.")] = 8,
-    code: Annotated[CodeName, typer.Option(help="How levels travel as spikes.")] = CodeName.RADIX,
+    code: Annotated[Code, typer.Option(help="How levels travel as spikes.")] = Code.RADIX,
     input_bits: Annotated[
         int | None, typer.Option(help="Requantise the input to this many bits, 1 to 8.")
     ] = None,
     steps: Annotated[int, typer.Option(help="Time steps per image, for --code rate.")] = 64,
-    reset: Annotated[ResetName, typer.Option(help="After a spike, for --code rate.")] = ResetName.SUBTRACT,
+    reset: Annotated[Reset, typer.Option(help="After a spike, for --code rate.")] = Reset.SUBTRACT,
     published: Annotated[
         Published | None, typer.Option(help="A published rate conversion; see docs/methods.md.")
     ] = None,
@@ -167,6 +153,7 @@ def compile_command(
     as_json: Json = False,
 ) -> None:
     """Compile a network to an artefact."""
+    from snncc.answers import print_compiled
     from snncc.driver import compile_model
     from snncc.max_loss import compile_within
     from snncc.options import CompileOptions, PixelScaling
@@ -196,30 +183,7 @@ def compile_command(
             compiled = compile_model(model, options)
         else:
             compiled = compile_within(model, options, max_loss)
-    for text in compiled.warnings:
-        warn(text)
-    if as_json:
-        print_json(compiled.summary)
-        return
-    size = compiled.summary
-    if size["requantised"]:
-        print_table(
-            ("quantised population", "channels", "proved", "tabled", "approximated"),
-            [
-                tuple(str(row[key]) for key in ("population", "channels", "proved", "tabled", "approximated"))
-                for row in size["requantised"]
-            ],
-        )
-    say(
-        f"{size['artefact']}: {size['populations']} populations, {size['neurons']} neurons, "
-        f"{size['weights']} weights for {size['target']} ({size['chip']}) in {size['seconds']:.1f} s"
-    )
-    if max_loss is not None:
-        chosen = size["max_loss"]
-        say(
-            f"levels of {chosen['mean_level_bits']:.2f} bits in the mean lose {chosen['text']}, measured on "
-            "calibration images that set no threshold"
-        )
+    print_compiled(compiled, as_json=as_json)
 
 
 def _numbers(text: str, option: str) -> tuple[float, ...]:
@@ -254,61 +218,30 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Run images through an artefact."""
+    from snncc.answers import print_simulation
     from snncc.outputs import check_writable, save
     from snncc.simulate import simulate as run
-    from snncc.steps import COLUMNS, StepOptions
+    from snncc.steps import StepOptions
 
     if outputs is not None:
         check_writable(outputs)
     with stages() as watch:
         wanted = StepOptions(every_step=every_step, exit_margin=exit_margin)
         simulation = run(artefact, data, engine=engine, limit=limit, steps=wanted, watch=watch)
-    evaluation = simulation.evaluation
-    for text in simulation.warnings:
-        warn(text)
     if outputs is not None:
         save(outputs, simulation.outputs)
-    images = evaluation.images
-    result = {
-        "engine": evaluation.engine,
-        "images": images,
-        "accuracy": simulation.accuracy,
-        "predictions": evaluation.predictions.tolist(),
-        "steps": evaluation.steps,
-        "spikes_per_image": sum(evaluation.counts.spikes.values()) / images,
-        "synops_per_image": sum(evaluation.counts.synops.values()) / images,
-        "seconds": round(evaluation.seconds, 4),
-        **simulation.steps.as_plain(),
-    }
-    if as_json:
-        print_json(result)
-        return
-    accuracy = "no labels" if simulation.accuracy is None else f"accuracy {simulation.accuracy:.2%}"
-    say(f"{images} images, engine {evaluation.engine}: {accuracy}")
-    say(
-        f"{result['spikes_per_image']:.0f} spikes, {result['synops_per_image']:.0f} synaptic operations and "
-        f"{evaluation.steps} time steps per image; {evaluation.seconds:.2f} s"
-    )
-    if simulation.steps.rows:
-        print_table(COLUMNS, simulation.steps.table)
-    for line in simulation.steps.lines:
-        say(line)
+    print_simulation(simulation, as_json=as_json)
 
 
 @command()
 def verify(artefact: ArtefactPath, as_json: Json = False) -> None:
     """Run every engine and compare its integers with the reference, bit for bit."""
-    from snncc.verify import as_plain
+    from snncc.answers import print_ladder
     from snncc.verify import verify as climb
 
     with stages() as watch:
         ladder = climb(artefact, watch=watch)
-    plain = as_plain(ladder)
-    if as_json:
-        print_json(plain)
-    else:
-        rows = [tuple(str(cell) for cell in row.values()) for row in plain["engines"]]
-        print_table(("engine", "status", "inputs", "detail"), rows)
+    print_ladder(ladder, as_json=as_json)
     if not ladder.equal:
         raise typer.Exit(1)
 
@@ -329,7 +262,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say where accuracy is lost, population by population, and what to change."""
-    from snncc.explain import advice, as_plain, headline, table
+    from snncc.answers import print_explanation
     from snncc.explain import explain as attribute
 
     if data is None:
@@ -337,12 +270,7 @@ def explain(
         return
     with stages() as watch:
         found = attribute(artefact, data, model_path=model, limit=limit, watch=watch)
-    if as_json:
-        print_json(as_plain(found))
-        return
-    print_table(*table(found))
-    say(headline(found))
-    say(advice(found))
+    print_explanation(found, as_json=as_json)
 
 
 def _summarise(path: Path, as_json: bool) -> None:

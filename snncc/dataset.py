@@ -36,6 +36,9 @@ LABEL_DIGITS = 18
 LAYOUT_CHANGES = ((2, 0, 1), (1, 2, 0))
 """H,W,C to C,H,W, and back. No other order of axes: swapping H and W would turn the picture."""
 
+SHOWN = 8
+"""Arrays that an archive is said to hold instead of images."""
+
 ON_GRID = 1e-2
 """How far, in steps, a stored float may lie from its grid point."""
 
@@ -78,8 +81,9 @@ def _load_npz(path: Path) -> Data:
         if not hasattr(archive, "files"):
             raise DataError("is no .npz archive", where=str(path))
         arrays = {key: archive[key] for key in ARRAYS if key in archive.files}
+        held = ", ".join(archive.files[:SHOWN]) or "nothing"
     if "images" not in arrays and "calibration" not in arrays:
-        raise DataError("has no array called 'images'", where=str(path))
+        raise DataError(f"has no array called 'images', it holds {held}", where=str(path))
     for key in ("images", "calibration"):
         if key in arrays:
             _checked(arrays[key], path)

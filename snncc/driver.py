@@ -17,6 +17,7 @@ from snncc.frontend.calibrate import float_outputs
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
 from snncc.golden import golden_vectors
+from snncc.loss import loss, predictions_of
 from snncc.options import CompileOptions, check_options, default_passes
 from snncc.passes.base import Context, Pass
 from snncc.passes.binarise import Binarise
@@ -34,8 +35,12 @@ from snncc_ir.machine import Machine
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import silent
 from snncc_ir.text import print_graph
+from snncc_ir.timing import Phased
 
 Array = NDArray[Any]
+
+STREAMED_IMAGES = 64
+"""Images on which the cost of one-bit weights is measured where a network runs step by step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +113,11 @@ def write(prepared: Prepared, built: Built, start: float, more: Mapping[str, Any
     """
     options, backend, machine, graph = prepared.options, prepared.backend, prepared.machine, built.graph
     _check_target(graph, backend, machine)
-    more = {"requantised": [asdict(certificate) for certificate in built.findings.certificates], **more}
+    more = {
+        "requantised": [asdict(certificate) for certificate in built.findings.certificates],
+        **_binary_cost(prepared, built),
+        **more,
+    }
     artefact.write(
         options.output,
         graph,
@@ -237,18 +246,26 @@ def _warnings(prepared: Prepared, built: Built) -> tuple[str, ...]:
     if not samples.form.exact:
         found.append(samples.form.verdict)
     found += built.findings.warnings
-    if not samples.synthetic and any(isinstance(step, Binarise) for step in built.pipeline.passes):
-        found.append(_disagreement(prepared, built.graph))
+    found += [
+        f"{row.population}: {row.approximated} of {row.channels} channels approximate those of the imported "
+        f"network; {row.reason}"
+        for row in built.findings.certificates
+        if row.approximated
+    ]
     return tuple(found)
 
 
-def _disagreement(prepared: Prepared, graph: Graph) -> str:
-    """How often the network decides otherwise than the one that it came from."""
-    samples = prepared.samples.chosen(np.arange(min(len(prepared.samples.images), CORRECTION_IMAGES)))
-    real = float_outputs_of(prepared, samples)[0]
-    found = evaluate_images(graph, samples.form, samples.images, "levels", silent).predictions
-    share = float((found != real.reshape(len(real), -1).argmax(axis=1)).mean())
-    return f"decides otherwise than the float network on {share:.1%} of {len(real)} calibration images"
+def _binary_cost(prepared: Prepared, built: Built) -> dict[str, Any]:
+    """What one-bit weights made of real ones cost on calibration images; empty where there are none."""
+    samples = prepared.samples
+    if samples.synthetic or not any(isinstance(step, Binarise) for step in built.pipeline.passes):
+        return {}
+    phased = isinstance(built.graph.timing, Phased)
+    most, engine = (CORRECTION_IMAGES, "levels") if phased else (STREAMED_IMAGES, "spikes")
+    samples = samples.chosen(np.arange(min(len(samples.images), most)))
+    real = predictions_of(float_outputs_of(prepared, samples)[0])
+    found = evaluate_images(built.graph, samples.form, samples.images, engine, silent).predictions
+    return {"binarised": loss(found, real, samples.labels).as_plain()}
 
 
 def machine_of(found: Artefact) -> Machine:

@@ -17,7 +17,8 @@ from snncc.frontend.lower import lower
 from snncc.passes.pipeline import parse
 from snncc.samples import load_images
 from snncc.sim.attribution import Attribution, Batch, Loss, attribute
-from snncc.sim.hybrid import Cause, Hybrid, Source, Switch
+from snncc.sim.hybrid import Hybrid, Source, Switch
+from snncc.sim.stairs import Cause
 from snncc.summary import summary
 from snncc_ir.encoding import PIXEL_TOP, InputFormat, format_of
 from snncc_ir.errors import SnnccError
@@ -48,16 +49,29 @@ ADVICE = {
     Cause.TIMING: "run more steps (--steps), or choose a phased code or stbif, which lose nothing to timing",
 }
 INPUT_ADVICE = "give the input more bits (--input-bits)"
+IMPORTED_ADVICE = (
+    "its levels came with the network: if that was quantised after training, a greater range may help; "
+    "if it was trained so, this is no loss"
+)
 RATE_ADVICE = "run more steps (--steps): a rate over T steps has T + 1 values"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """The loss of an artefact, and the model that it was compared with."""
+    """The loss of an artefact, and the model that it was compared with.
+
+    `imported` are the populations that came quantised: what they round is part of the network.
+    """
 
     artefact: Artefact
     model: Path
     found: Attribution
+    imported: tuple[str, ...]
+
+    @property
+    def reference(self) -> str:
+        """What the artefact is compared with."""
+        return "the imported network without its saturation" if self.imported else "the float network"
 
     @property
     def worst(self) -> Switch | None:
@@ -87,17 +101,14 @@ def explain(
     found = artefact.read(path)
     images, labels = load_images(found, data_path, limit)
     model = _find_model(found, model_path)
-    lowered = lower(model)
-    if lowered.graph.is_integer:
-        raise SnnccError("was imported with its integers: nothing is lost", where=str(model.path))
-    hybrid = Hybrid(float_graph(lowered.graph, str(found.manifest["pipeline"])), found.graph)
+    hybrid = Hybrid(float_graph(lower(model).graph, str(found.manifest["pipeline"])), found.graph)
     form = format_of(found.graph.inputs[0])
     switches = hybrid.switches
     if not _is_rounded(form, images):
         switches = tuple(switch for switch in switches if switch.node != found.graph.inputs[0].name)
     batches = _batches(form, images, labels, _batch_size(found.graph))
     attribution = attribute(hybrid, switches, batches, len(images), watch("explain"))
-    return Explanation(artefact=found, model=model.path, found=attribution)
+    return Explanation(artefact=found, model=model.path, found=attribution, imported=hybrid.imported)
 
 
 def float_graph(graph: Graph, pipeline: str) -> Graph:
@@ -164,12 +175,14 @@ def advice(explanation: Explanation) -> str:
     """What to change first, and why."""
     worst, graph = explanation.worst, explanation.artefact.graph
     if worst is None:
-        return "the outputs are those of the float network: nothing is lost"
+        return f"the outputs are those of {explanation.reference}: nothing is lost"
     node = graph.by_name[worst.node]
     kind = {Population: "population", Readout: "readout"}.get(type(node), "input")
-    what = ADVICE[worst.cause]
+    what = IMPORTED_ADVICE if worst.node in explanation.imported else ADVICE[worst.cause]
     if isinstance(node, Input):
         what = INPUT_ADVICE
+    elif worst.cause is Cause.TIMING:
+        what = ADVICE[worst.cause]
     elif worst.cause is Cause.ROUNDING and isinstance(graph.timing, Rate):
         what = RATE_ADVICE
     share = explanation.share(explanation.found.parts[worst])
@@ -182,6 +195,7 @@ def as_plain(explanation: Explanation) -> dict[str, Any]:
     return {
         "artefact": str(explanation.artefact.path),
         "model": str(explanation.model),
+        "imported": list(explanation.imported),
         "images": found.images,
         "accuracy": found.accuracy,
         "float_accuracy": found.float_accuracy,
@@ -222,12 +236,13 @@ def table(explanation: Explanation) -> tuple[list[str], list[list[str]]]:
             total = sum(explanation.share(loss) for loss in own.values())
             lost = sum(_points(loss) for loss in own.values())
             rows.append([row["name"], str(row["neurons"]), levels, *cells, f"{total:.1%}", f"{lost:+.2f}"])
-    rows.append(["total", "", "", *("" for _ in causes), "100.0%", f"{_points(found.total):+.2f}"])
+    whole = "100.0%" if found.total.error > 0 else "-"
+    rows.append(["total", "", "", *("" for _ in causes), whole, f"{_points(found.total):+.2f}"])
     return ["node", "neurons", "levels", *(cause.value for cause in causes), "sum", f"{points}, points"], rows
 
 
 def _percent(explanation: Explanation, loss: Loss | None) -> str:
-    return "-" if loss is None else f"{explanation.share(loss):.1%}"
+    return "-" if loss is None else f"{round(explanation.share(loss), 3) + 0.0:.1%}"
 
 
 def _points(loss: Loss) -> float:
@@ -237,10 +252,21 @@ def _points(loss: Loss) -> float:
 def headline(explanation: Explanation) -> str:
     """The whole loss in one line."""
     found = explanation.found
-    accuracy = ""
+    accuracy, reference = "", explanation.reference
     if found.accuracy is not None and found.float_accuracy is not None:
-        accuracy = f"accuracy {found.accuracy:.2%}, float {found.float_accuracy:.2%}; "
+        name = "without saturation" if explanation.imported else "float"
+        accuracy = f"accuracy {found.accuracy:.2%}, {name} {found.float_accuracy:.2%}; "
     return (
-        f"{found.images} images: {accuracy}{found.total.disagreement:.2%} of the answers differ from the "
-        f"float network's; mean squared output error {found.total.error:.4g}"
+        f"{found.images} images: {accuracy}{found.total.disagreement:.2%} of the answers differ from those "
+        f"of {reference}; mean squared output error {found.total.error:.4g}"
     )
+
+
+def notes(explanation: Explanation) -> list[str]:
+    """What is not among the losses."""
+    if not explanation.imported:
+        return []
+    return [
+        f"{len(explanation.imported)} of {len(explanation.artefact.graph.populations)} populations came "
+        "quantised: their weights and the rounding to their levels are the network itself, and no loss"
+    ]

@@ -28,6 +28,16 @@ class Loss:
     images: int
     labelled: bool
 
+    def as_plain(self) -> dict[str, Any]:
+        """What manifests and `--json` hold."""
+        return {
+            "loss": round(self.points, 3),
+            "interval": [round(self.low, 3), round(self.high, 3)],
+            "images": self.images,
+            "labelled": self.labelled,
+            "text": str(self),
+        }
+
     def __str__(self) -> str:
         kind = "points" if self.labelled else "% of predictions changed"
         return f"{self.points:.2f} {kind} ({self.low:.2f} to {self.high:.2f}) on {self.images} images"
@@ -58,3 +68,8 @@ def _wilson(share: float, count: int) -> tuple[float, float]:
     centre = (share + square / 2) / (1 + square)
     reach = NORMAL / (1 + square) * float(np.sqrt(share * (1 - share) / count + square / (4 * count)))
     return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def predictions_of(outputs: Array) -> Array:
+    """The answers `[N]` of outputs `[N, ...]`."""
+    return np.asarray(outputs.reshape(len(outputs), -1).argmax(axis=1))

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from snncc.driver import Built, Compiled, Prepared, context_of, float_outputs_of, prepare, run_passes, write
-from snncc.loss import Loss, loss
+from snncc.loss import Loss, loss, predictions_of
 from snncc.options import CompileOptions, default_passes
 from snncc.passes.balance import print_widths
 from snncc.passes.base import Context
@@ -22,8 +21,6 @@ from snncc.sim.evaluate import evaluate_images
 from snncc.width_search import WidthSearch
 from snncc_ir.errors import DataError, SnnccError
 from snncc_ir.progress import silent
-
-Array = NDArray[Any]
 
 FEWEST_IMAGES = 32
 """With fewer calibration images than this, half of them say nothing about a loss."""
@@ -75,11 +72,7 @@ def _summary(best: _Trial, most: float) -> dict[str, Any]:
     found = best.loss
     return {
         "bound": most,
-        "loss": round(found.points, 3),
-        "interval": [round(found.low, 3), round(found.high, 3)],
-        "images": found.images,
-        "labelled": found.labelled,
-        "text": str(found),
+        **found.as_plain(),
         "mean_level_bits": round(best.widths.mean, 3),
         "level_bits": dict(best.widths.bits),
     }
@@ -120,7 +113,7 @@ class _Trials:
     def __init__(self, prepared: Prepared, context: Context, held: Samples) -> None:
         self.widths = WidthSearch(prepared.lowered.graph, context)
         self.prepared, self.context, self.held = prepared, context, held
-        self.float_predictions = _predictions(float_outputs_of(prepared, held)[0])
+        self.float_predictions = predictions_of(float_outputs_of(prepared, held)[0])
 
     def run(self, setting: Widths) -> _Trial:
         """The network with the best widths found near a setting, and its loss."""
@@ -131,7 +124,3 @@ class _Trials:
         run = evaluate_images(built.graph, self.held.form, self.held.images, "levels", silent)
         found = loss(run.predictions, self.float_predictions, self.held.labels)
         return _Trial(widths=widths, built=built, loss=found)
-
-
-def _predictions(outputs: Array) -> Array:
-    return np.asarray(outputs.reshape(len(outputs), -1).argmax(axis=1))

@@ -11,9 +11,13 @@ from snncc.passes.published import Published, pipeline_text
 from snncc_ir.errors import DataError, SnnccError
 from snncc_ir.machine import Machine
 from snncc_ir.progress import Watch, no_watch
+from snncc_ir.tensors import WEIGHT_BITS
 
 PIPELINE_OPTIONS = ("level_bits", "weight_bits", "code", "steps", "reset")
 """Options that do nothing but fill in the default pipeline."""
+
+RATE_OPTIONS = ("steps", "reset")
+"""Those that mean something to a rate code alone."""
 
 FULL_WEIGHT_BITS = 8
 """Weights of fewer bits are rounded so that they follow the calibration images, which takes longer."""
@@ -62,13 +66,30 @@ class CompileOptions:
 
 
 def check_options(options: CompileOptions) -> None:
-    """Refuse options that a pipeline of the user's own would silently overrule."""
+    """Refuse values that no pass takes, and options that something else would silently overrule."""
+    _check_values(options)
     defaults = {item.name: item.default for item in fields(CompileOptions)}
     given = [name for name in PIPELINE_OPTIONS if getattr(options, name) != defaults[name]]
     if options.passes is not None:
         _refuse_overruled("--passes", [*given, *(["published"] if options.published else [])])
     if options.published is not None:
         _refuse_overruled("--published", [name for name in given if name not in PUBLISHED_OPTIONS])
+    elif options.code != "rate":
+        for name in RATE_OPTIONS:
+            if name in given:
+                raise SnnccError(
+                    "is for --code rate alone", where=f"--{name}", hint="leave it out, or choose that code"
+                )
+
+
+def _check_values(options: CompileOptions) -> None:
+    if not 1 <= options.level_bits <= 8:
+        raise SnnccError(f"must be 1 to 8, not {options.level_bits}", where="--level-bits")
+    if options.weight_bits not in WEIGHT_BITS:
+        widths = f"{', '.join(map(str, WEIGHT_BITS[:-1]))} or {WEIGHT_BITS[-1]}"
+        raise SnnccError(f"must be {widths}, not {options.weight_bits}", where="--weight-bits")
+    if options.steps < 1:
+        raise SnnccError(f"must be at least 1, not {options.steps}", where="--steps")
 
 
 def _refuse_overruled(where: str, names: list[str]) -> None:

@@ -16,7 +16,7 @@ from snncc.driver import machine_of
 from snncc.samples import image_digests, load_images
 from snncc.sim.evaluate import Evaluation, Runner, engine_runner, evaluate_images
 from snncc.steps import NO_OPTIONS, StepOptions, StepReport, check_options, report
-from snncc.targets import find_engine
+from snncc.targets import find_engine, load_target, target_names
 from snncc_ir.encoding import InputFormat, format_of
 from snncc_ir.errors import SnnccError, ToolError
 from snncc_ir.progress import Watch, no_watch, silent
@@ -85,10 +85,18 @@ def simulate(
     )
 
 
+def engine_names() -> tuple[str, ...]:
+    """The engines of every artefact, and those of all targets."""
+    backends = map(load_target, target_names())
+    return (*OWN_ENGINES, *(engine.name for backend in backends for engine in backend.engines))
+
+
 def _foreign_runner(found: Artefact, name: str, watch: Watch) -> Runner:
     known = find_engine(name)
     if known is None:
-        raise SnnccError(f"no engine is called {name!r}", where="--engine")
+        raise SnnccError(
+            f"no engine is called {name!r}", where="--engine", hint=f"there are {', '.join(engine_names())}"
+        )
     backend, engine = known
     machine = machine_of(found)
     if backend.name != found.manifest["target"]:

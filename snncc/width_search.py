@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ PROBED = 128
 
 LEAST_GAIN = 0.002
 """Share of the error that an exchange of bits must save: less is noise of so few images."""
+
+SMALL = 1e-9
+"""What a mean of widths may exceed its bound by, for rounding."""
 
 TRIED = 4
 """Exchanges that are measured before the search gives up."""
@@ -75,33 +78,51 @@ class WidthSearch:
         Errors of single populations do not add up. One bit more for one population and fewer for others is
         kept where it lowers the measured error, until none of the likeliest exchanges does.
         """
-        best = dict(bits)
-        while (better := self._exchanged(best, most)) is not None:
+        best, moves = dict(bits), _Moves(self, bits)
+        while (better := self._exchanged(best, moves, most)) is not None:
+            moves.refresh(better, [name for name in better if better[name] != best[name]])
             best = better
         return Widths(best, mean_bits(best, self.neurons))
 
-    def _exchanged(self, bits: dict[str, int], most: float) -> dict[str, int] | None:
+    def _exchanged(self, bits: Mapping[str, int], moves: _Moves, most: float) -> dict[str, int] | None:
         bound = self.error(bits) * (1 - LEAST_GAIN)
-        likely = sorted(self._exchanges(bits, most), key=lambda exchange: exchange.estimate)
+        likely = sorted(self._exchanges(bits, moves, most), key=lambda exchange: exchange.estimate)
         for exchange in likely[:TRIED]:
             if self.error(exchange.bits) < bound:
                 return exchange.bits
         return None
 
-    def _exchanges(self, bits: dict[str, int], most: float) -> Iterator[_Exchange]:
+    def _exchanges(self, bits: Mapping[str, int], moves: _Moves, most: float) -> Iterator[_Exchange]:
         """Every population raised, the others lowered where that costs least for the neurons it frees."""
-        here = self.error(bits)
-        gain = {name: here - self.error(_moved(bits, name, 1)) for name in bits if bits[name] < 8}
-        cost = {name: self.error(_moved(bits, name, -1)) - here for name in bits if bits[name] > 1}
-        cheapest = sorted(cost, key=lambda name: cost[name] / self.neurons[name])
-        for name, saved in gain.items():
+        cheapest = sorted(moves.cost, key=lambda name: moves.cost[name] / self.neurons[name])
+        for name, saved in moves.gain.items():
             chosen, spent = _moved(bits, name, 1), 0.0
             for other in (other for other in cheapest if other != name):
-                if mean_bits(chosen, self.neurons) <= most + 1e-9:
+                if mean_bits(chosen, self.neurons) <= most + SMALL:
                     break
-                chosen, spent = _moved(chosen, other, -1), spent + cost[other]
-            if mean_bits(chosen, self.neurons) <= most + 1e-9:
+                chosen, spent = _moved(chosen, other, -1), spent + moves.cost[other]
+            if mean_bits(chosen, self.neurons) <= most + SMALL:
                 yield _Exchange(chosen, spent - saved)
+
+
+class _Moves:
+    """What one bit more or less of each population changes, measured when its own bits last changed."""
+
+    def __init__(self, search: WidthSearch, bits: Mapping[str, int]) -> None:
+        self._search = search
+        self.gain: dict[str, float] = {}
+        self.cost: dict[str, float] = {}
+        self.refresh(bits, bits)
+
+    def refresh(self, bits: Mapping[str, int], names: Iterable[str]) -> None:
+        here = self._search.error(bits)
+        for name in names:
+            self.gain.pop(name, None)
+            self.cost.pop(name, None)
+            if bits[name] < max(LEVEL_BITS):
+                self.gain[name] = here - self._search.error(_moved(bits, name, 1))
+            if bits[name] > min(LEVEL_BITS):
+                self.cost[name] = self._search.error(_moved(bits, name, -1)) - here
 
 
 def _moved(bits: Mapping[str, int], name: str, by: int) -> dict[str, int]:

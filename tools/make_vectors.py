@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snncc_ir.codes import PHASED_CODES, Code
+from snncc_ir.codes import PHASED_CODES, Code, Reset
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Bias, Neuron, Staircase, Table
 from snncc_ir.nodes import AnyNode, Concat, Conv, Dense, Input, MaxPool, Population, Readout, Scale, SumPool
@@ -26,7 +26,7 @@ from snncc_ir.semantics import evaluate
 from snncc_ir.spiking import run_phased
 from snncc_ir.streaming import run_streaming
 from snncc_ir.tensors import Tensor
-from snncc_ir.timing import Phased, Rate, Reset, Stbif, Timing
+from snncc_ir.timing import Phased, Rate, Stbif, Timing
 from snncc_ir.types import Levels
 
 FOLDER = Path(__file__).parent.parent / "ir" / "vectors"

@@ -11,13 +11,13 @@ from functools import singledispatch
 
 import numpy as np
 
-from snncc_ir.codes import Code, Strand
+from snncc_ir.codes import Code, Reset, Strand
 from snncc_ir.graph import Graph
 from snncc_ir.linear import pool_divisor
 from snncc_ir.neurons import Bias, Staircase, Table
 from snncc_ir.nodes import Linear, Population, Readout, SumPool
 from snncc_ir.tensors import Ints, interval_bits
-from snncc_ir.timing import Phased, Rate, Reset
+from snncc_ir.timing import Phased, Rate
 from snncc_ir.types import Levels
 
 FAR = 2**62
@@ -50,7 +50,8 @@ class Requantised:
 
     `proved` channels are staircases whose breakpoints equal the imported network's for every drive that can
     occur, `tabled` ones hold these breakpoints themselves; both have its levels for all inputs.
-    `approximated` ones have not; of a sum of two scales `wrong_pairs` pairs of levels come out differently.
+    `approximated` ones have not, for a `reason`; of a sum of two scales `wrong_pairs` pairs of drives come
+    out by a level (or more, then counted as often).
     """
 
     population: str
@@ -59,6 +60,7 @@ class Requantised:
     tabled: int
     approximated: int
     wrong_pairs: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,9 @@
-"""Spike codes: how a level travels as spikes, and what each code costs."""
+"""Spike codes: how a level travels as spikes. A command line lists them, so numpy is not needed here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-
-import numpy as np
-
-from snncc_ir.tensors import Ints
 
 
 class Code(Enum):
@@ -24,6 +20,13 @@ class Code(Enum):
     def is_phased(self) -> bool:
         """Phased codes fire after they have integrated; streaming codes while they integrate."""
         return self not in (Code.RATE, Code.STBIF)
+
+
+class Reset(Enum):
+    """What a `rate` neuron does after a spike: subtract theta (soft) or go to zero (hard)."""
+
+    SUBTRACT = "subtract"
+    ZERO = "zero"
 
 
 PHASED_CODES = tuple(code for code in Code if code.is_phased)
@@ -73,18 +76,3 @@ def magnitude(code: Code, lo: int, hi: int, step: int) -> int:
             return window(code, lo, hi) - step
         case _:
             return 1
-
-
-def spikes_per_level(code: Code, lo: int, hi: int) -> Ints:
-    """Spikes that a phased code sends for each level lo..hi; index `level - lo`."""
-    levels = np.abs(np.arange(lo, hi + 1, dtype=np.int64))
-    match code:
-        case Code.RADIX:
-            bits = levels[:, None] >> np.arange(window(code, lo, hi))
-            return np.asarray((bits & 1).sum(axis=1))
-        case Code.COUNT:
-            return levels
-        case Code.GRADED | Code.TTFS:
-            return (levels > 0).astype(np.int64)
-        case _:
-            raise ValueError(f"{code} has no fixed number of spikes per level")

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc_ir.codes import Code, Strand, spikes_per_level
+from snncc_ir.codes import Code, Strand, window
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
 from snncc_ir.nodes import Conv, Dense, Input, Linear, Population, Readout, Scale, SumPool, Wiring
+from snncc_ir.tensors import Ints
 from snncc_ir.types import Shape
 
 Array = NDArray[Any]
@@ -194,3 +195,18 @@ def _per_position(spikes: Array) -> Array:
     wide = np.uint32 if rows * int(np.iinfo(spikes.dtype).max) < 2**32 else np.int64
     sums = spikes.reshape(rows, -1).sum(axis=0, dtype=wide).astype(np.int64)
     return np.asarray(sums.reshape((1, *spikes.shape[2:]) if image else spikes.shape[1:]))
+
+
+def spikes_per_level(code: Code, lo: int, hi: int) -> Ints:
+    """Spikes that a phased code sends for each level lo..hi; index `level - lo`."""
+    levels = np.abs(np.arange(lo, hi + 1, dtype=np.int64))
+    match code:
+        case Code.RADIX:
+            bits = levels[:, None] >> np.arange(window(code, lo, hi))
+            return np.asarray((bits & 1).sum(axis=1))
+        case Code.COUNT:
+            return levels
+        case Code.GRADED | Code.TTFS:
+            return (levels > 0).astype(np.int64)
+        case _:
+            raise ValueError(f"{code} has no fixed number of spikes per level")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from snncc_ir.codes import Code
-from snncc_ir.timing import Reset
+from snncc_ir.codes import Code, Reset
 
 
 @dataclass(frozen=True, slots=True)

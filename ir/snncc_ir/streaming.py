@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc_ir.codes import Code, Strand
+from snncc_ir.codes import Code, Reset, Strand
 from snncc_ir.costs import NO_COUNTS, Counts, fan_out
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
@@ -27,7 +27,7 @@ from snncc_ir.nodes import (
 from snncc_ir.semantics import check_input, potential
 from snncc_ir.senders import Breakpoints
 from snncc_ir.strands import Spikes, join_strands
-from snncc_ir.timing import Phased, Rate, Reset
+from snncc_ir.timing import Phased, Rate
 
 Array = NDArray[Any]
 DriveMap = Callable[[Linear, Array], Array]

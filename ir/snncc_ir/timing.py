@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 
-from snncc_ir.codes import Code, Strand
+from snncc_ir.codes import Code, Reset, Strand
 from snncc_ir.errors import GraphError
 from snncc_ir.neurons import Analog, Quantiser, Staircase, Table
 from snncc_ir.nodes import AnyNode, Input, MaxPool, Population
@@ -14,13 +13,6 @@ from snncc_ir.types import Levels
 
 MAX_STEPS = 2**16
 """Most steps per image of a `rate` graph."""
-
-
-class Reset(Enum):
-    """What a `rate` neuron does after a spike: subtract theta (soft) or go to zero (hard)."""
-
-    SUBTRACT = "subtract"
-    ZERO = "zero"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from snncc.passes.base import Context, Pass, option
-from snncc.passes.stored_weights import feeds_stored_weights
+from snncc.passes.shared_scales import Group, shared_scales
 from snncc.passes.tops import (
     SMALLEST_TOP,
     all_percentile,
@@ -22,7 +22,10 @@ from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog, Grid
 from snncc_ir.statistics import Statistics
-from snncc_ir.tensors import Reals, Tensor
+from snncc_ir.tensors import Ints, Reals, Tensor
+
+Range = tuple[int, int]
+Tops = dict[str, Reals]
 
 METHODS = ("max", "mse", "kl")
 SCOPES = ("channel", "population")
@@ -40,7 +43,8 @@ class Balance(Pass):
     `max` takes the greatest activation, `percentile:p` the p-th percentile of the activations that are
     not zero (Rueckauer et al. 2016), `percentile_all:p` that of all activations (Lu and Sengupta 2020),
     `mse` the top with the least mean squared rounding and clipping error, `kl` the top that changes the
-    distribution of the activations least.
+    distribution of the activations least. Channels that wiring mixes (`shared_scales`) share one scale,
+    chosen on the activations of all of them.
     """
 
     name: ClassVar[str] = "balance"
@@ -62,28 +66,59 @@ class Balance(Pass):
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Give every analog population its grid."""
         widths = parse_widths(self.widths)
-        changed = []
-        for node in graph.populations:
-            bits = widths.pop(node.name, self.level_bits)
-            if isinstance(node.neuron, Analog):
-                statistics = context.calibration.populations[node.name]
-                if self.scope == "population" or feeds_stored_weights(graph, node.name):
-                    statistics = _merged(statistics)
-                changed.append(replace(node, neuron=self._balanced(node.neuron, statistics, bits)))
+        analog = {node.name: node.neuron for node in graph.populations if isinstance(node.neuron, Analog)}
+        ranges = {
+            node.name: level_range(widths.pop(node.name, self.level_bits), signed=analog[node.name].low < 0)
+            for node in graph.populations
+            if node.name in analog
+        }
         if widths:
             raise SnnccError(
                 f"no population is called {next(iter(widths))!r}",
                 where=f"{self.name}{{widths}}",
                 hint=f"there are {', '.join(node.name for node in graph.populations)}",
             )
+        tops = self._tops(graph, context.calibration.populations, ranges)
+        changed = []
+        for node in graph.populations:
+            if node.name in analog:
+                lo, hi = ranges[node.name]
+                grid = Grid(top=Tensor.real(tops[node.name]), lo=lo, hi=hi)
+                changed.append(replace(node, neuron=replace(analog[node.name], grid=grid)))
         return graph.with_nodes(changed)
 
-    def _balanced(self, neuron: Analog, statistics: Statistics, bits: int) -> Analog:
-        lo, hi = level_range(bits, signed=neuron.low < 0)
-        top = np.broadcast_to(self._top(statistics, lo, hi), neuron.bias.values.shape[:1])
-        return replace(neuron, grid=Grid(top=Tensor.real(np.maximum(top, SMALLEST_TOP)), lo=lo, hi=hi))
+    def _tops(self, graph: Graph, known: Mapping[str, Statistics], ranges: Mapping[str, Range]) -> Tops:
+        """The top of every channel; channels that must share a scale get one."""
+        shared = shared_scales(graph, whole=self.scope == "population")
+        tops = {}
+        for name, bounds in ranges.items():
+            channels = graph.types[name].shape[0]
+            tops[name] = np.full(channels, np.nan)
+            alone = np.flatnonzero(~shared.mask(name, channels))
+            if len(alone):
+                tops[name][alone] = self._top(_picked(known[name], alone), *bounds)
+        for group in shared.groups:
+            for name, top in self._shared_tops(group, known, ranges).items():
+                tops[name][group[name]] = top
+        return tops
+
+    def _shared_tops(
+        self, group: Group, known: Mapping[str, Statistics], ranges: Mapping[str, Range]
+    ) -> dict[str, float]:
+        """Tops of one scale. Populations of unlike levels take the greatest that any of them asks for."""
+        tops: dict[Range, float] = {}
+        for bounds in sorted({ranges[name] for name in group}):
+            parts = [_picked(known[name], group[name]) for name in group if ranges[name] == bounds]
+            tops[bounds] = float(self._top(_merged(parts), *bounds)[0])
+        if len(tops) == 1:
+            return dict.fromkeys(group, next(iter(tops.values())))
+        scale = max(top / _reach(bounds) for bounds, top in tops.items())
+        return {name: scale * _reach(ranges[name]) for name in group}
 
     def _top(self, statistics: Statistics, lo: int, hi: int) -> Reals:
+        return np.maximum(self._chosen_top(statistics, lo, hi), SMALLEST_TOP)
+
+    def _chosen_top(self, statistics: Statistics, lo: int, hi: int) -> Reals:
         greatest = np.maximum(statistics.high, -statistics.low)
         match self.method:
             case "max":
@@ -126,14 +161,29 @@ def print_widths(widths: Mapping[str, int]) -> str:
     return "/".join(f"{name}:{bits}" for name, bits in widths.items())
 
 
-def _merged(statistics: Statistics) -> Statistics:
-    """The statistics of all channels as those of one."""
+def _reach(bounds: Range) -> int:
+    """The level that a grid's top stands for."""
+    return max(bounds[1], -bounds[0])
+
+
+def _picked(statistics: Statistics, channels: Ints) -> Statistics:
+    """The statistics of some channels."""
     return replace(
         statistics,
-        low=statistics.low.min(keepdims=True),
-        high=statistics.high.max(keepdims=True),
-        drive_mean=statistics.drive_mean.mean(keepdims=True),
-        sample=statistics.sample.reshape(-1, 1),
+        low=statistics.low[channels],
+        high=statistics.high[channels],
+        drive_mean=statistics.drive_mean[channels],
+        sample=statistics.sample[:, channels],
+    )
+
+
+def _merged(parts: Sequence[Statistics]) -> Statistics:
+    """The statistics of all channels as those of one."""
+    return Statistics(
+        low=np.concatenate([part.low for part in parts]).min(keepdims=True),
+        high=np.concatenate([part.high for part in parts]).max(keepdims=True),
+        drive_mean=np.concatenate([part.drive_mean for part in parts]).mean(keepdims=True),
+        sample=np.concatenate([part.sample.reshape(-1, 1) for part in parts]),
     )
 
 

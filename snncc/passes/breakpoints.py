@@ -6,9 +6,6 @@ them, so comparing hi - lo integers per channel proves a channel.
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -89,52 +86,6 @@ def _least(edge: tuple[Fraction, bool], gain: Fraction, offset: Fraction) -> int
     bound = (value - offset) / gain
     floor = bound.numerator // bound.denominator
     return floor + 1 if strict or bound.denominator > 1 else floor
-
-
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """All pairs of levels by x = gains . levels + offset; level lo + 1 + j starts at `first[j]`."""
-
-    levels: tuple[Ints, Ints]
-    first: tuple[int, ...]
-
-    def brackets(self, multipliers: Sequence[int]) -> tuple[list[int], list[int], int]:
-        """Brackets on U = multipliers . levels, and how many pairs they get wrong: 0 is a proof."""
-        u = multipliers[0] * self.levels[0] + multipliers[1] * self.levels[1]
-        highest = np.maximum.accumulate(u)
-        lowest = np.minimum.accumulate(u[::-1])[::-1]
-        below, at, wrong = [], [], 0
-        for index in self.first:
-            under = int(highest[index - 1]) if index > 0 else -FAR
-            over = int(lowest[index]) if index < len(u) else FAR
-            if under >= over:
-                wrong += int((u[:index] >= over).sum())
-                under = over - 1
-            below.append(under)
-            at.append(over)
-        return below, at, wrong
-
-
-def pairs(unit: Unit, gains: Sequence[Fraction], ranges: Sequence[range], offset: Fraction) -> Pairs:
-    """Enumerate x for all pairs of levels, exactly."""
-    common = math.lcm(offset.denominator, *(gain.denominator for gain in gains))
-    grids = np.meshgrid(*(np.arange(r.start, r.stop) for r in ranges), indexing="ij")
-    first, second = (grid.reshape(-1) for grid in grids)
-    x = int(gains[0] * common) * first.astype(object) + int(gains[1] * common) * second.astype(object)
-    order = np.argsort(x, kind="stable")
-    ordered = [int(value) for value in x[order] + int(offset * common)]
-    starts = tuple(_first_at(ordered, edge, common) for edge in unit.edges())
-    return Pairs((first[order], second[order]), starts)
-
-
-def _first_at(values: list[int], edge: tuple[Fraction, bool] | bool, common: int) -> int:
-    if isinstance(edge, bool):
-        return 0 if edge else len(values)
-    bound = edge[0] * common
-    floor = bound.numerator // bound.denominator
-    if edge[1] or bound.denominator > 1:
-        return bisect_right(values, floor)
-    return bisect_left(values, floor)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from snncc.passes.base import Context, Pass, option
-from snncc_ir.codes import Code
+from snncc_ir.codes import Code, Reset
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import AnyNode, Input, Population
-from snncc_ir.timing import Phased, Rate, Reset, Stbif, Timing
+from snncc_ir.timing import Phased, Rate, Stbif, Timing
 
 DEFAULT_STEPS = 64
 

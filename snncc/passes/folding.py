@@ -33,8 +33,18 @@ def channel_scale(scale: Reals, where: str) -> Reals:
     flat = scale.reshape(scale.shape[0], -1)
     channel = np.asarray(flat.max(axis=1))
     if ((flat != channel[:, None]) & (flat != 0)).any():
-        raise GraphError("its source's scale varies by position within a channel", where=where)
+        raise varying(where)
     return channel
+
+
+def varying(where: str) -> GraphError:
+    """Positions of one channel differ in scale, which `balance` cannot help: the scales are given."""
+    return GraphError(
+        "its source's scale varies by position within a channel",
+        where=where,
+        hint="it joins the input, or values that came quantised, with others: join them along the channels, "
+        "or behind a layer each",
+    )
 
 
 def row_max(weights: Reals) -> Reals:

@@ -10,7 +10,7 @@ from math import gcd
 
 import numpy as np
 
-from snncc_ir.errors import GraphError
+from snncc.passes.folding import varying
 from snncc_ir.linear import pool_divisor
 from snncc_ir.nodes import Conv, Dense, Linear, Scale, SumPool
 from snncc_ir.tensors import MULTIPLIER_BITS, WEIGHT_BITS, Ints, Reals, Tensor, synapse_bits
@@ -43,6 +43,14 @@ class Part:
         """True where wide multipliers are at hand."""
         return isinstance(self.linear, Scale | SumPool)
 
+    @property
+    def limits(self) -> list[int]:
+        """The greatest number that each channel's weights can be multiplied by."""
+        limit = LARGEST_MULTIPLIER if self.is_identity else LARGEST_WEIGHT
+        weights = self.linear.weight.data
+        largest = np.abs(weights).reshape(len(weights), -1).max(axis=1)
+        return [max(1, limit // max(1, int(each))) for each in largest]
+
 
 def exact_part(incoming: Incoming) -> Part | None:
     """The projection in integers without any rounding; None where its weights are no such integers."""
@@ -64,7 +72,7 @@ def _identity(linear: Scale | SumPool, incoming: Incoming) -> Part:
     channels = linear.weight.shape[0]
     scale = np.broadcast_to(incoming.scale, shape).reshape(channels, -1)
     if bool((scale != scale[:, :1]).any()):
-        raise GraphError("its source's scale varies by position within a channel", where=linear.name)
+        raise varying(linear.name)
     weights = [_over(float(weight), divisor) for weight in linear.weight.values]
     gains = [weight * Fraction(float(step)) for weight, step in zip(weights, scale[:, 0], strict=True)]
     ones = np.array([-1 if gain < 0 else 1 for gain in gains])

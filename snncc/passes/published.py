@@ -22,10 +22,12 @@ THRESHOLDS = {
 def pipeline_text(method: Published, *, weight_bits: int, steps: int) -> str:
     """The pipeline: one threshold per layer, weights, reset by subtraction, the image sent in each step.
 
-    A rate neuron has no levels; one level bit gives its threshold the finest unit.
+    A rate neuron has no levels; one level bit gives its threshold the finest unit. Weights of one bit are
+    those of the pass `binarise`, which leaves the first and the last layer 8 bits.
     """
+    binarise = "binarise;" if weight_bits == 1 else ""
     return (
-        f"balance{{method={THRESHOLDS[method]},level_bits=1,scope=population}};"
-        f"quantize{{weight_bits={weight_bits}}};"
+        f"{binarise}balance{{method={THRESHOLDS[method]},level_bits=1,scope=population}};"
+        f"quantize{{weight_bits={8 if binarise else weight_bits}}};"
         f"choose_code{{code=rate,steps={steps},reset=subtract}}"
     )

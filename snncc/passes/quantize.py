@@ -13,10 +13,10 @@ from snncc.passes.balance import level_range
 from snncc.passes.base import Array, Context, Pass, option
 from snncc.passes.folding import border_bias, folded_weights, row_max
 from snncc.passes.parts import Incoming, Part, exact_part
-from snncc.passes.refit import Refit
-from snncc.passes.requantise import requantise, united_readout, unites
-from snncc.passes.rounding import Gptq, Nearest, Rounder, Synapses
-from snncc.passes.stored_weights import feeds_stored_weights
+from snncc.passes.requantise import requantise, united_readout, why_not
+from snncc.passes.rounders import ROUNDERS
+from snncc.passes.rounding import Rounder, Synapses
+from snncc.passes.shared_scales import shared_scales
 from snncc.passes.tables import needs_table, table_of, within_reach
 from snncc_ir.certificates import Requantised
 from snncc_ir.encoding import InputFormat
@@ -48,7 +48,8 @@ MULTIPLIER = 256
 LARGEST_THETA = 2**14
 """No threshold is larger. Rounding a weight then moves a level by 1/2^15 of its source's level at most."""
 
-ROUNDINGS = ("nearest", "gptq", "refit")
+REAL_WEIGHTS = "weights that came as real numbers, or that read values of several scales, were rounded"
+"""Why a population between others that came quantised is approximated."""
 
 LARGEST_MULTIPLIER = 2 ** (MULTIPLIER_BITS - 1) - 1
 
@@ -70,8 +71,8 @@ class Quantize(Pass):
     rounding: str = option("nearest", "of weights: nearest; gptq or refit follow the calibration images")
 
     def __post_init__(self) -> None:
-        if self.rounding not in ROUNDINGS:
-            raise SnnccError(f"rounding {self.rounding!r} is none of {', '.join(ROUNDINGS)}", where=self.name)
+        if self.rounding not in ROUNDERS:
+            raise SnnccError(f"rounding {self.rounding!r} is none of {', '.join(ROUNDERS)}", where=self.name)
         if self.weight_bits not in WEIGHT_BITS[1:]:
             widths = ", ".join(map(str, WEIGHT_BITS[1:]))
             raise SnnccError(f"weight_bits must be one of {widths}, not {self.weight_bits}", where=self.name)
@@ -83,22 +84,15 @@ class Quantize(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """The integer graph."""
-        work = _Quantizer(graph, context.input_format, self, self._rounder(graph, context), context.certify)
+        work = _Quantizer(
+            graph, context.input_format, self, ROUNDERS[self.rounding](graph, context), context.certify
+        )
         for node in graph.nodes:
             try:
                 work.visit(node)
             except GraphError as error:
                 raise GraphError(error.what, where=error.where or node.name, hint=error.hint) from error
         return within_reach(replace(graph, nodes=tuple(work.done[node.name] for node in graph.nodes)))
-
-    def _rounder(self, graph: Graph, context: Context) -> Rounder:
-        match self.rounding:
-            case "gptq":
-                return Gptq(graph, context)
-            case "refit":
-                return Refit(graph, context)
-            case _:
-                return Nearest()
 
 
 @dataclass
@@ -114,6 +108,16 @@ class _Quantizer:
     zeros: dict[str, Reals] = field(default_factory=dict)
     levels: dict[str, Levels] = field(default_factory=dict)
     done: dict[str, AnyNode] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.shared = shared_scales(self.graph)
+        self.steps = self.shared.unified(
+            {
+                node.name: node.neuron.grid.scale
+                for node in self.graph.populations
+                if isinstance(node.neuron, Analog) and node.neuron.grid is not None
+            }
+        )
 
     def visit(self, node: AnyNode) -> None:
         match node:
@@ -177,27 +181,29 @@ class _Quantizer:
         scales_differ = (wire(node, scale) != np.where(np.isinf(least), 0, least)).any()
         if scales_differ or (wire(node, zero) != -wire(node, -zero)).any():
             raise GraphError(
-                "pools values whose levels differ in scale",
+                "pools the input, or values that came quantised, with others of another scale",
                 where=node.name,
-                hint="pool along height and width alone",
+                hint="pool each of them, then join them",
             )
 
     def _population(self, node: Population) -> None:
         neuron = node.neuron
         if not isinstance(neuron, Analog):
             raise GraphError("is quantised already", where=node.name)
-        grid = self._grid(node, neuron)
+        grid, step = self._grid(node, neuron), self.steps[node.name]
+        shared = self.shared.mask(node.name, len(step))
         folded = self._fold(node)
         unit = self._stored_unit(node, folded)
         if unit is None:
-            unit = np.maximum(self._unit(folded), grid.scale / LARGEST_THETA)
-        theta = np.maximum(np.rint(grid.scale / unit), 1.0)
+            unit = np.maximum(self._unit(folded), step / LARGEST_THETA)
+            unit = np.where(shared, _dividing(step, unit), unit)
+        theta = np.maximum(np.rint(step / unit), 1.0)
         bias = self._finish(node, folded, unit, neuron.bias)
         staircase = Staircase(theta=Tensor.integer(theta), bias=bias, lo=grid.lo, hi=grid.hi)
-        # Integers of few bits cannot take up what rounding theta changes: there the scale stays one for all.
-        scale = grid.scale if feeds_stored_weights(self.graph, node.name) else theta * unit
+        # A scale that others share stays what it is, although integer weights that came so fix the unit.
+        scale = np.where(shared, step, theta * unit)
         quantised = replace(node, neuron=staircase, scale=Tensor.real(scale))
-        if needs_table(neuron, grid.scale, grid.lo, grid.hi):
+        if needs_table(neuron, step, grid.lo, grid.hi):
             table = table_of(neuron, staircase, scale)
             quantised = replace(quantised, neuron=table, unit=Tensor.real(unit))
         self._placed(quantised, scale, 0.0)
@@ -214,10 +220,10 @@ class _Quantizer:
         shape = self.graph.types[node.name].shape
         found = [exact_part(incoming) for incoming in self._incoming(node)]
         exact = [part for part in found if part is not None]
-        parts = exact if len(exact) == len(found) and unites(exact) else self._rounded_parts(node)
-        outcome = requantise(
-            node, parts, shape, exact=parts is exact, two_levels=_is_summed(self.graph, node.name)
-        )
+        rounded = REAL_WEIGHTS if len(exact) < len(found) else why_not(node, exact)
+        parts = self._rounded_parts(node) if rounded else exact
+        two_levels = _is_summed(self.graph, node.name)
+        outcome = requantise(node, parts, shape, two_levels=two_levels, rounded=rounded)
         for linear in outcome.linears:
             self._set(linear, self.graph.by_name[linear.name])
         self.certify(outcome.certificate)
@@ -362,6 +368,11 @@ class _Quantizer:
             return np.zeros(1)
         full = np.broadcast_to(zero, self.graph.types[node.source].shape)
         return np.asarray(drive(node, full[None])[0])
+
+
+def _dividing(scale: Reals, unit: Reals) -> Reals:
+    """The least unit from `unit` on of which the scale is a multiple; `unit` where it exceeds the scale."""
+    return np.where(scale >= unit, scale / np.maximum(np.floor(scale / unit), 1.0), unit)
 
 
 def levels_of(node: AnyNode, sources: Sequence[Levels | None], graph: Graph) -> Levels:

@@ -9,14 +9,15 @@ from math import isinf
 
 import numpy as np
 
-from snncc.passes.breakpoints import Brackets, Fit, Pairs, Unit, fit, linear_brackets, pairs
+from snncc.passes.breakpoints import Brackets, Fit, Unit, fit, linear_brackets
 from snncc.passes.offsets import Offsets, offsets
+from snncc.passes.pairs import Pairs, Two, enumerate_pairs, ratio
 from snncc.passes.parts import LARGEST_MULTIPLIER, Part, united, with_integers
 from snncc_ir.certificates import Requantised, weight_sums
 from snncc_ir.errors import GraphError
 from snncc_ir.neurons import Bias, Quantiser, Staircase, Table
-from snncc_ir.nodes import Linear, Population, Scale
-from snncc_ir.tensors import Ints, Tensor
+from snncc_ir.nodes import Linear, Population
+from snncc_ir.tensors import WEIGHT_BITS, Ints, Tensor
 from snncc_ir.types import Shape
 
 STRIDES = (1, 2**6, 2**12, 2**18)
@@ -41,13 +42,18 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Projections with the brackets of their sum; `wrong` counts the pairs per channel that they miss."""
+    """Projections with the brackets of their sum; `wrong` counts the pairs per channel that they miss.
+
+    There are `pairs` in all, and a `reason` why some may be missed.
+    """
 
     linears: tuple[Linear, ...]
     brackets: Brackets
     low: Ints
     high: Ints
     wrong: Ints
+    pairs: int = 0
+    reason: str = ""
 
     def fitted(self, lo: int) -> Fit:
         """The staircases with these brackets, where there are any."""
@@ -55,12 +61,13 @@ class _Found:
 
 
 def requantise(
-    node: Population, parts: Sequence[Part], shape: Shape, *, exact: bool, two_levels: bool
+    node: Population, parts: Sequence[Part], shape: Shape, *, two_levels: bool, rounded: str = ""
 ) -> Outcome:
     """The integer population for projections in integers; `two_levels` allows -1 and +1 to become 0 and 1.
 
-    With `exact` parts every channel is a staircase of equal breakpoints (proved) or a table (tabled). Parts
-    that had to be rounded are treated the same, and their channels called approximated.
+    With exact parts every channel is a staircase of equal breakpoints (proved) or a table (tabled). Parts
+    that had to be `rounded`, for the reason given, are treated the same, and their channels called
+    approximated.
     """
     neuron = _narrowed(node)
     bias = offsets(neuron.bias, parts, shape)
@@ -79,7 +86,7 @@ def requantise(
         population=replace(node, neuron=integer, scale=Tensor.real(neuron.step.data * (2 if split else 1))),
         linears=found.linears,
         zero=0.5 if split else 0.0,
-        certificate=_certificate(node.name, found, fitted, exact=exact),
+        certificate=_certificate(node.name, found, fitted, rounded),
     )
 
 
@@ -118,23 +125,30 @@ def _narrowed(node: Population) -> Quantiser:
     return replace(neuron, lo=lo, hi=hi)
 
 
-def unites(parts: Sequence[Part]) -> bool:
-    """True where integers bring the drives together: one unit divides them all, or two levels are added."""
-    identities = len(parts) == 2 and all(isinstance(part.linear, Scale) for part in parts)
-    return identities or united(parts) is not None
+def why_not(node: Population, parts: Sequence[Part]) -> str:
+    """Why no integers bring the drives together; empty where one unit divides all, or two are enumerated."""
+    if united(parts) is not None:
+        return ""
+    if len(parts) > 2:
+        return f"{len(parts)} drives of different scales were rounded to one"
+    neuron = _quantiser(node)
+    narrow = min(max(high - low + 1 for low, high in _spans(part)) for part in parts)
+    if narrow * (neuron.hi - neuron.lo) > MOST_PAIRS:
+        return (
+            "two drives of different scales were rounded to one: the narrower of them has "
+            f"{narrow:,} values, too many to enumerate"
+        )
+    return ""
 
 
 def _summed(node: Population, neuron: Quantiser, bias: Offsets, parts: Sequence[Part]) -> _Found:
     common = united(parts)
     if common is not None:
         return _linear(neuron, bias, parts, *common)
-    if len(parts) == 2 and all(isinstance(part.linear, Scale) for part in parts) and not bias.rows:
-        return _paired(neuron, bias, parts)
-    raise GraphError(
-        "adds drives of different scales that no integers bring together",
-        where=node.name,
-        hint="quantise each of them to levels before they are added",
-    )
+    reason = why_not(node, parts)
+    if reason:
+        raise GraphError(reason, where=node.name)
+    return _paired(neuron, bias, parts)
 
 
 def _linear(
@@ -185,20 +199,21 @@ def _interval(linears: Sequence[Linear], parts: Sequence[Part]) -> tuple[Ints, I
 
 
 def _paired(neuron: Quantiser, bias: Offsets, parts: Sequence[Part]) -> _Found:
-    """Two levels on different scales: multipliers whose sum orders all pairs as their real sum does."""
-    ranges = [range(part.incoming.levels.lo, part.incoming.levels.hi + 1) for part in parts]
-    if len(ranges[0]) * len(ranges[1]) > MOST_PAIRS:
-        raise GraphError("adds levels of so many values that their pairs cannot be enumerated")
-    channels = _units(neuron)
-    known: dict[object, tuple[Pairs, list[Fraction]]] = {}
-    enumerated = []
-    for c, unit in enumerate(channels):
-        gains = [part.gains[c] * int(part.linear.weight.data[c]) for part in parts]
-        key = (unit, *gains, bias.values[c][0])
-        if key not in known:
-            known[key] = (pairs(unit, gains, ranges, bias.values[c][0]), gains)
-        enumerated.append(known[key])
-    tried = [_multiplied(parts, enumerated, ranges, reach) for reach in REACHES]
+    """Two drives on different scales: multipliers whose sum orders all pairs as their real sum does."""
+    spans = [_spans(part) for part in parts]
+    widths = [max(high - low for low, high in found) for found in spans]
+    order = (0, 1) if widths[0] >= widths[1] else (1, 0)
+    channels = []
+    known: dict[object, Pairs] = {}
+    for c, unit in enumerate(_units(neuron)):
+        gains, reach = [parts[i].gains[c] for i in order], [spans[i][c] for i in order]
+        keys = [(unit, *gains, *reach, offset) for offset in bias.values[c]]
+        for key, offset in zip(keys, bias.values[c], strict=True):
+            if key not in known:
+                known[key] = enumerate_pairs(unit, gains, reach, offset)
+        limits = [parts[i].limits[c] for i in order]
+        channels.append(_Channel(gains, limits, [known[key] for key in keys]))
+    tried = [_multiplied(parts, order, channels, reach) for reach in REACHES]
     exact = [found for found in tried if not found.wrong.any()]
     for found in exact:
         if found.fitted(neuron.lo).proved.all():
@@ -206,38 +221,57 @@ def _paired(neuron: Quantiser, bias: Offsets, parts: Sequence[Part]) -> _Found:
     return exact[0] if exact else min(tried, key=lambda found: int(found.wrong.sum()))
 
 
-def _multiplied(
-    parts: Sequence[Part],
-    enumerated: Sequence[tuple[Pairs, list[Fraction]]],
-    ranges: Sequence[range],
-    reach: int,
-) -> _Found:
-    multipliers = [_ratio(gains, reach) for _, gains in enumerated]
-    cache: dict[tuple[int, tuple[int, int]], tuple[list[int], list[int], int]] = {}
-    for (known, _), pair in zip(enumerated, multipliers, strict=True):
-        if (id(known), pair) not in cache:
-            cache[id(known), pair] = known.brackets(pair)
-    rows = [cache[id(known), pair] for (known, _), pair in zip(enumerated, multipliers, strict=True)]
-    columns = [np.array(column) for column in zip(*multipliers, strict=True)]
-    linears = tuple(with_integers(part.linear, m) for part, m in zip(parts, columns, strict=True))
+@dataclass(frozen=True, eq=False)
+class _Channel:
+    """Two drives of one channel, the greatest multipliers that fit, and their pairs by border class."""
+
+    gains: Sequence[Fraction]
+    limits: Sequence[int]
+    pairs: Sequence[Pairs]
+
+    def brackets(self, multipliers: Two) -> tuple[list[Ints], list[Ints], int]:
+        """Brackets of all border classes, and how many pairs they get wrong."""
+        found = [pairs.brackets(multipliers) for pairs in self.pairs]
+        return [each[0] for each in found], [each[1] for each in found], sum(each[2] for each in found)
+
+
+def _spans(part: Part) -> list[tuple[int, int]]:
+    """Least and greatest drive of every channel."""
+    low, high = _interval([part.linear], [part])
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def _multiplied(parts: Sequence[Part], order: Two, channels: Sequence[_Channel], reach: int) -> _Found:
+    chosen = [
+        ratio(channel.gains, (min(channel.limits[0], reach), min(channel.limits[1], reach)))
+        for channel in channels
+    ]
+    rows = [channel.brackets(pair) for channel, pair in zip(channels, chosen, strict=True)]
+    linears = []
+    for index, part in enumerate(parts):
+        times = np.array([pair[order.index(index)] for pair in chosen])
+        times = times.reshape(-1, *(1,) * (len(part.linear.weight.shape) - 1))
+        linears.append(with_integers(part.linear, part.linear.weight.data * times))
     low, high = _interval(linears, parts)
-    brackets = Brackets(
-        np.array([[row[0]] for row in rows], dtype=np.int64),
-        np.array([[row[1]] for row in rows], dtype=np.int64),
+    brackets = Brackets(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]))
+    return _Found(
+        tuple(linears),
+        brackets,
+        low,
+        high,
+        np.array([row[2] for row in rows]),
+        sum(pairs.count for channel in channels for pairs in channel.pairs),
+        _reason(channels),
     )
-    return _Found(linears, brackets, low, high, np.array([row[2] for row in rows]))
 
 
-def _ratio(gains: Sequence[Fraction], reach: int) -> tuple[int, int]:
-    """Integers of at most `reach` whose ratio is nearest to that of two numbers."""
-    first, second = (abs(gain) for gain in gains)
-    if first <= second:
-        best = (first / second).limit_denominator(reach) if second else Fraction(0)
-        pair = (best.numerator, best.denominator)
-    else:
-        best = (second / first).limit_denominator(reach)
-        pair = (best.denominator, best.numerator)
-    return (-pair[0] if gains[0] < 0 else pair[0]), (-pair[1] if gains[1] < 0 else pair[1])
+def _reason(channels: Sequence[_Channel]) -> str:
+    """What keeps the multipliers of the tightest channel from being larger."""
+    tightest = min(channels, key=lambda channel: min(channel.limits))
+    return (
+        "no multipliers keep the sums of two drives of different scales in order, as weights that fill their "
+        f"{WEIGHT_BITS[-1]} bits cannot be multiplied by more than {min(tightest.limits)}"
+    )
 
 
 def _skips_zero(brackets: Brackets) -> bool:
@@ -257,17 +291,20 @@ def _table(found: _Found, bias: Offsets, lo: int, hi: int) -> Table:
     return Table(breakpoints=Tensor.integer(values), lo=lo, hi=hi, rows=bias.rows, columns=bias.columns)
 
 
-def _certificate(name: str, found: _Found, fitted: Fit, *, exact: bool) -> Requantised:
-    right = (found.wrong == 0) & exact
+def _certificate(name: str, found: _Found, fitted: Fit, rounded: str) -> Requantised:
+    right = (found.wrong == 0) & (not rounded)
     proved = int((right & fitted.proved).sum())
     tabled = int((right & ~fitted.proved).sum())
+    wrong = int(found.wrong.sum())
+    missed = f"{found.reason}: {wrong:,} of {found.pairs:,} pairs of them differ" if wrong else ""
     return Requantised(
         population=name,
         channels=len(right),
         proved=proved,
         tabled=tabled,
         approximated=len(right) - proved - tabled,
-        wrong_pairs=int(found.wrong.sum()),
+        wrong_pairs=wrong,
+        reason=rounded or missed,
     )
 
 

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from snncc_ir.codes import Reset
 from snncc_ir.neurons import Staircase, Table, per_channel
 from snncc_ir.senders import Breakpoints
-from snncc_ir.timing import Reset
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]

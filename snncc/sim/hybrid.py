@@ -1,13 +1,14 @@
 """A network between its float and its integer form: every cause of loss is a switch of its own.
 
 Values are in units of one level of their node, reals where nothing rounds them. With every switch on the
-network is the integer one, with every switch off the float one (docs/explain.md).
+network is the integer one, with every switch off the float one (docs/explain.md). Weights and levels that
+came with the network have no switch: both networks have them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -15,28 +16,21 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from snncc.sim.drives import EXACT, open_drive
+from snncc.sim.stairs import Cause, Imported, Stairs, Value
 from snncc_ir import linear
-from snncc_ir.certificates import certify_widths
+from snncc_ir.certificates import certify_widths, drive_interval
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
-from snncc_ir.neurons import Analog, Bias, Staircase, per_channel
+from snncc_ir.neurons import Analog, Bias, Quantiser, Staircase, Table, per_channel
 from snncc_ir.nodes import AnyNode, Conv, Dense, Input, Linear, MaxPool, Population, Readout, Scale, Wiring
-from snncc_ir.timing import Rate, Reset
+from snncc_ir.tensors import Tensor
+from snncc_ir.timing import Rate
 from snncc_ir.types import Shape
 
 Array = NDArray[Any]
 Kind = type[np.floating[Any]]
 Reader = Population | Readout
-
-
-class Cause(Enum):
-    """What an integer network may lose accuracy by, in the order in which a layer applies it."""
-
-    WEIGHTS = "weights"
-    ROUNDING = "rounding"
-    SATURATION = "saturation"
-    TIMING = "timing"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,26 +39,6 @@ class Switch:
 
     node: str
     cause: Cause
-
-
-@dataclass(frozen=True)
-class Value:
-    """A node's value in each of T steps: `steady[N, *shape]`, plus `moving[T, N, *shape]` where it spikes."""
-
-    steady: Array
-    moving: Array | None = None
-
-    @property
-    def mean(self) -> Array:
-        """The mean over the steps."""
-        return (
-            self.steady if self.moving is None else self.steady + self.moving.mean(axis=0, dtype=np.float64)
-        )
-
-    def times(self, factor: Array) -> Value:
-        """The value times a factor, in its own type."""
-        factor = factor.astype(self.steady.dtype)
-        return Value(self.steady * factor, None if self.moving is None else self.moving * factor)
 
 
 Values = dict[str, Value]
@@ -91,8 +65,8 @@ class Hybrid:
             raise GraphError("its nodes are not those of the float network", where=integer.name)
         self.real, self.integer = real, integer
         self.rate = integer.timing if isinstance(integer.timing, Rate) else None
-        self._units = _units(integer)
         self._stairs = {node.name: self._staircase(node) for node in integer.populations}
+        self._units = _units(integer, self._stairs)
         self._sessions: dict[tuple[str, bool], onnxruntime.InferenceSession] = {}
         widths = certify_widths(integer)
         self._types: dict[str, Kind] = {
@@ -110,11 +84,25 @@ class Hybrid:
             case Input():
                 return (Cause.ROUNDING,)
             case Readout():
-                return (Cause.WEIGHTS,)
+                return () if self._came_integer(node) else (Cause.WEIGHTS,)
             case Population():
+                stairs = self._stairs[node.name]
+                if isinstance(stairs, Imported):
+                    return stairs.causes
                 return tuple(cause for cause in Cause if self.rate or cause is not Cause.TIMING)
             case _:
                 return ()
+
+    def _came_integer(self, node: Readout) -> bool:
+        """True where all weights of a readout are integers that came with the network."""
+        real = self.real.by_name[node.name]
+        projections = self.real.projections(real) if isinstance(real, Readout) else ()
+        return all(each.weight.scale is not None for each in projections)
+
+    @property
+    def imported(self) -> tuple[str, ...]:
+        """Populations that came quantised."""
+        return tuple(name for name, stairs in self._stairs.items() if isinstance(stairs, Imported))
 
     @property
     def width_of_first_output(self) -> int:
@@ -159,26 +147,62 @@ class Hybrid:
 
     def _population(self, node: Population, values: Values, on: frozenset[Switch]) -> Value:
         stairs = self._stairs[node.name]
-        drive = self._drive(node, values, on)
         rounding, saturation, timing = (
             Switch(node.name, cause) in on for cause in (Cause.ROUNDING, Cause.SATURATION, Cause.TIMING)
         )
-        steady = stairs.levels(drive.mean, rounding=rounding, saturation=saturation)
+        if isinstance(stairs, Imported):
+            saturation |= Cause.SATURATION not in stairs.causes
+            if stairs.rate is None:
+                return self._requantised(node, stairs, values, saturation=saturation)
+        drive = self._drive(node, values, on)
+        levels = stairs.levels if isinstance(stairs, Stairs) else stairs.rates
+        steady = levels(drive.mean, rounding=rounding, saturation=saturation)
         if not timing or self.rate is None:
             return Value(steady)
-        even = stairs.levels(drive.mean, rounding=True, saturation=True)
-        return Value(steady - even, stairs.train(drive, self.rate))
+        even = levels(drive.mean, rounding=True, saturation=True)
+        rates = stairs if isinstance(stairs, Stairs) else stairs.rate
+        if rates is None:
+            raise TypeError("only a rate network has rates")
+        return Value(steady - even, rates.train(drive, self.rate))
 
-    def _staircase(self, node: Population) -> _Stairs:
-        real = self.real.by_name[node.name]
-        if not isinstance(node.neuron, Staircase) or node.scale is None:
-            raise GraphError("has no staircase with a scale", where=node.name)
-        if not isinstance(real, Population) or not isinstance(real.neuron, Analog):
-            raise GraphError("was imported with its levels: it has no float form", where=node.name)
-        shape = (len(self.integer.types[node.name].shape),)
-        scale = per_channel(node.scale.data, *shape)
-        bounds = (real.neuron.low / scale, real.neuron.high / scale)
-        return _Stairs(node.neuron, per_channel(node.neuron.theta.data, *shape), bounds, self.rate)
+    def _requantised(self, node: Population, stairs: Imported, values: Values, *, saturation: bool) -> Value:
+        """Levels of a population that came quantised, in a phased code."""
+        none = Bias(values=Tensor.integer(np.zeros(self.integer.types[node.name].shape[0], np.int64)))
+        drive = self._sum(node, values, none, self._types[node.name], integer=True).mean
+
+        def real() -> Array:
+            return self._sum(node, values, stairs.unit.bias, np.float64, integer=False).mean
+
+        return Value(stairs.levels(drive, real, saturation=saturation))
+
+    def _staircase(self, node: Population) -> Stairs | Imported:
+        real, neuron = self.real.by_name[node.name], node.neuron
+        if (
+            not isinstance(real, Population)
+            or not isinstance(neuron, Staircase | Table)
+            or node.scale is None
+        ):
+            raise GraphError("has no levels with a scale", where=node.name)
+        scale = per_channel(node.scale.data, len(self.integer.types[node.name].shape))
+        match real.neuron:
+            case Quantiser() as unit:
+                rates = self._stairs_of(neuron, unit, scale) if self.rate else None
+                return Imported(neuron, unit, drive_interval(self.integer, node), rates)
+            case Analog() as unit if isinstance(neuron, Staircase):
+                return self._stairs_of(neuron, unit, scale)
+            case Analog():
+                raise GraphError(
+                    "is a table of breakpoints (LeakyRelu, PRelu or uneven bounds), whose loss has no parts",
+                    where=node.name,
+                )
+            case _:
+                raise GraphError("has no float form", where=node.name)
+
+    def _stairs_of(self, neuron: Staircase | Table, unit: Analog | Quantiser, scale: Array) -> Stairs:
+        if not isinstance(neuron, Staircase):
+            raise TypeError("a rate network has no tables")
+        theta = per_channel(neuron.theta.data, scale.ndim)
+        return Stairs(neuron, theta, (unit.low / scale, unit.high / scale), self.rate)
 
     def _drive(self, node: Population, values: Values, on: frozenset[Switch]) -> Value:
         """U + b in integer units, with the weights and biases of either network."""
@@ -186,7 +210,7 @@ class Hybrid:
         if not isinstance(neuron, Staircase) or not isinstance(real, Population) or node.scale is None:
             raise TypeError("hybrids are made of staircases")
         kind, shape = self._types[node.name], self.integer.types[node.name].shape
-        if Switch(node.name, Cause.WEIGHTS) in on:
+        if Switch(node.name, Cause.WEIGHTS) in on or node.name in self.imported:
             return self._sum(node, values, neuron.bias, kind, integer=True)
         if not isinstance(real.neuron, Analog):
             raise TypeError("a float network is made of analog units")
@@ -195,7 +219,8 @@ class Hybrid:
 
     def _readout(self, node: Readout, values: Values, on: frozenset[Switch]) -> Array:
         real = self.real.by_name[node.name]
-        if Switch(node.name, Cause.WEIGHTS) in on or not isinstance(real, Readout):
+        kept = Switch(node.name, Cause.WEIGHTS) in on or self._came_integer(node)
+        if kept or not isinstance(real, Readout):
             return self._sum(node, values, node.bias, np.float64, integer=True).mean * node.scale
         return self._sum(node, values, real.bias, np.float64, integer=False).mean * real.scale
 
@@ -221,7 +246,7 @@ class Hybrid:
 
     def _project(self, node: Linear, x: Array, kind: Kind, integer: bool) -> Array:
         if isinstance(node, Scale):
-            return x.astype(kind) * per_channel(node.weight.data, x.ndim - 1).astype(kind)
+            return x.astype(kind) * per_channel(node.weight.values, x.ndim - 1).astype(kind)
         if not isinstance(node, Conv | Dense):
             return linear.drive(node, x.astype(np.float64)).astype(kind)
         key = (node.name, integer)
@@ -229,66 +254,6 @@ class Hybrid:
             self._sessions[key] = open_drive(node)
         (drive,) = self._sessions[key].run(None, {"x": x.astype(np.float32, copy=False)})
         return np.asarray(drive).astype(kind, copy=False)
-
-
-@dataclass(frozen=True)
-class _Stairs:
-    """What a population makes of its drive: with switches off, its float bounds and no steps.
-
-    A phased level is clip(floor((v + theta // 2) / theta), lo, hi). A `rate` neuron with a steady drive
-    sends clip(floor((T v + theta_r // 2) / theta_r), -T or 0, T) spikes, each worth L / T levels: the
-    same staircase with other steps.
-    """
-
-    neuron: Staircase
-    theta: Array
-    bounds: tuple[Array, Array]
-    rate: Rate | None
-
-    @property
-    def top(self) -> int:
-        """L, the level that a `rate` neuron which fires in every step stands for."""
-        return max(self.neuron.hi, -self.neuron.lo)
-
-    def levels(self, v: Array, *, rounding: bool, saturation: bool) -> Array:
-        """Levels, or reals, for a steady drive `v` (bias included), in float32 or float64 as it is."""
-        repeat, top = (self.rate.steps, self.top) if self.rate else (1, 1)
-        v = v.astype(np.float64) if self.rate else v
-        theta = self.theta * top
-        number = v * v.dtype.type(repeat)
-        if rounding:
-            number = number + (theta // 2).astype(v.dtype)
-        number = number / theta.astype(v.dtype)
-        if rounding:
-            number = np.floor(number)
-        number = np.clip(number, *(self._reach() if saturation else self._float_reach(repeat / top, v.dtype)))
-        return np.asarray(number * v.dtype.type(top / repeat)) if self.rate else np.asarray(number)
-
-    def _reach(self) -> tuple[int, int]:
-        if self.rate is None:
-            return self.neuron.lo, self.neuron.hi
-        return (-self.rate.steps if self.neuron.lo < 0 else 0), self.rate.steps
-
-    def _float_reach(self, per_level: float, kind: np.dtype[Any]) -> tuple[Array, Array]:
-        low, high = self.bounds
-        return (low * per_level).astype(kind), (high * per_level).astype(kind)
-
-    def train(self, drive: Value, rate: Rate) -> Array:
-        """What the spiking neuron sends in each step, in levels: L for each spike."""
-        kind = drive.steady.dtype
-        theta = (self.theta * self.top).astype(kind)
-        v = np.zeros(drive.steady.shape, kind) + theta // 2
-        sent = np.zeros((rate.steps, *v.shape), np.float32)
-        for step in range(rate.steps):
-            v += drive.steady
-            if drive.moving is not None:
-                v += drive.moving[step]
-            spikes = (v >= theta).astype(kind)
-            if self.neuron.lo < 0:
-                spikes -= v < 0
-            v = np.where(spikes > 0, 0, v) if rate.reset is Reset.ZERO else v - theta * spikes
-            sent[step] = spikes * self.top
-        return sent
 
 
 @dataclass(frozen=True)
@@ -305,7 +270,7 @@ class _Unit:
         return Value(steady, moving)
 
 
-def _units(graph: Graph) -> dict[str, _Unit]:
+def _units(graph: Graph, stairs: Mapping[str, Stairs | Imported]) -> dict[str, _Unit]:
     """Units of every node that gives levels; wiring rearranges those of its sources."""
     found: dict[str, _Unit] = {}
     for node in graph.nodes:
@@ -313,9 +278,10 @@ def _units(graph: Graph) -> dict[str, _Unit]:
             case Input(scale=scale, zero=zero) if scale is not None and zero is not None:
                 found[node.name] = _Unit(scale.data, zero.data)
             case Population(scale=scale) if scale is not None:
-                found[node.name] = _Unit(
-                    per_channel(scale.data, len(graph.types[node.name].shape)), np.zeros(1)
-                )
+                own = stairs[node.name]
+                level = own.zero if isinstance(own, Imported) else 0.0
+                rank = len(graph.types[node.name].shape)
+                found[node.name] = _Unit(per_channel(scale.data, rank), np.full(1, level))
             case Wiring():
                 parts = [_spread(found[name], graph.types[name].shape) for name in node.sources]
                 scales = (part.scale[None] for part in parts)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
-from snncc.sim.onnx_form import OPSET, Builder
+from snncc.sim.onnx_form import Builder
+from snncc.sim.onnx_wiring import OPSET
 from snncc.sim.session import open_session
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog, Grid, per_channel

@@ -294,23 +294,24 @@ class _Batch:
     def finish(self, node: AnyNode) -> None:
         """Count what the node has sent, and drop the trains that no later node reads."""
         if node.name in self.values:
+            sent = {strand: train != 0 for strand, train in self.values[node.name].items()}
             if isinstance(node, Input | Population):
-                self.fired[node.name] = self._lasting_over(node.name, per_image)
+                self.fired[node.name] = self._lasting_over(sent, per_image)
             if node.name in self.engine.counted:
                 self.counts[node.name] = self._count(node.name)
             for reader in self.graph.readers[node.name]:
                 if isinstance(reader, Linear):
                     weights = self.engine.fan_outs[reader.name]
                     counter = partial(per_image, weights=weights)
-                    self.passed[reader.name] = self._lasting_over(node.name, counter)
+                    self.passed[reader.name] = self._lasting_over(sent, counter)
         for name in self.engine.last_reads.get(node.name, ()):
             self.values.pop(name, None)
 
-    def _lasting_over(self, name: str, counter: Callable[[Array], Array]) -> Array:
-        """What a value's spikes count as, `[t, N]`: the input of a `rate` graph in every step."""
+    def _lasting_over(self, sent: Trains, counter: Callable[[Array], Array]) -> Array:
+        """What spikes count as, `[t, N]`: the input of a `rate` graph in every step."""
         parts = []
-        for strand, train in self.values[name].items():
-            counted = counter(train != 0)
+        for strand, spikes in sent.items():
+            counted = counter(spikes)
             lasting = self.rate is not None and strand.code is not Code.RATE
             parts.append(np.repeat(counted, self.rate.steps, axis=0) if lasting and self.rate else counted)
         return added(parts)

@@ -22,6 +22,7 @@ def test_the_loss_by_population_and_cause(snncc: Snncc) -> None:
     found = result.json
     assert set(found) == {
         "artefact", "model", "images", "accuracy", "float_accuracy", "total", "nodes", "worst", "advice",
+        "imported",
     }  # fmt: skip
     assert found["images"] == 12
     simulated = snncc("simulate", "model.snncc", "--data", "other.npz", "--json").json

@@ -37,14 +37,18 @@ def mistakes(tmp_path: Path) -> list[tuple[list[str], str]]:
         ([*sim, "--calibrate", "wide.npz"],
          "wide.npz: images of 9x9x2 do not fit the network's input of 2x8x8"),
         ([*sim, "--calibrate", "none.npz"], "none.npz: holds no images"),
-        ([*sim, "--calibrate", "unnamed.npz"], "unnamed.npz: has no array called 'images'"),
+        ([*sim, "--calibrate", "unnamed.npz"],
+         "unnamed.npz: has no array called 'images', it holds pictures"),
         ([*sim, "--calibrate", "nan.npz"], "nan.npz: calibration images hold NaN or infinity"),
         ([*sim, "--calibrate", "labels.npz"], "labels.npz: labels of shape (2,) and type int64 "
          "do not fit 3 images; give one whole number per image"),
-        ([*sim, "--level-bits", "9"], "balance: level_bits must be 1 to 8, not 9"),
-        ([*sim, "--weight-bits", "7"], "quantize: weight_bits must be one of 2, 3, 4, 5, 6, 8, not 7"),
+        ([*sim, "--level-bits", "9"], "--level-bits: must be 1 to 8, not 9"),
+        ([*sim, "--weight-bits", "7"], "--weight-bits: must be 1, 2, 3, 4, 5, 6 or 8, not 7"),
         ([*sim, "--input-bits", "0"], "--input-bits: must be 1 to 8, not 0"),
-        ([*sim, "--steps", "0"], "choose_code: steps must be at least 1, not 0"),
+        ([*sim, "--steps", "0"], "--steps: must be at least 1, not 0"),
+        ([*sim, "--steps", "9"], "--steps: is for --code rate alone; leave it out, or choose that code"),
+        ([*sim, "--code", "stbif", "--reset", "zero"],
+         "--reset: is for --code rate alone; leave it out, or choose that code"),
         ([*sim, "--mean", "a,b"], "--mean: 'a,b' is no list of numbers; write them as 0.5,0.4,0.3"),
         ([*sim, "--mean", "1,2,3"], "--mean: 3 values do not fit the input's channels 2x8x8"),
         ([*sim, "--std", "0"],
@@ -88,7 +92,10 @@ def test_unreadable_arrays_name_the_file(snncc: Snncc, tmp_path: Path, name: str
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (["--engine", "warp"], "--engine: no engine is called 'warp'"),
+        (
+            ["--engine", "warp"],
+            "--engine: no engine is called 'warp'; there are levels, spikes, reference, lava",
+        ),
         (["--data", "nowhere.npz"], "nowhere.npz: no such file or folder"),
         (["--outputs", "y.txt"], "--outputs y.txt: must name an .npy or .npz file in an existing folder"),
         (

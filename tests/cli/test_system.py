@@ -110,3 +110,35 @@ def test_an_interrupted_compile_leaves_the_earlier_artefact(
     _, err = child.communicate(timeout=30)
     assert (child.returncode, err) == (130, "snncc: error: interrupted; earlier results are as they were\n")
     assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == before
+
+
+@pytest.mark.parametrize("link", ["__cause__", "__context__"])
+def test_an_interrupt_while_a_compiled_module_starts_is_one_message(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], link: str
+) -> None:
+    def fails() -> None:
+        error = ImportError("initialization failed")
+        setattr(error, link, KeyboardInterrupt())
+        raise error
+
+    monkeypatch.setattr("snncc.targets.list_targets", fails)
+    with pytest.raises(SystemExit) as stop:
+        cli.app(["targets"])
+    assert stop.value.code == 130
+    assert capfd.readouterr().err == "snncc: error: interrupted; earlier results are as they were\n"
+
+
+def test_a_module_that_is_missing_is_left_to_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise ImportError("no such module") from ValueError("for a reason")
+
+    monkeypatch.setattr("snncc.targets.list_targets", fails)
+    with pytest.raises(ImportError, match="no such module"):
+        cli.app(["targets"])
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "snncc", "--version"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.split()[0]) == (0, "snncc")

@@ -120,6 +120,31 @@ def test_compile_needs_no_images_and_prints_the_certificate(snncc: Command, tmp_
     assert (code, statuses["levels"], statuses["spikes"]) == (0, "equal", "equal")
 
 
+def test_explain_says_what_is_the_network_itself(snncc: Command, tmp_path: Path) -> None:
+    onnx.save(int8_residual(), tmp_path / "model.onnx")
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 1, 6, 6), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", images=pixels)
+    snncc("compile", "model.onnx", "--target", "sim", "--mean", "128")
+    code, out, err = snncc("explain", "model.snncc", "--data", "data.npz", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    populations = [node["name"] for node in found["nodes"] if node["kind"] == "population"]
+    assert found["imported"] == populations
+    for node in found["nodes"]:
+        assert list(node["loss"]) == (["saturation"] if node["name"] in populations else [])
+    assert found["worst"]["cause"] == "saturation"
+    code, out, _ = snncc("explain", "model.snncc", "--data", "data.npz")
+    assert (code, out.splitlines()[-3]) == (
+        0,
+        "5 of 5 populations came quantised: their weights and the rounding to their levels are the network "
+        "itself, and no loss",
+    )
+    assert out.splitlines()[-1].endswith(
+        "is saturation: its levels came with the network: if that was quantised after training, a greater "
+        "range may help; if it was trained so, this is no loss"
+    )
+
+
 def test_signed_bytes_are_data_too(snncc: Command, tmp_path: Path) -> None:
     onnx.save(int8_residual(), tmp_path / "model.onnx")
     pixels = np.random.default_rng(0).integers(0, 256, (20, 1, 6, 6), dtype=np.uint8)
@@ -170,9 +195,12 @@ def test_partly_quantised_networks_are_calibrated_and_say_so(snncc: Command, tmp
     pixels = np.random.default_rng(0).integers(0, 256, (20, 1, 6, 6), dtype=np.uint8)
     np.savez(tmp_path / "data.npz", images=pixels)
     code, out, err = snncc("compile", "model.onnx", "--target", "sim", "--calibrate", "data.npz", "--json")
-    assert (code, err) == (0, "")
     (row,) = json.loads(out)["requantised"]
-    assert (row["channels"], row["approximated"]) == (3, 3)
+    assert (code, row["channels"], row["approximated"]) == (0, 3, 3)
+    assert err == (
+        f"snncc: warning: {row['population']}: 3 of 3 channels approximate those of the imported network; "
+        "weights that came as real numbers, or that read values of several scales, were rounded\n"
+    )
     _, _, err = snncc("compile", "model.onnx", "--target", "sim", "--force")
     assert "calibrated on random noise" in err
 

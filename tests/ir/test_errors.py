@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snncc_ir.codes import Code
+from snncc_ir.codes import Code, Reset
 from snncc_ir.errors import ArtefactError, DataError, GraphError, SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog, Bias, Grid, Quantiser, Staircase, Table
@@ -35,7 +35,7 @@ from snncc_ir.semantics import evaluate
 from snncc_ir.spiking import run_phased
 from snncc_ir.streaming import run_streaming
 from snncc_ir.tensors import Tensor
-from snncc_ir.timing import Phased, Rate, Reset, Stbif, Timing
+from snncc_ir.timing import Phased, Rate, Stbif, Timing
 from snncc_ir.types import Drive, Levels, Real
 
 T = Tensor.integer

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from snncc_ir.codes import PHASED_CODES, Code, Strand, spikes_per_level
+from snncc_ir.codes import PHASED_CODES, Code, Strand
+from snncc_ir.costs import spikes_per_level
 from snncc_ir.nodes import Input, Population, Readout
 from snncc_ir.semantics import evaluate
 from snncc_ir.spiking import run_phased

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from snncc_ir.codes import Code
+from snncc_ir.codes import Code, Reset
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Bias, Staircase
 from snncc_ir.nodes import Dense, Input, Population, Readout
 from snncc_ir.streaming import run_streaming
 from snncc_ir.tensors import Tensor
-from snncc_ir.timing import Rate, Reset
+from snncc_ir.timing import Rate
 from snncc_ir.types import Levels
 from support import naive, naive_streams
 from support.graphs import Case, rate_cases

@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snncc_ir.certificates import Interval, Width, certify_widths
-from snncc_ir.codes import Code, Strand
+from snncc_ir.codes import Code, Reset, Strand
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive
 from snncc_ir.neurons import Bias, Staircase, Table
 from snncc_ir.nodes import Conv, Dense, Input, Population, Readout, Scale
 from snncc_ir.tensors import Tensor
-from snncc_ir.timing import Rate, Reset, Stbif
+from snncc_ir.timing import Rate, Stbif
 from snncc_ir.types import Levels
 from support import naive, naive_streams
 from support.graphs import Case, cases, rate_cases

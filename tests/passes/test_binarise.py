@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
+from snncc import artefact, cli
 from snncc.driver import compile_model
 from snncc.options import CompileOptions
 from snncc.passes.pipeline import parse
+from snncc.passes.published import Published
 from snncc_ir.errors import SnnccError
 from snncc_ir.nodes import Conv, Dense
+from snncc_ir.semantics import evaluate
 from support.named_models import Writer
 from support.trained import pixels, write_data, write_residual
 
@@ -55,12 +61,57 @@ def test_weight_bits_1_binarises_and_says_what_it_costs(tmp_path: Path) -> None:
     compiled = compile_model(deep(tmp_path, binary=False), options(tmp_path, weight_bits=1))
     bits = [node.weight.bits for node in compiled.graph.linears if isinstance(node, Conv | Dense)]
     assert bits == [8, 1, 1, 8]
-    first, second = compiled.warnings
-    assert first.startswith("weights of 2 layers became +-mean|W|, which is off by ")
-    assert second.endswith(" of 40 calibration images")
+    (warning,) = compiled.warnings
+    assert warning.startswith("weights of 2 layers became +-mean|W|, which is off by ")
+    found = compiled.summary["binarised"]
+    assert (found["images"], found["labelled"]) == (40, False)
+    assert found["text"].endswith(" on 40 images")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["binarised"] == found
     assert compiled.summary["pipeline"].startswith(
         "binarise;balance{method=mse,level_bits=4,scope=channel};quantize{weight_bits=8"
     )
+
+
+def test_the_cost_of_one_bit_weights_is_accuracy_where_there_are_labels(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = deep(tmp_path, binary=False)
+    images = pixels(40, seed=1)
+    reals = run_onnx(path, images.astype(np.float32))
+    labels = reals.argmax(axis=1)
+    labels[::4] = (labels[::4] + 1) % 5  # the float network is right on three quarters
+    np.savez(tmp_path / "data.npz", images=images, labels=labels)
+    arguments = ["compile", "m.onnx", "--target", "sim", "--calibrate", "data.npz", "--weight-bits", "1"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["snncc", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code in (0, None)
+    (line,) = [line for line in capfd.readouterr().out.splitlines() if line.startswith("its levels")]
+    found = json.loads((tmp_path / "m.snncc" / "manifest.json").read_text(encoding="utf-8"))["binarised"]
+    graph = artefact.read(tmp_path / "m.snncc").graph
+    (readout,) = graph.outputs
+    answers = evaluate(graph, {graph.inputs[0].name: images.astype(np.int64)})[readout].argmax(axis=1)
+    assert found["loss"] == pytest.approx(75 - 100 * float((answers == labels).mean()))
+    assert line == f"its levels and one-bit weights lose {found['text']} that it was calibrated on"
+    assert found["labelled"]
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"code": "stbif"}, {"code": "rate", "steps": 4}, {"published": Published.LU_SENGUPTA}]
+)
+def test_streaming_codes_say_what_one_bit_weights_cost(tmp_path: Path, chosen: dict[str, object]) -> None:
+    compiled = compile_model(deep(tmp_path, binary=False), options(tmp_path, weight_bits=1, **chosen))
+    assert compiled.summary["binarised"]["images"] == 40
+    bits = [node.weight.bits for node in compiled.graph.linears if isinstance(node, Conv | Dense)]
+    assert bits == [8, 1, 1, 8]
+
+
+def run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
+    """The float network's outputs."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return np.concatenate([session.run(None, {"x": image[None]})[0] for image in images])
 
 
 def test_a_one_bit_layer_fires_as_its_real_weights_do(tmp_path: Path) -> None:

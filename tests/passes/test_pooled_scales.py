@@ -1,4 +1,4 @@
-"""A max-pool over values whose levels differ in scale has no right answer, and is refused."""
+"""A max-pool needs values of one scale: populations get one, what has scales of its own is refused."""
 
 from __future__ import annotations
 
@@ -29,8 +29,29 @@ def test_pooling_across_channels(tmp_path: Path) -> None:
         ["N", 2, 4, 4],
         ["N", 4, 2, 4],
     )
+    graph, _ = compiled(path, rng.normal(0, 1, (8, 2, 4, 4)).astype(np.float32), tmp_path)
+    (relu,) = graph.populations
+    assert relu.scale is not None
+    assert len(set(relu.scale.data.tolist())) == 1
+
+
+def test_pooling_the_input_with_others(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Clip", ["x", "low"], ["p"], "positive"),
+        helper.make_node("Concat", ["p", "x"], ["c"], "join", axis=2),
+        helper.make_node("MaxPool", ["c"], ["y"], "pool", kernel_shape=[2, 1]),
+    ]
+    path = save(
+        tmp_path / "m.onnx",
+        nodes,
+        {"low": np.array(0.0)},
+        ["N", 2, 4, 4],
+        ["N", 2, 7, 4],
+    )
     with pytest.raises(GraphError) as caught:
         compiled(path, rng.normal(0, 1, (8, 2, 4, 4)).astype(np.float32), tmp_path)
     assert str(caught.value) == (
-        "pool: pools values whose levels differ in scale; pool along height and width alone"
+        "pool: pools the input, or values that came quantised, with others of another scale; "
+        "pool each of them, then join them"
     )

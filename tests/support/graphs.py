@@ -15,7 +15,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from snncc_ir.codes import PHASED_CODES, Code
+from snncc_ir.codes import PHASED_CODES, Code, Reset
 from snncc_ir.graph import Graph
 from snncc_ir.inference import result_type
 from snncc_ir.linear import drive, wire
@@ -32,7 +32,7 @@ from snncc_ir.nodes import (
 )
 from snncc_ir.semantics import fire
 from snncc_ir.tensors import Tensor
-from snncc_ir.timing import Phased, Rate, Reset, Stbif, Strands, Timing, find_strands
+from snncc_ir.timing import Phased, Rate, Stbif, Strands, Timing, find_strands
 from snncc_ir.types import Drive, Levels, Shape, ValueType
 from support import layers, neurons
 

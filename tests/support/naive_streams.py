@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from snncc_ir.codes import Reset
 from snncc_ir.neurons import Staircase, Table
 from snncc_ir.nodes import Input, MaxPool, Population, Readout
-from snncc_ir.timing import Rate, Reset
+from snncc_ir.timing import Rate
 from support.naive import Net, bias_at, level, positions
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc_ir.codes import Code
+from snncc_ir.codes import Code, Reset
 from snncc_ir.neurons import Bias, Neuron, Staircase, Table
 from snncc_ir.tensors import Tensor
-from snncc_ir.timing import Phased, Rate, Reset
+from snncc_ir.timing import Phased, Rate
 
 if TYPE_CHECKING:
     from support.graphs import Builder

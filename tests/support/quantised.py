@@ -18,12 +18,12 @@ PASSES = "balance{method=max,level_bits=8};quantize{weight_bits=8,level_bits=8}"
 
 
 def compiled(
-    path: Path, images: NDArray[Any], folder: Path, more: str = "choose_code"
+    path: Path, images: NDArray[Any], folder: Path, more: str = "choose_code", passes: str = ""
 ) -> tuple[Graph, InputFormat]:
     """The model's integer graph and input format; the artefact is `out.snncc` in the folder."""
     data = folder / "images.npz"
     np.savez(data, images=images)
-    passes = ";".join(filter(None, [PASSES, *more.split(";")]))
+    passes = passes or ";".join(filter(None, [PASSES, *more.split(";")]))
     options = CompileOptions(
         output=folder / "out.snncc", target="sim", calibrate=data, passes=passes, force=True
     )

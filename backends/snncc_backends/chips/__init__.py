@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from importlib.resources import files
 
-from snncc_ir.codes import Code
+from snncc_ir.codes import Code, Reset
 from snncc_ir.errors import TargetError
 from snncc_ir.machine import Limit, Machine
-from snncc_ir.timing import Reset
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -1,0 +1,110 @@
+"""What each command prints of its result: a table and lines for people, or one JSON object."""
+
+from __future__ import annotations
+
+from snncc import explain
+from snncc.console import print_json, print_table, say, warn
+from snncc.driver import Compiled
+from snncc.explain import Explanation
+from snncc.frontend.check import Report
+from snncc.simulate import Simulation
+from snncc.steps import COLUMNS
+from snncc.verify import Ladder
+from snncc.verify import as_plain as plain_ladder
+
+CERTIFICATE = ("population", "channels", "proved", "tabled", "approximated")
+
+
+def print_check(report: Report, *, as_json: bool) -> None:
+    """The verdict of every node."""
+    rows = [
+        {"name": v.name, "op": v.op, "verdict": v.verdict.value, "reason": v.reason} for v in report.verdicts
+    ]
+    if as_json:
+        print_json({"nodes": rows, "supported": report.supported})
+        return
+    print_table(("node", "operator", "verdict", "reason"), [tuple(row.values()) for row in rows])
+    rejected = sum(row["verdict"] == "rejected" for row in rows)
+    say("every node can be compiled" if report.supported else f"{rejected} of {len(rows)} nodes are rejected")
+
+
+def print_compiled(compiled: Compiled, *, as_json: bool) -> None:
+    """The size of an artefact, and the certificates of what came quantised."""
+    for text in compiled.warnings:
+        warn(text)
+    size = compiled.summary
+    if as_json:
+        print_json(size)
+        return
+    if size["requantised"]:
+        rows = [tuple(str(row[key]) for key in CERTIFICATE) for row in size["requantised"]]
+        print_table(("quantised population", *CERTIFICATE[1:]), rows)
+    say(
+        f"{size['artefact']}: {_counted(size['populations'], 'population')}, "
+        f"{_counted(size['neurons'], 'neuron')}, {_counted(size['weights'], 'weight')} "
+        f"for {size['target']} ({size['chip']}) in {size['seconds']:.1f} s"
+    )
+    if "binarised" in size:
+        say(f"its levels and one-bit weights lose {size['binarised']['text']} that it was calibrated on")
+    if "max_loss" in size:
+        chosen = size["max_loss"]
+        say(
+            f"levels of {chosen['mean_level_bits']:.2f} bits in the mean lose {chosen['text']}, measured on "
+            "calibration images that set no threshold"
+        )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def print_simulation(simulation: Simulation, *, as_json: bool) -> None:
+    """Accuracy and costs."""
+    for text in simulation.warnings:
+        warn(text)
+    evaluation = simulation.evaluation
+    images = evaluation.images
+    result = {
+        "engine": evaluation.engine,
+        "images": images,
+        "accuracy": simulation.accuracy,
+        "predictions": evaluation.predictions.tolist(),
+        "steps": evaluation.steps,
+        "spikes_per_image": sum(evaluation.counts.spikes.values()) / images,
+        "synops_per_image": sum(evaluation.counts.synops.values()) / images,
+        "seconds": round(evaluation.seconds, 4),
+        **simulation.steps.as_plain(),
+    }
+    if as_json:
+        print_json(result)
+        return
+    accuracy = "no labels" if simulation.accuracy is None else f"accuracy {simulation.accuracy:.2%}"
+    say(f"{images} images, engine {evaluation.engine}: {accuracy}")
+    say(
+        f"{result['spikes_per_image']:.0f} spikes, {result['synops_per_image']:.0f} synaptic operations and "
+        f"{evaluation.steps} time steps per image; {evaluation.seconds:.2f} s"
+    )
+    if simulation.steps.rows:
+        print_table(COLUMNS, simulation.steps.table)
+    for line in simulation.steps.lines:
+        say(line)
+
+
+def print_ladder(ladder: Ladder, *, as_json: bool) -> None:
+    """The verdict of every engine."""
+    plain = plain_ladder(ladder)
+    if as_json:
+        print_json(plain)
+        return
+    rows = [tuple(str(cell) for cell in row.values()) for row in plain["engines"]]
+    print_table(("engine", "status", "inputs", "detail"), rows)
+
+
+def print_explanation(found: Explanation, *, as_json: bool) -> None:
+    """The loss by population and cause."""
+    if as_json:
+        print_json(explain.as_plain(found))
+        return
+    print_table(*explain.table(found))
+    for line in (*explain.notes(found), explain.headline(found), explain.advice(found)):
+        say(line)
