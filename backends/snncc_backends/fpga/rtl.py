@@ -40,8 +40,20 @@ def run_verilog(
     verilator: Tool, compiler: Tool, tables: Tables, levels: Mapping[str, Ints], folder: Path
 ) -> Written:
     """Build and run in `folder`; raises ToolError where a tool fails or the core breaks an invariant."""
-    design = Design(top="snncc_top", files={**core(), **table_files(tables)}, defines=("SNNCC_CHECK",))
+    build_simulation(verilator, compiler, tables, folder, defines=("SNNCC_CHECK",))
+    return simulate(tables, levels, folder)
+
+
+def build_simulation(
+    verilator: Tool, compiler: Tool, tables: Tables, folder: Path, *, defines: tuple[str, ...] = ()
+) -> None:
+    """Make the program `simulation` of the core and its tables in `folder`."""
+    design = Design(top="snncc_top", files={**core(), **table_files(tables)}, defines=defines)
     build_model(verilator, compiler, design, _bench(tables), folder)
+
+
+def simulate(tables: Tables, levels: Mapping[str, Ints], folder: Path) -> Written:
+    """Run the program in `folder`; raises ToolError where it fails."""
     write_files(folder, {"images.bin": _images(tables, levels)})
     simulation = Tool(name="the Verilog", command=(str(folder / "simulation"),))
     run_tool(simulation, folder, "images.bin", "trace.bin", seconds=SECONDS)
