@@ -153,12 +153,14 @@ class PassRunner:
         return levels.reshape(*levels.shape[:5], -1).astype(self.kind, copy=False)
 
     def fire(self, memory: MapMemory) -> NDArray[Any]:
-        """`[N, row tiles, slots, columns, blocks * Gc, 8]`: the levels, of readouts the potentials."""
+        """`[N, row tiles, rows, columns, blocks * Gc, 8]`: the levels, of readouts the potentials."""
         d, images = self.d, len(memory.levels)
         v = np.concatenate([self._fired(memory, part) for part in self._parts(images)])
-        shaped = v.reshape(images, self.program.slots, d.tiles, d.window[0], d.columns, d.window[1], -1)
-        pooled = shaped[:, :, :, 0, :, 0] if d.window == (1, 1) else shaped.max(axis=(3, 5))
-        return pooled.swapaxes(1, 2).reshape(images, d.tiles, self.program.slots, d.columns, -1, WORD)
+        rows = self.program.slots // d.merge
+        shaped = v.reshape(images, rows, d.merge, d.tiles, d.window[0], d.columns, d.window[1], -1)
+        alone = d.window == (1, 1) and d.merge == 1
+        pooled = shaped[:, :, 0, :, 0, :, 0] if alone else shaped.max(axis=(2, 4, 6))
+        return pooled.swapaxes(1, 2).reshape(images, d.tiles, rows, d.columns, -1, WORD)
 
     def _fired(self, memory: MapMemory, images: slice) -> NDArray[Any]:
         """`[images, slots, tile rows, columns, lanes]` of all window positions."""
@@ -176,32 +178,28 @@ class PassRunner:
 
     @cached_property
     def writes(self) -> Writes:
-        """What is written, in order: block, tile, column, group."""
-        d, bank, (address, valid) = self.d, *self._targets()
-        shape = (d.tiles, self.program.slots, d.columns, d.blocks, d.group_words)
+        """What is written, in order: block, tile, column, row, channel word."""
+        d, (bank, address, valid) = self.d, self.program.targets
+        rows = self.program.slots // d.merge
+        shape = (d.tiles, rows, d.columns, d.blocks, d.group_words)
         word = np.arange(d.blocks * d.group_words).reshape(d.blocks, d.group_words)
         column = np.arange(d.columns)[:, None, None]
         place = address[:, :, None, None, None] + column * d.column_step + word
         kept = valid[:, :, None, None, None].astype(bool) & (word < d.map_words)
         in_order = (3, 0, 2, 1, 4)
-        flat = np.arange(place.size).reshape(shape).transpose(in_order)
-        order = flat[np.broadcast_to(kept, shape).transpose(in_order)]
-        window = np.arange(place.size).reshape(-1, self.program.groups) // self.program.groups
-        late = to_write(self.tables.widths) + np.arange(self.program.groups)
-        turns = flat.reshape(-1, self.program.groups)
-        by_word = np.empty((2, place.size), dtype=np.int64)
-        by_word[0, turns], by_word[1, turns] = window, late
+        ordered = np.broadcast_to(kept, shape).transpose(in_order)
+        group = np.arange(rows)[:, None] * (d.merge * d.group_words) + np.arange(d.group_words)
+        window = np.arange(d.blocks * d.tiles * d.columns)
+        timed = (len(window), rows, d.group_words)
+        ordered_flat = ordered.reshape(timed)
+        order = np.arange(place.size).reshape(shape).transpose(in_order)[ordered]
         return Writes(
             order=order,
             banks=np.broadcast_to(bank[:, :, None, None, None], shape).reshape(-1)[order],
             addresses=place.reshape(-1)[order],
-            windows=by_word[0, order],
-            late=by_word[1, order],
+            windows=np.broadcast_to(window[:, None, None], timed)[ordered_flat],
+            late=to_write(self.tables.widths) + np.broadcast_to(group, timed)[ordered_flat],
         )
-
-    def _targets(self) -> tuple[Ints, tuple[Ints, Ints]]:
-        bank, address, valid = self.program.targets
-        return bank, (address, valid)
 
     def written(self, found: NDArray[Any]) -> NDArray[Any]:
         """What `fire` gave as the words `[N, writes, 8]` that are stored."""
