@@ -1,12 +1,23 @@
 # `make` prints what there is. Each target sets up what it needs; tools/setup.py says how.
 #   PYTHON=...   the interpreter to build .venv with        JOBS=N   test processes (default 2)
 #   ARGS="..."   more arguments for pytest, the demo or the benchmark
+# The fpga- targets take MODEL=, CALIBRATE= (images), OPTIONS= (of snncc compile), LANES=, DEVICE= and OUT= (the artefact).
 
 SHELL := /bin/sh
 PY := .venv/bin/python
 JOBS ?= 2
 ARGS ?=
 PACKAGES := snncc ir backends
+
+MODEL ?= examples/digits/digits.onnx
+ifeq ($(MODEL),examples/digits/digits.onnx)
+CALIBRATE ?= examples/digits/digits.npz
+OPTIONS ?= --scale 255
+endif
+LANES ?= 8
+DEVICE ?= ecp5-45k
+OUT ?= build/$(basename $(notdir $(MODEL))).fpga.snncc
+BUILD = $(PY) -m snncc build "$(OUT)" --device "$(DEVICE)" --force --stage
 
 # tools/setup.py runs on any Python 3.7 or newer, and chooses the one for .venv itself.
 define SETUP
@@ -25,10 +36,11 @@ export PYTHON
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check format bench clean distclean ready ready-with-lava ready-with-tools
+.PHONY: help setup demo test test-long check format bench clean distclean ready fpga-tables fpga-csim fpga-rtl \
+  fpga-synth fpga-pnr fpga-bit ready-with-lava ready-with-tools
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Make the environments .venv, with the hardware tools, and .venv-lava (done by the other targets too)
 	@$(call SETUP,)
@@ -56,6 +68,25 @@ format: ready ## Format the code and repair what ruff can repair
 
 bench: ready ## Measure the engines
 	@$(PY) benchmarks/run.py $(ARGS)
+
+fpga-tables: ready ## Compile MODEL to tables for an FPGA; needs no other tool
+	@$(PY) -m snncc compile "$(MODEL)" --target fpga --lanes "$(LANES)" $(if $(filter ecp5-%,$(DEVICE)),--chip "$(DEVICE)") \
+	  $(if $(CALIBRATE),--calibrate "$(CALIBRATE)") $(OPTIONS) -o "$(OUT)" --force
+
+fpga-csim: ready-with-tools fpga-tables ## Run the C++ kernel of the tables against the reference
+	@$(PY) -m snncc verify "$(OUT)" --engine csim
+
+fpga-rtl: ready-with-tools fpga-tables ## Run the Verilog against reference and cycle simulator
+	@$(PY) -m snncc verify "$(OUT)" --engine rtl
+
+fpga-synth: ready-with-tools fpga-tables ## Synthesise for DEVICE, and compare with the estimate
+	@$(BUILD) synthesis
+
+fpga-pnr: ready-with-tools fpga-tables ## Synthesise, place and route for DEVICE
+	@$(BUILD) routed
+
+fpga-bit: ready-with-tools fpga-tables ## Synthesise, place and route, and pack a bitstream for DEVICE
+	@$(BUILD) bitstream
 
 clean: ## Remove caches and build files
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -3,11 +3,12 @@
     python benchmarks/accuracy.py DATA [--subsets N] [--tuned] [--only NAME]
 
 Each figure is a mean over N calibration subsets of 256 images; accuracy is that on the 2,000 test images.
-Settings are chosen on calibration images alone: `mixed` gives each population its own level bits, at most
-K in the mean over the neurons; of `uniform` and `mixed` it takes the one whose outputs lie nearer to the
-float network's on the calibration images (`chosen`). `--tuned` adds the pass tune_thresholds, which
-updates weights, biases and thresholds by gradient on the same unlabelled images. Exits 1 where no column
-keeps a promise: the mean over the networks, and each network at most twice that.
+Settings are chosen on calibration images alone. `uniform` has thresholds by `mse` (`max` for levels of 8
+bits, which need not clip), `mixed` gives each population its own level bits, at most K in the mean over the
+neurons; `chosen` is the one whose outputs lie nearer to the float network's on the calibration images.
+`--tuned` adds the pass tune_thresholds, which updates weights, biases and thresholds by gradient on the
+same unlabelled images, for levels of 2 and 3 bits; other rows of that column repeat `chosen`. Exits 1 where
+no column keeps a promise: the mean over the networks, and each network at most twice that.
 
 DATA holds cifar10.npz and models/*.onnx.
 """
@@ -27,34 +28,41 @@ from cifar import NETWORKS, Network, float_run, float_session, options_for, real
 
 from snncc import dataset
 from snncc.driver import Prepared, context_of, float_outputs_of, prepare, run_passes
-from snncc.max_loss import width_settings
 from snncc.passes.balance import print_widths
 from snncc.passes.base import Context
 from snncc.passes.pipeline import parse
-from snncc.passes.widths import Widths
+from snncc.passes.widths import LEVEL_BITS, Widths
 from snncc.sim.evaluate import evaluate_images
+from snncc.width_search import WidthSearch
 from snncc_ir.graph import Graph
-from snncc_ir.progress import silent
+from snncc_ir.progress import no_watch, silent
 
 SUBSET = 256
+
+RATES = {2: 0.006, 3: 0.002}
+"""Learning rates of tune_thresholds by level bits."""
 
 
 @dataclass(frozen=True)
 class Promise:
-    """The largest mean loss, in percentage points, for level and weight bits."""
+    """The largest mean loss, in percentage points, for level and weight bits.
+
+    `rounding` is that of the weights: it is felt where levels are fine or weights narrow.
+    """
 
     levels: int
     weights: int
     points: float
+    rounding: str
 
 
 PROMISES = (
-    Promise(8, 8, 0.1),
-    Promise(6, 8, 0.2),
-    Promise(4, 8, 0.5),
-    Promise(3, 8, 2.0),
-    Promise(2, 8, 8.0),
-    Promise(4, 4, 1.5),
+    Promise(8, 8, 0.1, "gptq"),
+    Promise(6, 8, 0.2, "gptq"),
+    Promise(4, 8, 0.5, "nearest"),
+    Promise(3, 8, 2.0, "nearest"),
+    Promise(2, 8, 8.0, "nearest"),
+    Promise(4, 4, 1.5, "refit"),
 )
 
 
@@ -87,22 +95,32 @@ class Subject:
     prepared: Prepared
     context: Context
     wanted: np.ndarray
+    search: WidthSearch
     settings: tuple[Widths, ...]
 
     def mixed(self, bits: int) -> str:
-        """The widest setting of at most `bits` in the mean, as an option of balance."""
-        fitting = [widths for widths in self.settings if widths.mean <= bits + 1e-9]
-        return print_widths(fitting[0].bits)
+        """Widths of at most `bits` in the mean, as an option of balance."""
+        widest = next(widths for widths in self.settings if widths.mean <= bits + 1e-9)
+        uniform = dict.fromkeys(widest.bits, bits)
+        start = min((widest.bits, uniform), key=self.search.error)
+        return print_widths(self.search.refined(start, bits).bits)
 
-    def built(self, promise: Promise, widths: str, *, tuned: bool = False) -> tuple[Graph, float]:
-        """The integer network, and how long its passes took."""
-        rounding = "nearest" if promise.weights == 8 else "gptq"
-        correction = f"tune_thresholds{{weight_bits={promise.weights}}};" if tuned else ""
-        text = (
-            f"balance{{level_bits={promise.levels},widths={widths}}};{correction}"
-            f"quantize{{weight_bits={promise.weights},rounding={rounding}}}"
-            f"{'' if tuned else ';correct_bias'}"
+    def built(self, promise: Promise, method: str, widths: str) -> tuple[Graph, float]:
+        """The integer network without any gradient, and how long its passes took."""
+        return self._run(
+            f"balance{{method={method},level_bits={promise.levels},widths={widths}}};"
+            f"quantize{{weight_bits={promise.weights},rounding={promise.rounding}}};correct_bias"
         )
+
+    def tuned(self, promise: Promise) -> tuple[Graph, float]:
+        """The integer network of tuned thresholds and mixed widths, and how long its passes took."""
+        return self._run(
+            f"balance{{level_bits={promise.levels},widths={self.mixed(promise.levels)}}};"
+            f"tune_thresholds{{rate={RATES[promise.levels]},weight_bits={promise.weights}}};"
+            f"quantize{{weight_bits={promise.weights}}}"
+        )
+
+    def _run(self, text: str) -> tuple[Graph, float]:
         start = time.perf_counter()
         graph = run_passes(self.prepared, parse(text), self.context).graph
         return graph, time.perf_counter() - start
@@ -132,7 +150,8 @@ def subject(data: Path, network: Network, subset: int, folder: Path) -> Subject:
     prepared = replace(prepared, samples=samples)
     context = context_of(prepared, samples)
     wanted = float_outputs_of(prepared, samples)[0]
-    return Subject(prepared, context, wanted, tuple(width_settings(prepared, context)))
+    search = WidthSearch(prepared.lowered.graph, context)
+    return Subject(prepared, context, wanted, search, search.settings(no_watch))
 
 
 def measure(data: Path, network: Network, subsets: int, columns: dict[str, Column], folder: Path) -> None:
@@ -150,28 +169,23 @@ def measure(data: Path, network: Network, subsets: int, columns: dict[str, Colum
     for subset in range(subsets):
         case = subject(data, network, subset, folder)
         for promise in PROMISES:
-            tried = {kind: case.built(promise, text) for kind, text in _widths(case, promise).items()}
+            tried = {
+                kind: case.built(promise, *setting) for kind, setting in _settings(case, promise).items()
+            }
+            tried["chosen"] = min(tried.values(), key=lambda one: case.distance(one[0]))
+            if "tuned" in columns:
+                tunes = promise.levels in RATES
+                tried["tuned"] = case.tuned(promise) if tunes else tried["chosen"]
             for kind, (graph, seconds) in tried.items():
                 columns[kind].add(promise, network.file, loss(graph, case), seconds)
-            best, seconds = nearest(case, tried)
-            columns["chosen"].add(promise, network.file, loss(best, case), seconds)
-            if "tuned" in columns:
-                tuned = {
-                    kind: case.built(promise, text, tuned=True)
-                    for kind, text in _widths(case, promise).items()
-                }
-                best, seconds = nearest(case, tuned)
-                columns["tuned"].add(promise, network.file, loss(best, case), seconds)
         print(f"# {network.file}: subset {subset + 1} of {subsets}", file=sys.stderr, flush=True)
 
 
-def nearest(case: Subject, built: dict[str, tuple[Graph, float]]) -> tuple[Graph, float]:
-    """The network whose outputs on the calibration images lie nearest to the float network's."""
-    return min(built.values(), key=lambda one: case.distance(one[0]))
-
-
-def _widths(case: Subject, promise: Promise) -> dict[str, str]:
-    return {"uniform": "", "mixed": case.mixed(promise.levels)}
+def _settings(case: Subject, promise: Promise) -> dict[str, tuple[str, str]]:
+    """Method and widths of balance."""
+    if promise.levels == max(LEVEL_BITS):
+        return {"uniform": ("max", ""), "mixed": ("max", "")}  # nothing is left to mix
+    return {"uniform": ("mse", ""), "mixed": ("mse", case.mixed(promise.levels))}
 
 
 def main() -> int:

@@ -5,8 +5,8 @@
     python benchmarks/fpga_cycles.py speed DATA     the cycle simulator against Verilator, ResNet-8, batch 64
 
 - lenet: 4-bit input and levels, 24 digits, random weights. One bias per layer is set so that the layer's map
-  has its share of non-zero levels; two kernels of the first layer fire on blank paper, without which its share
-  is out of reach. Shares off by more than 0.02, or more cycles than promised, exit 1.
+  has its share of non-zero levels; two kernels of the first layer fire on blank paper, without which its
+  share is out of reach. Shares off by more than 0.02, or more cycles than promised, exit 1.
 - resnet: 4-bit levels, 8-bit input, all images; more than 125,000 cycles an image exit 1.
 - speed: from pixels to the cycles of every image (levels by the fast engine, then the closed form) at least
   100 times as fast as the Verilog in Verilator, and with the trace kept, every written word with its cycle,

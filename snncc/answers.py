@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snncc import explain
+from snncc.build import Build
 from snncc.console import print_json, print_table, say, warn
 from snncc.driver import Compiled
 from snncc.explain import Explanation
@@ -45,7 +46,9 @@ def print_compiled(compiled: Compiled, *, as_json: bool) -> None:
         f"for {size['target']} ({size['chip']}) in {size['seconds']:.1f} s"
     )
     if "lanes" in size:
-        say(f"{size['cycles']} clock cycles per image, {size['lanes']} lanes, {size['brams']} block memories")
+        say(f"{size['cycles']} clock cycles per image with {size['lanes']} lanes")
+        fabric = f"{size['luts']} LUTs, {size['brams']} block memories, {size['multipliers']} multipliers"
+        say(f"estimated: {fabric}, {size['fmax_mhz']:.0f} MHz")
     if "binarised" in size:
         say(f"its levels and one-bit weights lose {size['binarised']['text']} that it was calibrated on")
     if "max_loss" in size:
@@ -104,6 +107,26 @@ def print_ladder(ladder: Ladder, *, as_json: bool) -> None:
         return
     rows = [tuple(str(cell) for cell in row.values()) for row in plain["engines"]]
     print_table(("engine", "status", "inputs", "detail"), rows)
+
+
+def print_build(built: Build, *, as_json: bool) -> None:
+    """What the tools found, beside the estimate."""
+    plain = built.plain
+    if as_json:
+        print_json(plain)
+        return
+    rows = [
+        (name.replace("_", " "), _known(estimated), _known(plain["result"][name]))
+        for name, estimated in plain["estimate"].items()
+    ]
+    print_table(("resource", "estimate", plain["stage"]), rows)
+    rate = plain["images_per_second"]
+    speed = f", {rate} images per second" if rate else ""
+    say(f"{built.folder}: {plain['cycles']:.1f} clock cycles per image{speed}; {built.seconds:.1f} s")
+
+
+def _known(number: float | None) -> str:
+    return "-" if number is None else str(number)
 
 
 def print_explanation(found: Explanation, *, as_json: bool) -> None:

@@ -18,6 +18,7 @@ from snncc.console import fail, print_json, print_table, print_text, say, stages
 from snncc.passes.published import Published
 from snncc_ir.codes import Code, Reset
 from snncc_ir.errors import SnnccError
+from snncc_ir.hardware import Stage
 
 app = typer.Typer(
     name="snncc",
@@ -239,16 +240,47 @@ def simulate(
 
 
 @command()
-def verify(artefact: ArtefactPath, as_json: Json = False) -> None:
+def verify(
+    artefact: ArtefactPath,
+    engine: Annotated[
+        str | None, typer.Option(help="Only this engine of the target; its tool must be there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Run every engine and compare its integers with the reference, bit for bit."""
     from snncc.answers import print_ladder
     from snncc.verify import verify as climb
 
     with stages() as watch:
-        ladder = climb(artefact, watch=watch)
+        ladder = climb(artefact, only=engine, watch=watch)
     print_ladder(ladder, as_json=as_json)
     if not ladder.equal:
         raise typer.Exit(1)
+
+
+@command()
+def build(
+    artefact: ArtefactPath,
+    stage: Annotated[Stage, typer.Option(help="How far.")] = Stage.BITSTREAM,
+    device: Annotated[
+        str | None, typer.Option(help="A part, such as ecp5-45k; default: what was compiled for.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier build.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Report and bitstream; default: OUT.build beside it."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Synthesise an FPGA network, place and route it, and pack its bitstream."""
+    from snncc.answers import print_build
+    from snncc.build import build as run
+
+    with stages() as watch:
+        built = run(artefact, stage, device=device, folder=output, force=force, watch=watch)
+    print_build(built, as_json=as_json)
 
 
 @command()

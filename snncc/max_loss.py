@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from snncc.driver import Built, Compiled, Prepared, context_of, float_outputs_of, prepare, run_passes, write
 from snncc.loss import Loss, loss, predictions_of
 from snncc.options import CompileOptions, default_passes
-from snncc.passes.balance import Balance, print_widths
+from snncc.passes.balance import print_widths
 from snncc.passes.base import Context
 from snncc.passes.pipeline import parse
-from snncc.passes.widths import LEVEL_BITS, Widths, frontier
+from snncc.passes.widths import Widths
 from snncc.samples import Samples
 from snncc.sim.evaluate import evaluate_images
-from snncc.sim.reals import RealEngine
+from snncc.width_search import WidthSearch
 from snncc_ir.errors import DataError, SnnccError
-from snncc_ir.graph import Graph
-from snncc_ir.neurons import Analog, Grid
 from snncc_ir.progress import silent
-
-Array = NDArray[Any]
 
 FEWEST_IMAGES = 32
 """With fewer calibration images than this, half of them say nothing about a loss."""
-
-PROBED = 128
-"""Images on which the error of every width of every population is measured."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +38,18 @@ class _Trial:
 def compile_within(path: Path, options: CompileOptions, most: float) -> Compiled:
     """Compile with the narrowest level widths found whose loss is at most `most` percentage points.
 
-    Half of the calibration images set thresholds and biases, the other half measures the loss. The widths
-    are taken from a frontier of settings by bisection. Raises SnnccError where even 8 bits lose more.
+    Half of the calibration images set thresholds and biases, the other half measures the loss. Bisection
+    finds a setting on a frontier, each improved by exchanges of bits before it is measured. Raises
+    SnnccError where even 8 bits lose more.
     """
     start = time.perf_counter()
     _check(options, most)
     prepared = prepare(path, options)
     fit, held = _halves(prepared)
     context = context_of(prepared, fit)
-    search = _Search(prepared, context, held)
-    settings = width_settings(prepared, context)
-    best = search.trial(settings[0])
+    trials = _Trials(prepared, context, held)
+    settings = trials.widths.settings(prepared.options.watch)
+    best = trials.run(settings[0])
     if best.loss.points > most:
         raise SnnccError(
             f"no level widths stay within {most:g} points: 8 bits everywhere lose {best.loss}",
@@ -67,7 +59,7 @@ def compile_within(path: Path, options: CompileOptions, most: float) -> Compiled
     first, last = 0, len(settings) - 1  # settings[first] is within the bound
     while first < last:
         middle = (first + last + 1) // 2
-        trial = search.trial(settings[middle])
+        trial = trials.run(settings[middle])
         if trial.loss.points <= most:
             best, first = trial, middle
         else:
@@ -115,49 +107,20 @@ def _halves(prepared: Prepared) -> tuple[Samples, Samples]:
     return samples.chosen(np.sort(order[: count // 2])), samples.chosen(np.sort(order[count // 2 :]))
 
 
-def width_settings(prepared: Prepared, context: Context) -> Sequence[Widths]:
-    """Level widths to choose from, the widest first, by the error that each alone makes in the outputs."""
-    graph = prepared.lowered.graph
-    analog = [node.name for node in graph.populations if isinstance(node.neuron, Analog)]
-    engine = RealEngine(graph)
-    images = context.input_format.to_reals(context.samples[:PROBED])
-    real = engine.run(images, {})
-    progress = prepared.options.watch("level widths")
-    errors: dict[str, dict[int, float]] = {name: {} for name in analog}
-    for number, bits in enumerate(LEVEL_BITS):
-        grids = _grids(Balance(level_bits=bits).apply(graph, context))
-        for name in analog:
-            found = engine.run(images, {name: grids[name]})
-            errors[name][bits] = sum(_relative_error(found[key], real[key]) for key in real)
-        progress(number + 1, len(LEVEL_BITS))
-    return frontier(errors, {name: int(np.prod(graph.types[name].shape)) for name in analog})
-
-
-class _Search:
+class _Trials:
     """Builds and measures settings; the float network's outputs on the held-out images are taken once."""
 
     def __init__(self, prepared: Prepared, context: Context, held: Samples) -> None:
+        self.widths = WidthSearch(prepared.lowered.graph, context)
         self.prepared, self.context, self.held = prepared, context, held
         self.float_predictions = predictions_of(float_outputs_of(prepared, held)[0])
 
-    def trial(self, widths: Widths) -> _Trial:
-        """The network with these widths, and its loss."""
+    def run(self, setting: Widths) -> _Trial:
+        """The network with the best widths found near a setting, and its loss."""
+        widths = self.widths.refined(setting.bits, setting.mean)
         options = replace(self.prepared.options, widths=print_widths(widths.bits))
         pipeline = parse(default_passes(options, self.prepared.machine))
         built = run_passes(self.prepared, pipeline, self.context)
         run = evaluate_images(built.graph, self.held.form, self.held.images, "levels", silent)
         found = loss(run.predictions, self.float_predictions, self.held.labels)
         return _Trial(widths=widths, built=built, loss=found)
-
-
-def _grids(graph: Graph) -> dict[str, Grid]:
-    return {
-        node.name: node.neuron.grid
-        for node in graph.populations
-        if isinstance(node.neuron, Analog) and node.neuron.grid is not None
-    }
-
-
-def _relative_error(found: Array, wanted: Array) -> float:
-    """Mean squared difference, in units of the variance of what is wanted."""
-    return float(np.square(found - wanted).mean() / max(float(wanted.var()), 1e-12))

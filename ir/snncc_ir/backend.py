@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from snncc_ir.graph import Graph
+from snncc_ir.hardware import Hardware, Stage
 from snncc_ir.machine import Machine
 from snncc_ir.progress import Progress
 
@@ -49,6 +50,31 @@ class Engine(Protocol):
         """Emit afresh into a private folder and run images `inputs[name][I, *shape]` there."""
 
 
+class Builder(Protocol):
+    """Takes an emitted network to hardware by the tools that are installed."""
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What can be built for."""
+
+    def missing(self, stage: Stage, device: str) -> str | None:
+        """None where all tools are there, else what is missing; raises TargetError for no such device."""
+
+    def build(
+        self,
+        graph: Graph,
+        machine: Machine,
+        golden: Mapping[str, Array],
+        device: str,
+        stage: Stage,
+        progress: Progress,
+    ) -> Hardware:
+        """Emit afresh into a private folder and run the tools there.
+
+        Raises TargetError where the device is too small, ToolError where a tool fails.
+        """
+
+
 class Backend(Protocol):
     """The entry point `snncc.backends` names an object of this type."""
 
@@ -63,6 +89,10 @@ class Backend(Protocol):
     @property
     def engines(self) -> tuple[Engine, ...]:
         """The engines that run what it emits."""
+
+    @property
+    def builder(self) -> Builder | None:
+        """What takes the emitted files to hardware; None where there is nothing to build."""
 
     def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
         """Why the machine cannot express the graph; empty where it can."""

@@ -33,6 +33,9 @@ class Layers(Protocol):
     def fire(self, neuron: Staircase | Table, drive: Array) -> Array:
         """Levels, in a narrow integer type, of a population for a drive."""
 
+    def real_drive(self, node: Linear, x: Array) -> Array:
+        """Drive of a linear node of a real network for real values, as float32."""
+
 
 def _ignore(finding: Requantised | str) -> None:
     """Drop a finding that nobody asked for."""

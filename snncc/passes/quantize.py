@@ -14,7 +14,8 @@ from snncc.passes.base import Array, Context, Pass, option
 from snncc.passes.folding import border_bias, folded_weights, row_max
 from snncc.passes.parts import Incoming, Part, exact_part
 from snncc.passes.requantise import requantise, united_readout, why_not
-from snncc.passes.rounding import Gptq, Nearest, Rounder, Synapses
+from snncc.passes.rounders import ROUNDERS
+from snncc.passes.rounding import Rounder, Synapses
 from snncc.passes.shared_scales import shared_scales
 from snncc.passes.tables import needs_table, table_of, within_reach
 from snncc_ir.certificates import Requantised
@@ -47,8 +48,6 @@ MULTIPLIER = 256
 LARGEST_THETA = 2**14
 """No threshold is larger. Rounding a weight then moves a level by 1/2^15 of its source's level at most."""
 
-ROUNDINGS = ("nearest", "gptq")
-
 REAL_WEIGHTS = "weights that came as real numbers, or that read values of several scales, were rounded"
 """Why a population between others that came quantised is approximated."""
 
@@ -69,13 +68,11 @@ class Quantize(Pass):
 
     weight_bits: int = option(8, "bits of a weight: 2, 3, 4, 5, 6 or 8")
     level_bits: int = option(0, "bits of a level; 0 takes each population's as balance chose them")
-    rounding: str = option("nearest", "of weights: nearest, or gptq to follow the calibration images")
+    rounding: str = option("nearest", "of weights: nearest; gptq or refit follow the calibration images")
 
     def __post_init__(self) -> None:
-        if self.rounding not in ROUNDINGS:
-            raise SnnccError(
-                f"rounding {self.rounding!r} is none of {' and '.join(ROUNDINGS)}", where=self.name
-            )
+        if self.rounding not in ROUNDERS:
+            raise SnnccError(f"rounding {self.rounding!r} is none of {', '.join(ROUNDERS)}", where=self.name)
         if self.weight_bits not in WEIGHT_BITS[1:]:
             widths = ", ".join(map(str, WEIGHT_BITS[1:]))
             raise SnnccError(f"weight_bits must be one of {widths}, not {self.weight_bits}", where=self.name)
@@ -87,8 +84,9 @@ class Quantize(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """The integer graph."""
-        rounder = Nearest() if self.rounding == "nearest" else Gptq(graph, context)
-        work = _Quantizer(graph, context.input_format, self, rounder, context.certify)
+        work = _Quantizer(
+            graph, context.input_format, self, ROUNDERS[self.rounding](graph, context), context.certify
+        )
         for node in graph.nodes:
             try:
                 work.visit(node)
@@ -361,7 +359,7 @@ class _Quantizer:
         return replace(node, weight=Tensor.integer(np.rint(scaled)))
 
     def _synapses(self, node: Conv | Dense, weights: Reals) -> Synapses:
-        return Synapses(node, weights, self.zeros[node.source])
+        return Synapses(node, weights, self.scales[node.source], self.zeros[node.source])
 
     def _shift(self, node: Linear) -> Array:
         """Drive that the input's level of the real value 0 gives at every position, [C, ...]."""

@@ -24,10 +24,14 @@ SHARES = np.linspace(0.5, 1.0, 26)
 
 @dataclass(frozen=True, eq=False)
 class Synapses:
-    """A linear node with its real weights per level of the source, and the source's level of the real 0."""
+    """A linear node with its real weights per level of the source.
+
+    `scale` and `zero` are the source's: level n stands for the real value scale * (n - zero).
+    """
 
     node: Conv | Dense
     weights: Reals
+    scale: Reals
     zero: Reals
 
 
@@ -73,6 +77,10 @@ class Gptq:
         self._moments: dict[str, Reals] = {}
         self._graph = graph
 
+    def weights(self, synapses: Synapses) -> Reals:
+        """The real weights, per level of the source, that the integers shall follow."""
+        return synapses.weights
+
     def unit(self, synapses: Sequence[Synapses], unit: Reals, top: int) -> Reals:
         """Per channel the candidate with the least weighted rounding and clipping error."""
         errors = [
@@ -81,27 +89,34 @@ class Gptq:
         return np.asarray(unit * SHARES[np.argmin(errors, axis=0)])
 
     def _error(self, synapses: Synapses, unit: Reals, top: int) -> Reals:
-        places = _in_units(synapses.weights, np.maximum(unit, np.finfo(np.float64).tiny))
+        places = _in_units(self.weights(synapses), np.maximum(unit, np.finfo(np.float64).tiny))
         error = (np.clip(np.rint(places), -top, top) - places).reshape(len(places), -1)
-        power = np.einsum("gkk->gk", self._moment(synapses))
+        power = np.einsum("gkk->gk", self.moment(synapses))
         each = np.repeat(power, len(places) // len(power), axis=0)
         return np.asarray((np.square(error) * each).sum(axis=1) * np.square(unit))
 
     def round(self, synapses: Synapses, unit: Reals, top: int) -> Reals:
         """Integers that keep the drives of the calibration images."""
-        moment = self._moment(synapses)
-        places = _in_units(synapses.weights, unit)
+        moment = self.moment(synapses)
+        places = _in_units(self.weights(synapses), unit)
         by_group = places.reshape(len(moment), -1, moment.shape[1])
         return rounded_in_order(by_group, moment, top).reshape(places.shape)
 
-    def _moment(self, synapses: Synapses) -> Reals:
+    def moment(self, synapses: Synapses) -> Reals:
         """Sum of x x^T over sampled positions, `[groups, K, K]`."""
-        node = synapses.node
-        if node.name not in self._moments:
-            x = self._values[node.source] - synapses.zero
-            inputs = inputs_at(node, x, positions(len(x), self._graph.types[node.name].shape))
-            self._moments[node.name] = inputs.transpose(0, 2, 1) @ inputs
-        return self._moments[node.name]
+        name = synapses.node.name
+        if name not in self._moments:
+            inputs = self.inputs(synapses)
+            self._moments[name] = inputs.transpose(0, 2, 1) @ inputs
+        return self._moments[name]
+
+    def inputs(self, synapses: Synapses) -> Reals:
+        """Levels of the integer network that the synapses read at sampled positions, `[groups, rows, K]`."""
+        return self.sampled(synapses.node, self._values[synapses.node.source] - synapses.zero)
+
+    def sampled(self, node: Conv | Dense, x: Reals) -> Reals:
+        """What a node reads of `x[N, *source shape]` at sampled positions, `[groups, rows, K]`."""
+        return inputs_at(node, x, positions(len(x), self._graph.types[node.name].shape))
 
     def passed(self, node: AnyNode, projections: Sequence[Linear]) -> None:
         """Go on with the levels of the integer network."""

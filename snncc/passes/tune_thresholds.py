@@ -22,14 +22,17 @@ from snncc_ir.types import Shape
 
 AUTO, NONE = "auto", "none"
 
+MOST_HIDDEN = 1000.0
+
 
 @dataclass(frozen=True)
 class TuneThresholds(Pass):
     """Minimises the difference between the network with staircases and the float network (distillation).
 
-    Adam on weights, biases and steps of the real graph, with the roundings of `quantize` in the loop and
-    straight-through gradients (Esser et al. 2020); the rate falls to 0 along a cosine. It looks at
-    calibration images alone and at no label, and leaves the graph as it is where their loss does not fall.
+    The difference of the outputs, and `hidden` times that of the populations in between. Adam on weights,
+    biases and steps of the real graph, with the roundings of `quantize` in the loop and straight-through
+    gradients (Esser et al. 2020); the rate falls to 0 along a cosine. It looks at calibration images alone
+    and at no label, and leaves the graph as it is where their loss does not fall.
     Runs between `balance` and `quantize`.
     """
 
@@ -42,6 +45,7 @@ class TuneThresholds(Pass):
     )
     loss: str = option(Loss.AUTO.value, "kl for class scores, mse for numbers, or auto")
     temperature: float = option(2.0, "softmax temperature of kl")
+    hidden: float = option(5.0, "share of the hidden populations' relative squared error in the loss")
     augment: str = option(AUTO, "changes of the images: flip, crop, mixup, joined by +; none; or auto")
     weight_bits: int = option(8, "bits of a weight, as quantize will have them")
     seed: int = option(0, "of the choice of images and of their changes")
@@ -55,6 +59,8 @@ class TuneThresholds(Pass):
                 raise SnnccError(
                     f"{name} must be positive and at most {most:g}, not {number}", where=self.name
                 )
+        if not 0 <= self.hidden <= MOST_HIDDEN:
+            raise SnnccError(f"hidden must be 0 to {MOST_HIDDEN:g}, not {self.hidden}", where=self.name)
         if self.seed < 0:
             raise SnnccError(f"seed must not be negative, as {self.seed} is", where=self.name)
         if self.weight_bits not in WEIGHT_BITS[1:]:
@@ -70,7 +76,9 @@ class TuneThresholds(Pass):
         """The real graph with new weights, biases and grids."""
         if any(not isinstance(node.neuron, Analog) for node in graph.populations):
             raise SnnccError("runs on the real network", where=self.name, hint="put it before quantize")
-        objective = Objective(loss=Loss(self.loss), temperature=self.temperature, batch=self.batch)
+        objective = Objective(
+            loss=Loss(self.loss), temperature=self.temperature, batch=self.batch, hidden=self.hidden
+        )
         course = _Course(self, context, context.training(graph, objective), Variables(graph))
         start = course.variables.start()
         end = course.run(start, self._batches(graph, context))

@@ -13,6 +13,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
 from snncc_ir.neurons import Staircase, Table
 from snncc_ir.nodes import AnyNode, Input, Linear, Population, Wiring
+from snncc_ir.semantics import fire
 
 Array = NDArray[Any]
 
@@ -38,11 +39,18 @@ class Values:
         for projection in projections:
             source = self._levels[projection.source]
             batches = (source[i : i + BATCH] for i in range(0, len(source), BATCH))
-            part = np.concatenate([self._context.layers.drive(projection, batch) for batch in batches])
+            part = np.concatenate([self._drive(projection, batch) for batch in batches])
             total = part if total is None else total + part
         if total is None:
             raise ValueError("a population without drives")
         return total
+
+    def _drive(self, projection: Linear, levels: Array) -> Array:
+        return self._context.layers.drive(projection, levels)
+
+    def _given(self) -> Array:
+        """The input."""
+        return self._context.samples.astype(np.int16)
 
     def fired(self, node: Population, drive: Array) -> None:
         """Keep the levels of an integer population."""
@@ -54,11 +62,25 @@ class Values:
         """Go on behind `node`: keep what wiring makes of its sources, drop what nobody reads any more."""
         match node:
             case Input():
-                self._levels[node.name] = self._context.samples.astype(np.int16)
+                self._levels[node.name] = self._given()
             case Wiring():
                 self._levels[node.name] = wire(node, *(self._levels[name] for name in node.sources))
         for name in [name for name in self._levels if self._last_reader.get(name) == node.name]:
             del self._levels[name]
+
+
+class RealValues(Values):
+    """The same for a real network: real values in the place of levels."""
+
+    def _drive(self, projection: Linear, levels: Array) -> Array:
+        return self._context.layers.real_drive(projection, levels)
+
+    def _given(self) -> Array:
+        return self._context.input_format.to_reals(self._context.samples).astype(np.float32)
+
+    def fired(self, node: Population, drive: Array) -> None:
+        """Keep what a real population makes of its drive."""
+        self._levels[node.name] = fire(node.neuron, drive).astype(np.float32)
 
 
 def _last_readers(graph: Graph) -> dict[str, str]:

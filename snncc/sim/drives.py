@@ -50,6 +50,13 @@ class DriveMaps:
             )
         return linear.drive(node, x.astype(np.int64))
 
+    def reals(self, node: Linear, x: Array) -> Array:
+        """Drive `[N, *drive shape]` of a real network's node for real values, as float32."""
+        if isinstance(node, Conv | Dense):
+            (drive,) = self._session(node).run(None, {"x": x.astype(np.float32)})
+            return np.asarray(drive)
+        return linear.drive(node, x).astype(np.float32)
+
     def _session(self, node: Conv | Dense) -> onnxruntime.InferenceSession:
         known = self._sessions.get(node.name)
         if known is None or known[0] != node:
@@ -68,6 +75,10 @@ class Layers:
     def drive(self, node: Linear, x: Array) -> Array:
         """Drive `[N, *drive shape]` for levels `x[N, *source shape]`: exact integers, perhaps as float32."""
         return self._maps.floats(node, x)
+
+    def real_drive(self, node: Linear, x: Array) -> Array:
+        """Drive `[N, *drive shape]` of a real network's node for real values `x[N, *source shape]`."""
+        return self._maps.reals(node, x)
 
     def fire(self, neuron: Staircase | Table, drive: Array) -> Array:
         """Levels `[N, *shape]` as int16."""

@@ -72,7 +72,7 @@ def test_defaults_fill_what_is_left_out() -> None:
         ("balance{a=1}", "--passes: balance has no option 'a'; it has method, level_bits, scope, widths"),
         ("correct_bias{a=1}", "--passes: correct_bias has no option 'a'; it has none"),
         ("quantize{weight_bits=x}", "--passes: quantize{weight_bits} must be a whole number, not 'x'"),
-        ("quantize{rounding=up}", "quantize: rounding 'up' is none of nearest and gptq"),
+        ("quantize{rounding=up}", "quantize: rounding 'up' is none of nearest, gptq, refit"),
         ("quantize{weight_bits=7}", "quantize: weight_bits must be one of 2, 3, 4, 5, 6, 8, not 7"),
         ("balance{", "--passes: cannot read 'balance{'; write name{option=value,option=value}"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -216,7 +217,9 @@ def test_certificates_say_what_was_found() -> None:
 
 
 @given(first=st.floats(0.01, 1), second=st.floats(0.01, 1), step=st.floats(0.05, 1))
+@example(first=1.0, second=0.1, step=1.0)
 def test_sums_of_two_scales_are_exact(first: float, second: float, step: float) -> None:
+    """Unless two sums on different sides of a boundary lie closer than multipliers of 24 bits can tell."""
     assume(max(first, second) < 50 * min(first, second))
     linears: list[Linear] = [Scale(name=n, source=n[0], weight=Tensor.real([1.0])) for n in ("a1", "b1")]
     scales = (float(np.float32(first)), float(np.float32(second)))
@@ -224,14 +227,21 @@ def test_sums_of_two_scales_are_exact(first: float, second: float, step: float) 
     parts = [part for part in found if part is not None]
     node = population(linears, float(np.float32(step)))
     outcome = requantise(node, parts, (1,), two_levels=False)
-    assert outcome.certificate.approximated == 0
     a, b = (values.reshape(-1) for values in np.meshgrid(np.arange(-3, 16), np.arange(-3, 16)))
     m, n = (int(linear.weight.data[0]) for linear in outcome.linears)
     levels = fire(outcome.population.neuron, (m * a + n * b)[:, None])[:, 0]  # type: ignore[arg-type]
     bias, unit = Fraction(-0.3), Fraction(float(np.float32(step)))
-    for i in range(len(a)):
-        x = Fraction(scales[0]) * int(a[i]) + Fraction(scales[1]) * int(b[i]) + bias
-        assert levels[i] == min(max(round(max(x, Fraction(0)) / unit), 0), 15)
+    sums = [
+        Fraction(scales[0]) * int(i) + Fraction(scales[1]) * int(j) + bias for i, j in zip(a, b, strict=True)
+    ]
+    expected = [min(max(round(max(x, Fraction(0)) / unit), 0), 15) for x in sums]
+    wrong = int((levels != np.array(expected)).sum())
+    steps = sorted(zip(sums, expected, strict=True))
+    gaps = [x[0] - y[0] for y, x in itertools.pairwise(steps) if x[1] != y[1]]
+    if min(gaps, default=Fraction(1)) > Fraction(max(scales)) / 10**5:
+        assert wrong == outcome.certificate.approximated == 0
+    else:
+        assert wrong == (outcome.certificate.wrong_pairs or 0)
 
 
 def parts_of(linears: list[Linear], scales: list[float], lo: int = 0) -> list[Part]:

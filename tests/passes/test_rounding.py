@@ -109,7 +109,7 @@ def test_positions_are_drawn_without_repeats() -> None:
 @pytest.mark.parametrize("scaling", [PLAIN, NORMALISED], ids=str)
 def test_a_network_with_narrow_weights_loses_less(tmp_path: Path, scaling: object) -> None:
     errors = {}
-    for rounding in ("nearest", "gptq"):
+    for rounding in ("nearest", "gptq", "refit"):
         text = f"balance{{level_bits=6}};quantize{{weight_bits=3,rounding={rounding}}};correct_bias"
         real, graph, context = run(tmp_path, text, scaling)  # type: ignore[arg-type]
         assert graph.is_integer
@@ -117,3 +117,4 @@ def test_a_network_with_narrow_weights_loses_less(tmp_path: Path, scaling: objec
         difference = integer_outputs(graph, levels) - real_outputs(real, context, levels)
         errors[rounding] = float(np.square(difference).mean())
     assert errors["gptq"] < 0.7 * errors["nearest"]
+    assert errors["refit"] < 0.7 * errors["nearest"]

@@ -226,7 +226,7 @@ def test_one_bit_levels_lose_much_less_once_tuned(tmp_path: Path) -> None:
     plain = digits(tmp_path, "balance{level_bits=1};quantize{level_bits=1};correct_bias;choose_code")
     tuned = digits(
         tmp_path,
-        "balance{level_bits=1};tune_thresholds{steps=60,augment=crop+mixup};quantize{level_bits=1};choose_code",
+        "balance{level_bits=1};tune_thresholds{steps=60,augment=crop+mixup,hidden=1};quantize{level_bits=1};choose_code",
     )
     assert plain < 0.90
     assert tuned > 0.95

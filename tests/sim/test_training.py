@@ -39,15 +39,15 @@ def random_direction(parameters: Parameters, rng: np.random.Generator) -> Parame
 
 
 @settings(max_examples=60)
-@given(cases(), st.integers(0, 2**32 - 1), st.sampled_from(Loss))
-def test_gradients_are_those_of_the_surrogate(case: Case, seed: int, loss: Loss) -> None:
+@given(cases(), st.integers(0, 2**32 - 1), st.sampled_from(Loss), st.sampled_from([0.0, 0.5, 5.0]))
+def test_gradients_are_those_of_the_surrogate(case: Case, seed: int, loss: Loss, hidden: float) -> None:
     assume(len(case.graph.inputs) == 1)
     sizes = [np.prod(case.graph.types[name].shape) for name in case.graph.outputs]
     assume(loss is not Loss.KL or min(sizes) > 1)
     rng = np.random.default_rng(seed)
     images = rng.normal(size=(BATCH, *case.graph.inputs[0].type.shape)).astype(np.float32).astype(float)
     graph = to_real(case.graph, images, seed)
-    objective = Objective(loss=loss, temperature=2.5, batch=BATCH)
+    objective = Objective(loss=loss, temperature=2.5, batch=BATCH, hidden=hidden)
     parameters = parameters_of(graph)
     value, gradient = Training(graph)(graph, objective)(images, parameters)
     surrogate = Surrogate(graph, images, objective)

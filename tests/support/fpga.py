@@ -1,12 +1,20 @@
-"""Widths that hold many small networks, so that one Verilog model runs them all."""
+"""Widths that hold many small networks, so that one Verilog model runs them all, and a small network."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from snncc_backends.chips import load_machine
 from snncc_backends.fpga.tables import Widths
+from snncc_ir.codes import Code
+from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
+from snncc_ir.neurons import Bias, Staircase
+from snncc_ir.nodes import Conv, Dense, Input, MaxPool, Population, Readout, Reshape
+from snncc_ir.tensors import Tensor
+from snncc_ir.types import Levels
 
 
 def machine(lanes: int) -> Machine:
@@ -40,3 +48,19 @@ def wide(lanes: int, *, mixed: bool = True) -> Widths:
         weight_words=8192,
         neuron_words=4096,
     )
+
+
+def little(top: int) -> Graph:
+    """A convolution with a fused max-pool, and a dense readout; pixels are 0..top."""
+    rng = np.random.default_rng(0)
+    pixels = Input(name="pixels", type=Levels((1, 6, 6), 0, top))
+    conv = Conv(name="conv", source="pixels", weight=Tensor.integer(rng.integers(-9, 10, (3, 1, 3, 3)), 5))
+    thetas, bias = Tensor.integer([20, 30, 25]), Bias(values=Tensor.integer([0, -5, 7]))
+    neuron = Staircase(theta=thetas, bias=bias, lo=0, hi=7)
+    hidden = Population(name="hidden", drives=("conv",), neuron=neuron, code=Code.RADIX)
+    pool = MaxPool(name="pool", source="hidden", kernel=(2, 2), stride=(2, 2))
+    flat = Reshape(name="flat", source="pool", shape=(12,))
+    dense = Dense(name="dense", source="flat", weight=Tensor.integer(rng.integers(-9, 10, (2, 12)), 5))
+    scores = Readout(name="scores", drives=("dense",), bias=Bias(values=Tensor.integer([3, -4])))
+    nodes = (pixels, conv, hidden, pool, flat, dense, scores)
+    return Graph(name="little", nodes=nodes, outputs=("scores",))

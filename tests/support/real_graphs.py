@@ -104,7 +104,10 @@ class Surrogate:
         """The loss; the first call is the point."""
         values = self.values(parameters)
         target = evaluate(self.graph, {self.graph.inputs[0].name: self.images})
-        return sum(self._term(name, values[name], target[name]) for name in self.graph.outputs)
+        hidden = [node.name for node in self.graph.populations if node.name not in self.graph.outputs]
+        errors = [_relative_error(values[name], target[name]) for name in hidden]
+        outputs = sum(self._term(name, values[name], target[name]) for name in self.graph.outputs)
+        return outputs + self.objective.hidden * sum(errors) / max(len(hidden), 1)
 
     def values(self, parameters: Parameters) -> dict[str, Array]:
         """The value of every node."""
@@ -148,7 +151,11 @@ class Surrogate:
             t = self.objective.temperature
             ours, theirs = (_log_softmax(x.reshape(len(x), -1) / t) for x in (output, target))
             return t**2 * float((np.exp(theirs) * (theirs - ours)).sum(axis=1).mean())
-        return float(np.square(output - target).mean() / max(target.var(), 1e-12 / target.size))
+        return _relative_error(output, target)
+
+
+def _relative_error(output: Array, target: Array) -> float:
+    return float(np.square(output - target).mean() / max(target.var(), 1e-12 / target.size))
 
 
 def _log_softmax(x: Array) -> Array:

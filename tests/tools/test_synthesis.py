@@ -11,13 +11,14 @@ from tools_designs import MAIN, TABLE
 
 from snncc_backends.tools.design import Design
 from snncc_backends.tools.device import DEVICES, Family, find_device
-from snncc_backends.tools.flow import Stage, missing_for, run_flow
+from snncc_backends.tools.flow import missing_for, run_flow
 from snncc_backends.tools.found import Tool
 from snncc_backends.tools.nextpnr import find_ecppack, find_nextpnr, place_and_route
 from snncc_backends.tools.run import run_tool
 from snncc_backends.tools.synthesis import CELL_TYPES, Resources, check_fit, gate_netlist, synthesise
 from snncc_backends.tools.verilator import build_model
 from snncc_ir.errors import TargetError, ToolError
+from snncc_ir.hardware import Stage
 from support.tools import tool_or_skip
 
 
@@ -95,7 +96,8 @@ def test_a_design_that_does_not_fit(tmp_path: Path, plain: Design, yosys: Tool) 
 def test_an_unknown_device() -> None:
     with pytest.raises(
         TargetError,
-        match=r"^no device is called 'vu9p'; there are ecp5-25k, ecp5-45k, ecp5-85k, ice40-hx8k$",
+        match=r"^no device is called 'vu9p'; there are ecp5-25k, ecp5-45k, ecp5-85k, ice40-hx8k, "
+        r"xilinx-usplus$",
     ):
         find_device("vu9p")
 
@@ -128,7 +130,7 @@ def test_a_flow_may_stop_early(tmp_path: Path, plain: Design, yosys: Tool) -> No
 
 
 def test_there_are_no_ice40_bitstreams(tmp_path: Path, plain: Design) -> None:
-    why = "^ice40-hx8k: bitstreams are made for ECP5 alone; stop at pnr$"
+    why = "^ice40-hx8k: bitstreams are made for ECP5 alone; stop at routed$"
     with pytest.raises(TargetError, match=why):
         run_flow(plain, find_device("ice40-hx8k"), tmp_path, Stage.BITSTREAM)
 

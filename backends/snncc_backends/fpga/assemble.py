@@ -70,6 +70,7 @@ def _widths(builder: Builder, plan: Plan, lanes: int, passes: list[PassTable]) -
     level = max(interval_bits(*limits) for limits in ranges) - (0 if signed else 1)
     depth = max(m.base + m.words for m in builder.maps.values())
     numbers = builder.weight_words << 3  # eight weights at most share a slot
+    offsets = [0, *(record[4] for record in builder.row_visits), *(record[1] for record in builder.col_words)]
     mixed = {item.weight_bits for item in passes} != {plan.weight_bits}
     return Widths(
         lanes=lanes,
@@ -80,7 +81,10 @@ def _widths(builder: Builder, plan: Plan, lanes: int, passes: list[PassTable]) -
         theta=max(thetas).bit_length(),
         fire_steps=max(1, steps),
         map_address=_address_bits(depth),
-        weight_address=_address_bits(numbers if mixed else builder.weight_words),
+        weight_address=max(
+            _address_bits(numbers if mixed else builder.weight_words),
+            interval_bits(min(offsets), max(offsets)) - 1,
+        ),
         neuron_address=_address_bits(builder.neuron_words),
         row_visit_address=_address_bits(len(builder.row_visits)),
         row_count=max(record[1] for record in builder.row_windows).bit_length(),

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from snncc_backends.chips import load_machine
+from snncc_backends.fpga.build import FpgaBuilder
 from snncc_backends.fpga.emit import FOLDER, emit_files
-from snncc_backends.fpga.engines import CyclesEngine, RtlEngine
+from snncc_backends.fpga.engines import CsimEngine, CyclesEngine, RtlEngine
 from snncc_backends.fpga.refusals import find_refusals
 from snncc_ir.backend import Array, Engine
 from snncc_ir.errors import TargetError
@@ -36,8 +37,13 @@ class FpgaBackend:
 
     @property
     def engines(self) -> tuple[Engine, ...]:
-        """The cycle simulator, and the Verilog in Verilator."""
-        return (CyclesEngine(), RtlEngine())
+        """The cycle simulator, the HLS kernel, and the Verilog in Verilator."""
+        return (CyclesEngine(), CsimEngine(), RtlEngine())
+
+    @property
+    def builder(self) -> FpgaBuilder:
+        """Yosys, nextpnr and ecppack."""
+        return FpgaBuilder()
 
     def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
         """Why the core or the device cannot express the graph; empty where they can."""
@@ -52,10 +58,10 @@ class FpgaBackend:
         return emit_files(graph, machine, levels)
 
     def figures(self, files: Mapping[str, bytes]) -> dict[str, Any]:
-        """Cycles of an image, mean over the golden ones, and block memories."""
+        """Cycles of an image, mean over the golden ones, and what the network takes by estimate."""
         manifest = json.loads(files[f"{FOLDER}/manifest.json"])
         return {
             "lanes": manifest["parameters"]["P"],
             "cycles": round(float(np.mean(manifest["expected"]["cycles"])), 1),
-            "brams": sum(manifest["block_memories"].values()),
+            **manifest["estimate"],
         }

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
 from snncc_backends.fpga.assemble import build_tables
-from snncc_backends.fpga.capacity import block_memories
+from snncc_backends.fpga.capacity import block_memories, result_words
 from snncc_backends.fpga.cycles import Run, Simulator
-from snncc_backends.fpga.header import tables_header
+from snncc_backends.fpga.estimate import estimate
+from snncc_backends.fpga.hls.emit import hls_files
 from snncc_backends.fpga.tables import PARAMETERS, PassTable, Tables
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
@@ -38,12 +40,15 @@ CORE = (
 )
 """The core's Verilog; the same for every network."""
 
+BOARD = "snncc_board.v"
+"""The core with pins, which synthesis starts from."""
+
 
 def emit_files(graph: Graph, machine: Machine, golden: Mapping[str, Ints]) -> dict[str, bytes]:
     """The files of a phased integer graph, by path relative to the artefact."""
     tables = build_tables(graph, machine.lanes)
     run = Simulator(tables).run(golden, trace=True)
-    content = {**table_files(tables), "tables.h": tables_header(tables)}
+    content = {**table_files(tables), **board_files(tables), **hls_files(graph, tables, golden)}
     manifest = _manifest(graph, machine, tables, run, content)
     text = json.dumps(manifest, indent=1, allow_nan=False).encode() + b"\n"
     return {f"{FOLDER}/{name}": data for name, data in {**content, **core(), "manifest.json": text}.items()}
@@ -56,6 +61,12 @@ def table_files(tables: Tables) -> dict[str, bytes]:
     return {**memories, "params.vh": "".join(lines).encode()}
 
 
+def board_files(tables: Tables) -> dict[str, bytes]:
+    """What synthesis reads beside the core and its tables."""
+    words = f"`define SNNCC_RESULT_WORDS {result_words(tables)}\n"
+    return {"board.vh": words.encode(), BOARD: _verilog(BOARD)}
+
+
 def parameters(tables: Tables) -> dict[str, int]:
     """Parameters of the core by name."""
     return {name: getattr(tables.widths, field) for name, field in PARAMETERS.items()}
@@ -63,8 +74,11 @@ def parameters(tables: Tables) -> dict[str, int]:
 
 def core() -> dict[str, bytes]:
     """The fixed files."""
-    folder = files("snncc_backends.fpga").joinpath("verilog")
-    return {name: folder.joinpath(name).read_bytes() for name in CORE}
+    return {name: _verilog(name) for name in CORE}
+
+
+def _verilog(name: str) -> bytes:
+    return files("snncc_backends.fpga").joinpath("verilog", name).read_bytes()
 
 
 def trace_digest(run: Run) -> str:
@@ -94,6 +108,7 @@ def _manifest(
             name: {"words": memory.words, "bits": memory.bits} for name, memory in tables.memories.items()
         },
         "block_memories": block_memories(tables),
+        "estimate": asdict(estimate(tables)),
         "inputs": [node.name for node in graph.inputs],
         "maps": {name: _map(tables, name) for name in tables.maps},
         "outputs": {name: _output(graph, tables, name) for name in graph.outputs},

@@ -1,16 +1,18 @@
-"""The engines `cycles` and `rtl`: the Verilog must write what the simulator says, when it says."""
+"""The engines `cycles`, `csim` and `rtl`: the Verilog must write what the simulator says, when it says."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from snncc_backends.fpga.assemble import build_tables
-from snncc_backends.fpga.cycles import Run, Simulator
+from snncc_backends.fpga.cycles import Simulator
+from snncc_backends.fpga.hls.emit import hls_files
+from snncc_backends.fpga.hls.simulate import build_csim, run_csim, values_of
 from snncc_backends.fpga.refusals import find_refusals
 from snncc_backends.fpga.rtl import first_difference, run_verilog
 from snncc_backends.fpga.tables import Tables
@@ -28,6 +30,9 @@ from snncc_ir.tensors import Ints
 
 CHUNK = 16
 """Images that are simulated together."""
+
+C_CHUNK = 256
+"""Images of one run of the C simulation, whose trace takes about a megabyte an image."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,37 @@ class CyclesEngine:
         for first in range(0, images, CHUNK):
             runs.append(simulator.run({name: x[first : first + CHUNK] for name, x in levels.items()}))
             progress(min(first + CHUNK, images), images)
-        return engine_run(graph, runs)
+        values = [run.values for run in runs]
+        return replace(engine_run(graph, values), cycles=np.concatenate([run.cycles for run in runs]))
+
+
+@dataclass(frozen=True)
+class CsimEngine:
+    """The HLS kernel in C simulation."""
+
+    name: str = "csim"
+
+    def missing(self) -> str | None:
+        """None where there is a C++ compiler, else what to install."""
+        return first_missing(find_compiler())
+
+    def run(
+        self, graph: Graph, machine: Machine, inputs: Mapping[str, Array], progress: Progress
+    ) -> EngineRun:
+        """Run images `inputs[name][I, *shape]`; the kernel is emitted anew and compiled privately."""
+        tables = tables_for(graph, machine)
+        levels = checked_inputs(graph, inputs)
+        images, compiler = len(next(iter(levels.values()))), need(find_compiler())
+        # a fixed golden image, so that the program in the cache serves other inputs too
+        emitted = hls_files(graph, tables, {name: np.zeros_like(x[:1]) for name, x in levels.items()})
+        parts = []
+        with tempfile.TemporaryDirectory(prefix="snncc-csim-") as name:
+            program = build_csim(compiler, emitted, Path(name))
+            for first in range(0, images, C_CHUNK):
+                chunk = {name: x[first : first + C_CHUNK] for name, x in levels.items()}
+                parts.append(values_of(tables, run_csim(program, graph, tables, chunk)))
+                progress(min(first + C_CHUNK, images), images)
+        return engine_run(graph, parts)
 
 
 @dataclass(frozen=True)
@@ -79,7 +114,7 @@ class RtlEngine:
         difference = first_difference(found, expected)
         if difference:
             raise ToolError(f"the Verilog is not its simulator: {difference}")
-        return engine_run(graph, [expected])
+        return replace(engine_run(graph, [expected.values]), cycles=expected.cycles)
 
 
 def tables_for(graph: Graph, machine: Machine) -> Tables:
@@ -98,15 +133,14 @@ def checked_inputs(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Ints]
     return levels
 
 
-def engine_run(graph: Graph, runs: list[Run]) -> EngineRun:
-    """Levels, outputs and cycles of all runs, under the graph's names and shapes."""
+def engine_run(graph: Graph, parts: Sequence[Mapping[str, Ints]]) -> EngineRun:
+    """Levels and outputs of all chunks, under the graph's names and shapes."""
     whole = {
-        name: np.concatenate([run.values[name] for run in runs]).reshape(-1, *graph.types[name].shape)
-        for name in runs[0].values
+        name: np.concatenate([part[name] for part in parts]).reshape(-1, *graph.types[name].shape)
+        for name in parts[0]
     }
     readouts = {node.name for node in graph.of_type(Readout)}
     return EngineRun(
         levels={name: values for name, values in whole.items() if name not in readouts},
         outputs={name: values for name, values in whole.items() if name in readouts},
-        cycles=np.concatenate([run.cycles for run in runs]),
     )

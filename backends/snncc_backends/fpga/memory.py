@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snncc_ir.tensors import Ints
 
@@ -50,10 +51,14 @@ class Memory:
         """Width of a word."""
         return sum(field.bits for field in self.fields) * self.values[self.fields[0].name].shape[1]
 
+    def pattern(self) -> NDArray[np.uint8]:
+        """`[words, bits]`: every bit, the lowest first; ValueError where a value does not fit its field."""
+        parts = [_bits(field.encode(self.values[field.name]), field.bits) for field in self.fields]
+        return np.concatenate(parts, axis=2).reshape(self.words, -1)
+
     def text(self) -> bytes:
         """One word per line in lower case hexadecimal digits."""
-        parts = [_bits(field.encode(self.values[field.name]), field.bits) for field in self.fields]
-        bits = np.concatenate(parts, axis=2).reshape(self.words, -1)
+        bits = self.pattern()
         digits = -(-bits.shape[1] // 4)
         padded = np.zeros((self.words, digits * 4), dtype=np.uint8)
         padded[:, : bits.shape[1]] = bits
@@ -92,6 +97,6 @@ def read_memory(text: bytes, name: str, fields: tuple[Field, ...], repeats: int 
     return Memory(name, fields, values)
 
 
-def _bits(values: Ints, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _bits(values: Ints, width: int) -> NDArray[np.uint8]:
     """`[words, repeats, width]` single bits, lowest first."""
     return ((values[..., None] >> np.arange(width)) & 1).astype(np.uint8)

@@ -34,7 +34,8 @@ def find_refusals(graph: Graph, machine: Machine) -> tuple[str, ...]:
         tables = build_tables(graph, machine.lanes)
     except TargetError as error:
         return (str(error),)
-    return (*_widths(tables, machine), *_counts(tables), *_capacity(tables, machine))
+    reasons = (*_widths(tables, machine), *_counts(tables))
+    return reasons or tuple(_capacity(tables, machine))  # what no field holds has no size in memory
 
 
 def _lanes(machine: Machine) -> Iterator[str]:

@@ -40,33 +40,51 @@ def run_verilog(
     verilator: Tool, compiler: Tool, tables: Tables, levels: Mapping[str, Ints], folder: Path
 ) -> Written:
     """Build and run in `folder`; raises ToolError where a tool fails or the core breaks an invariant."""
-    build_simulation(verilator, compiler, tables, folder, defines=("SNNCC_CHECK",))
+    design = Design(top="snncc_top", files={**core(), **table_files(tables)}, defines=("SNNCC_CHECK",))
+    return simulate_design(verilator, compiler, design, tables, levels, folder)
+
+
+def simulate_design(
+    verilator: Tool,
+    compiler: Tool,
+    design: Design,
+    tables: Tables,
+    levels: Mapping[str, Ints],
+    folder: Path,
+    *,
+    optimisation: str = "-O2",
+) -> Written:
+    """Run `design`, the core or a netlist of it with the same ports, as `run_verilog` does."""
+    build_model(verilator, compiler, design, _bench(tables), folder, optimisation=optimisation)
     return simulate(tables, levels, folder)
 
 
-def build_simulation(
-    verilator: Tool, compiler: Tool, tables: Tables, folder: Path, *, defines: tuple[str, ...] = ()
-) -> None:
-    """Make the program `simulation` of the core and its tables in `folder`."""
-    design = Design(top="snncc_top", files={**core(), **table_files(tables)}, defines=defines)
-    build_model(verilator, compiler, design, _bench(tables), folder)
+def build_simulation(verilator: Tool, compiler: Tool, tables: Tables, folder: Path) -> None:
+    """Make the program `simulation` of the core and its tables in `folder`, without its assertions."""
+    design = Design(top="snncc_top", files={**core(), **table_files(tables)})
+    build_model(verilator, compiler, design, _bench(tables), folder, assertions=False)
 
 
 def simulate(tables: Tables, levels: Mapping[str, Ints], folder: Path) -> Written:
-    """Run the program in `folder`; raises ToolError where it fails."""
-    write_files(folder, {"images.bin": _images(tables, levels)})
+    """Run the program `simulation` in `folder`; raises ToolError where it fails."""
+    write_files(folder, {"images.bin": image_words(tables, levels)})
     simulation = Tool(name="the Verilog", command=(str(folder / "simulation"),))
     run_tool(simulation, folder, "images.bin", "trace.bin", seconds=SECONDS)
     return _read(tables, (folder / "trace.bin").read_bytes(), len(next(iter(levels.values()))))
 
 
 def _bench(tables: Tables) -> dict[str, bytes]:
-    lines = [f"#define SNNCC_{name} {value}\n" for name, value in parameters(tables).items()]
     main = files("snncc_backends.fpga").joinpath("verilog", "bench.cpp").read_bytes()
-    return {"bench.cpp": main, "parameters.h": "".join(lines).encode()}
+    return {"bench.cpp": main, "parameters.h": bench_header(tables)}
 
 
-def _images(tables: Tables, levels: Mapping[str, Ints]) -> bytes:
+def bench_header(tables: Tables) -> bytes:
+    """The parameters of the core for a C++ program."""
+    lines = [f"#define SNNCC_{name} {value}\n" for name, value in parameters(tables).items()]
+    return "".join(lines).encode()
+
+
+def image_words(tables: Tables, levels: Mapping[str, Ints]) -> bytes:
     """int32 counts (images, words), then per image rows of (bank, address, 8 levels)."""
     parts = [_words(tables, name, values) for name, values in levels.items()]
     words = np.concatenate(parts, axis=1)

@@ -36,6 +36,11 @@ class LavaBackend:
         """Lava itself."""
         return (LavaEngine(),)
 
+    @property
+    def builder(self) -> None:
+        """Nothing to build."""
+        return None
+
     def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
         """Why the machine cannot express the graph; empty where it can."""
         return find_refusals(graph, machine)

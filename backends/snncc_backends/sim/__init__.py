@@ -28,6 +28,11 @@ class SimBackend:
         """None beside those that every artefact has."""
         return ()
 
+    @property
+    def builder(self) -> None:
+        """Nothing to build."""
+        return None
+
     def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
         """Nothing is refused."""
         return ()

@@ -59,6 +59,18 @@ HX8K = Device(
     multipliers=0,
 )
 
+XILINX = Device(
+    name="xilinx-usplus",
+    family=Family.XILINX,
+    option="",
+    package="",
+    speed=None,
+    luts=0,
+    rams=0,
+    multipliers=0,
+)
+"""UltraScale+, synthesised alone: no part is chosen."""
+
 DEVICES = {
     device.name: device
     for device in (
@@ -66,6 +78,7 @@ DEVICES = {
         _ecp5("45k", 43848, 108, 72),
         _ecp5("85k", 83640, 208, 156),
         HX8K,
+        XILINX,
     )
 }
 

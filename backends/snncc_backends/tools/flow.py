@@ -15,16 +15,10 @@ from snncc_backends.tools.nextpnr import Routed, find_ecppack, find_nextpnr, pac
 from snncc_backends.tools.synthesis import Synthesis, check_fit, synthesise
 from snncc_backends.tools.yosys import find_yosys
 from snncc_ir.errors import TargetError
+from snncc_ir.hardware import Stage
+from snncc_ir.progress import Progress, silent
 
 REPORT = "report.json"
-
-
-class Stage(Enum):
-    """How far a design is taken."""
-
-    SYNTHESIS = "synth"
-    ROUTED = "pnr"
-    BITSTREAM = "bit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +46,9 @@ class Report:
 
 
 def missing_for(stage: Stage, family: Family) -> str | None:
-    """What must be installed to take a design so far; None where all is there."""
+    """What must be installed, or chosen, to take a design so far; None where all is there."""
+    if stage is Stage.BITSTREAM and family is not Family.ECP5:
+        return "bitstreams are made for ECP5 alone; choose an ECP5 device"
     found = [find_yosys()]
     if stage is not Stage.SYNTHESIS:
         found.append(find_nextpnr(family))
@@ -61,19 +57,31 @@ def missing_for(stage: Stage, family: Family) -> str | None:
     return first_missing(*found)
 
 
-def run_flow(design: Design, device: Device, folder: Path, until: Stage, *, seed: int = 1) -> Report:
+def run_flow(
+    design: Design,
+    device: Device,
+    folder: Path,
+    until: Stage,
+    *,
+    seed: int = 1,
+    progress: Progress = silent,
+) -> Report:
     """Take a design to a stage; netlists, logs, the bitstream and the report lie in `folder`.
 
     Raises ToolError where a tool is missing or fails, TargetError where the design does not fit the device.
     """
     if until is Stage.BITSTREAM and device.family is not Family.ECP5:
-        raise TargetError("bitstreams are made for ECP5 alone", where=device.name, hint="stop at pnr")
+        raise TargetError("bitstreams are made for ECP5 alone", where=device.name, hint="stop at routed")
     routed, bitstream = None, None
+    stages = list(Stage)
+    progress(0, stages.index(until) + 1)
     synthesis = synthesise(need(find_yosys()), design, device.family, folder)
     if until is not Stage.SYNTHESIS:
+        progress(1, stages.index(until) + 1)
         check_fit(synthesis, device)
         routed = place_and_route(need(find_nextpnr(device.family)), device, folder, seed=seed)
     if until is Stage.BITSTREAM:
+        progress(2, len(stages))
         file = pack(need(find_ecppack()), folder)
         content = file.read_bytes()
         bitstream = Bitstream(file=file.name, bytes=len(content), sha256=sha256(content).hexdigest())

@@ -27,8 +27,8 @@ MODEL = "Vdesign"
 """Class of the C++ model; a main program includes Vdesign.h."""
 
 GENERATE = ("--cc", "--prefix", MODEL, "--Mdir", "model", "-O3", "--x-assign", "fast", "--x-initial", "fast")
-FLAGS = ("-O2", "-DVL_TIME_CONTEXT", "-w")
-RUNTIME_FLAGS = (*FLAGS, "-c")
+FLAGS = ("-DVL_TIME_CONTEXT", "-w")
+RUNTIME_FLAGS = (*FLAGS, "-O2", "-c")
 
 
 def find_verilator() -> Found:
@@ -73,18 +73,26 @@ def build_model(
     folder: Path,
     *,
     assertions: bool = True,
+    optimisation: str = "-O2",
 ) -> Path:
-    """The executable that `main` (C++ files) and the design make, in `folder`, with the design's tables.
+    """The executable that the C++ files `main` and the design make, in `folder`, with the tables beside it.
 
-    It reads the tables where it runs, so one program serves every network of the same parameters.
+    The program reads the tables where it runs, so one serves every network of the same parameters. Large
+    netlists compile far sooner with `optimisation` -O0.
     """
     write_files(folder, {**design.files, **main})
     options = (*GENERATE, "--assert" if assertions else "--no-assert", "-Wno-fatal", *_options(design))
     files = {**design.code, **main}
     parts = [part for name in sorted(files) for part in (name, files[name])]
     target = folder / "simulation"
-    key = digest("verilator", version_of(verilator), host(compiler), *options, *FLAGS, *parts)
-    cached(key, target, lambda: _build(verilator, compiler, design, tuple(main), options, folder))
+    flags = (*FLAGS, optimisation)
+    key = digest("verilator", version_of(verilator), host(compiler), *options, *flags, *parts)
+
+    def build() -> None:
+        run_tool(verilator, folder, *options, *design.sources, seconds=SECONDS)
+        _compile(verilator, compiler, folder, tuple(main), flags)
+
+    cached(key, target, build)
     return target
 
 
@@ -94,24 +102,18 @@ def _options(design: Design) -> tuple[str, ...]:
     return ("--top-module", design.top, *parameters, *defines)
 
 
-def _build(
-    verilator: Tool,
-    compiler: Tool,
-    design: Design,
-    main: tuple[str, ...],
-    options: tuple[str, ...],
-    folder: Path,
+def _compile(
+    verilator: Tool, compiler: Tool, folder: Path, main: tuple[str, ...], flags: tuple[str, ...]
 ) -> None:
-    run_tool(verilator, folder, *options, *design.sources, seconds=SECONDS)
     root = _root(verilator, folder)
-    includes = ("-Imodel", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}")
-    model = sorted(path.name for path in (folder / "model").glob("*.cpp"))
+    includes = ("-I.", "-Imodel", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}")
+    parts = sorted(path.name for path in (folder / "model").glob("*.cpp"))
     # one unit compiles in half the time of several, most of which goes into the headers
-    unit = "".join(f'#include "{name}"\n' for name in (*model, *(n for n in main if n.endswith(".cpp"))))
+    unit = "".join(f'#include "{name}"\n' for name in (*parts, *(n for n in main if n.endswith(".cpp"))))
     (folder / "unit.cpp").write_text(unit, encoding="ascii")
-    objects = [_runtime(verilator, compiler, root, name, folder) for name in _runtime_sources(folder)]
-    arguments = (*FLAGS, "-I.", *includes, "unit.cpp", *objects, "-pthread", "-o", "simulation")
-    compile_cpp(compiler, folder, *arguments)
+    names = _runtime_sources(folder / "model" / f"{MODEL}_classes.mk")
+    objects = [_runtime(verilator, compiler, root, name, folder) for name in names]
+    compile_cpp(compiler, folder, *flags, *includes, "unit.cpp", *objects, "-pthread", "-o", "simulation")
 
 
 def _root(verilator: Tool, folder: Path) -> Path:
@@ -123,9 +125,9 @@ def _root(verilator: Tool, folder: Path) -> Path:
     return Path(job.log.read_text(encoding="utf-8").strip())
 
 
-def _runtime_sources(folder: Path) -> tuple[str, ...]:
+def _runtime_sources(makefile: Path) -> tuple[str, ...]:
     """Verilator's own C++ files that the model needs, out of the make file that it wrote."""
-    text = (folder / "model" / f"{MODEL}_classes.mk").read_text(encoding="utf-8")
+    text = makefile.read_text(encoding="utf-8")
     lists = re.findall(r"^VM_GLOBAL_(?:FAST|SLOW) \+= \\\n((?:[ \t].*\\\n)*)", text, re.MULTILINE)
     return tuple(re.findall(r"^\s+(\w+) \\$", "".join(lists), re.MULTILINE))
 

@@ -50,10 +50,10 @@ def run_yosys(yosys: Tool, design: Design, folder: Path, passes: Sequence[str]) 
 
 
 def read_passes(design: Design) -> tuple[str, ...]:
-    """The passes that read the design and set its parameters."""
+    """The passes that read the design, each module only with the parameters that it is used with."""
     defines = "".join(f"-D{name} " for name in design.defines)
     parameters = "".join(f" -chparam {name} {value}" for name, value in design.parameters.items())
     return (
-        f"read_verilog -sv {defines}{' '.join(design.sources)}",
+        f"read_verilog -sv -defer {defines}{' '.join(design.sources)}",
         f"hierarchy -check -top {design.top}{parameters}",
     )

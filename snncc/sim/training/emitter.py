@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -19,20 +20,27 @@ OPSET = 13
 
 
 class Emitter:
-    """Adds one operation after the other; every value has a name and a fixed shape."""
+    """Adds one operation after the other; every value has a name and a fixed shape.
+
+    What was emitted before, of the same inputs, is not emitted again.
+    """
 
     def __init__(self) -> None:
         """Start without any node."""
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
+        self._known: dict[bytes, str] = {}
 
     def __call__(self, operation: str, *inputs: str, **attributes: Attribute) -> str:
         """Name of the first output of a new node of the given ONNX operation."""
-        output = f"t{len(self._nodes)}"
-        node = helper.make_node(operation, list(inputs), [output])
+        node = helper.make_node(operation, list(inputs), [])
         node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
-        self._nodes.append(node)
-        return output
+        key, output = node.SerializeToString(deterministic=True), f"t{len(self._nodes)}"
+        if key not in self._known:
+            self._known[key] = output
+            node.output.append(output)
+            self._nodes.append(node)
+        return self._known[key]
 
     def floats(self, values: Array | float) -> str:
         """Name of a float32 constant."""
@@ -43,9 +51,13 @@ class Emitter:
         return self._constant(np.array(values, dtype=np.int64, order="C"))
 
     def _constant(self, values: Array) -> str:
-        name = f"c{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(values, name))
-        return name
+        tensor, name = numpy_helper.from_array(values), f"c{len(self._constants)}"
+        key = sha256(tensor.SerializeToString(deterministic=True)).digest()
+        if key not in self._known:
+            self._known[key] = name
+            tensor.name = name
+            self._constants.append(tensor)
+        return self._known[key]
 
     def reshape(self, x: str, shape: Sequence[int]) -> str:
         """The same values in row-major order under another shape."""

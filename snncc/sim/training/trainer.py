@@ -210,6 +210,18 @@ class _Tape(_Walk):
             loss, pullback = self._loss(name, frame, target.values[aim], objective)
             (self.gradients[name],) = pullback(self.emit.floats(1.0))
             total = self.emit("Add", total, loss) if total else loss
+        return self._with_hidden(total, objective.hidden) if objective.hidden else total
+
+    def _with_hidden(self, total: str, share: float) -> str:
+        """The loss with the error of the hidden populations, whose aim has the units of this graph."""
+        target = _Float(self.emit, self.batch, self.graph)
+        hidden = [node.name for node in self.graph.populations if node.name not in self.graph.outputs]
+        factor = self.emit.floats(share / max(len(hidden), 1))
+        for name in hidden:
+            frame = Frame(self.emit, (), self.shape(name))
+            loss, pullback = squared_error(frame, self.values[name], target.values[name])
+            (self.gradients[name],) = pullback(factor)
+            total = self.emit("Add", total, self.emit("Mul", loss, factor))
         return total
 
     def _loss(self, name: str, frame: Frame, target: str, objective: Objective) -> Applied:

@@ -172,7 +172,8 @@ module snncc_core #(
     reg [SUM:2] adds, owns, shifts, firsts, lasts;
     reg [NEA-1:0] neurons[2:SUM];
     reg [2:0] marks[2:SUM];
-    reg [2:0] part2, part3;
+    reg [2:0] part2;
+    reg [3:0] offset3;  // the place of the weight in its slot
     always @(posedge clk) begin
         adds <= {adds[SUM-1:2], step_valid && !rst};
         owns <= {owns[SUM-1:2], step_own};
@@ -199,7 +200,7 @@ module snncc_core #(
     always @(posedge clk) begin
         slots <= weights_q;
         part2 <= part;
-        part3 <= part2;
+        offset3 <= part2 * weight_bits[3:0];
     end
 
     // --- firing: the sums are taken, and leave lane by lane ---
@@ -240,7 +241,7 @@ module snncc_core #(
             ) group (
                 .clk(clk), .levels(step_levels), .words(step_words),
                 .source(G == 1 ? 1'b0 : step_bank + slot), .own(owns[2]),
-                .slots(slots[g*8*WB+:8*WB]), .weight_bits(weight_bits), .part(part3),
+                .slots(slots[g*8*WB+:8*WB]), .weight_bits(weight_bits), .offset(offset3),
                 .add(adds[PRODUCT]), .first(firsts[PRODUCT]), .shift(shifts[PRODUCT]), .take(take),
                 .theta(neuron_word[g*(TB+VB)+:TB]), .bias(neuron_word[g*(TB+VB)+TB+:VB]),
                 .potential(result_data[g*VB+:VB]), .top(top),

@@ -20,7 +20,7 @@ module snncc_group #(
     // a copy of the weights, two cycles after the step
     input wire [8*WB-1:0] slots,
     input wire [7:0] weight_bits,
-    input wire [2:0] part,
+    input wire [3:0] offset,
     // with the products
     input wire add,
     input wire first,
@@ -43,9 +43,22 @@ module snncc_group #(
     reg [LB-1:0] level2;
     reg [8*LB-1:0] word2;
     reg [8*LB-1:0] level3;
+    // by halves: an index times a width that is no power of two would take a multiplier
+    reg [G*LB-1:0] nearest;
+    reg [G*8*LB-1:0] nearest_word;
+    integer k;
+    always @* begin
+        nearest = levels;
+        nearest_word = words;
+        for (k = GB - 1; k >= 0; k = k - 1)
+            if (source[k]) begin
+                nearest = nearest >> (LB << k);
+                nearest_word = nearest_word >> (8 * LB << k);
+            end
+    end
     always @(posedge clk) begin
-        level2 <= levels[source*LB+:LB];
-        word2 <= words[source*8*LB+:8*LB];
+        level2 <= nearest[LB-1:0];
+        word2 <= nearest_word[8*LB-1:0];
         level3 <= own ? word2 : {8{level2}};
     end
 
@@ -61,7 +74,7 @@ module snncc_group #(
             wire [8*WD-1:0] decoded;
             for (i = 0; i < 8; i = i + 1) begin : lane
                 snncc_unpack #(.WB(WB)) unpack (
-                    .slot(slots[i*WB+:WB]), .bits(weight_bits), .part(part), .weight(decoded[i*WD+:WD]));
+                    .slot(slots[i*WB+:WB]), .bits(weight_bits), .offset(offset), .weight(decoded[i*WD+:WD]));
             end
             always @(posedge clk) begin
                 weights4 <= decoded;

@@ -116,12 +116,18 @@ module snncc_scan #(
         end
     end
 
-    integer b;
+    // the step's lane comes down by halves
+    reg [G*8*LB-1:0] nearest;
+    integer b, k;
+    always @* begin
+        nearest = s_data;
+        for (k = 2; k >= 0; k = k - 1) if (s_lane[k]) nearest = nearest >> (LB << k);
+    end
     always @(posedge clk) begin
         valid <= gives && !rst;
         if (gives) begin
             for (b = 0; b < G; b = b + 1) begin
-                levels[b*LB+:LB] <= s_banks[b] && s_mask != 0 ? s_data[(b*8+s_lane)*LB+:LB] : {LB{1'b0}};
+                levels[b*LB+:LB] <= s_banks[b] && s_mask != 0 ? nearest[b*8*LB+:LB] : {LB{1'b0}};
                 words[b*8*LB+:8*LB] <= s_banks[b] ? s_data[b*8*LB+:8*LB] : {8*LB{1'b0}};
             end
             bank <= s_bank;

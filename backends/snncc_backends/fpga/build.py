@@ -1,0 +1,117 @@
+"""From tables to hardware: synthesis, place and route, a bitstream, beside what was estimated."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snncc_backends.fpga.cycles import Simulator
+from snncc_backends.fpga.emit import board_files, core, table_files
+from snncc_backends.fpga.engines import checked_inputs, tables_for
+from snncc_backends.fpga.estimate import estimate
+from snncc_backends.fpga.tables import Tables
+from snncc_backends.tools.design import Design
+from snncc_backends.tools.device import DEVICES, find_device
+from snncc_backends.tools.flow import REPORT, Report, missing_for, run_flow
+from snncc_backends.tools.nextpnr import BITSTREAM
+from snncc_ir.backend import Array
+from snncc_ir.graph import Graph
+from snncc_ir.hardware import Hardware, Resources, Stage
+from snncc_ir.machine import Machine
+from snncc_ir.progress import Progress
+
+TOP = "snncc_board"
+KEPT = ("yosys.log", "nextpnr.log", "ecppack.log", BITSTREAM)
+"""Files of a flow that are worth keeping beside the report."""
+
+BLOCKS, MULTIPLIERS = ("DP16KD", "ICESTORM_RAM"), ("MULT18X18D", "ICESTORM_DSP")
+LUTS, FLIP_FLOPS = ("TRELLIS_COMB", "ICESTORM_LC"), ("TRELLIS_FF", "ICESTORM_LC")
+"""What nextpnr calls the cells; a logic cell of iCE40 is a LUT with a flip-flop."""
+
+
+@dataclass(frozen=True)
+class FpgaBuilder:
+    """Yosys, nextpnr and ecppack on the core with its pins (`snncc_board.v`)."""
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Parts, and families that are synthesised alone."""
+        return tuple(DEVICES)
+
+    def missing(self, stage: Stage, device: str) -> str | None:
+        """What must be installed; raises TargetError where there is no such device."""
+        return missing_for(stage, find_device(device).family)
+
+    def build(
+        self,
+        graph: Graph,
+        machine: Machine,
+        golden: Mapping[str, Array],
+        device: str,
+        stage: Stage,
+        progress: Progress,
+    ) -> Hardware:
+        """Run the tools on tables that are made afresh."""
+        tables = tables_for(graph, machine)
+        cycles = float(np.mean(Simulator(tables).run(checked_inputs(graph, golden)).cycles))
+        with tempfile.TemporaryDirectory(prefix="snncc-build-") as name:
+            folder = Path(name)
+            report = run_flow(design_of(tables), find_device(device), folder, stage, progress=progress)
+            kept = {file: (folder / file).read_bytes() for file in KEPT if (folder / file).exists()}
+            made = json.loads((folder / REPORT).read_bytes())
+        expected, result = estimate(tables), resources_of(report)
+        plain = _plain(graph.name, machine, stage, cycles, expected, result) | {"tools": made}
+        kept[REPORT] = json.dumps(plain, indent=1, allow_nan=False).encode() + b"\n"
+        return Hardware(files=kept, report=plain, estimate=expected, result=result, cycles=cycles)
+
+
+def design_of(tables: Tables) -> Design:
+    """The core with its pins, as synthesis takes it."""
+    return Design(top=TOP, files={**core(), **table_files(tables), **board_files(tables)})
+
+
+def resources_of(report: Report) -> Resources:
+    """What a flow found; LUTs of a design that is not placed are those that its cells need at least."""
+    cells, routed = report.synthesis.resources, report.routed
+    if routed is None:
+        return Resources(
+            luts=cells.luts + 2 * cells.carries + 4 * cells.lut_rams,
+            flip_flops=cells.flip_flops,
+            brams=cells.rams,
+            multipliers=cells.multipliers,
+            fmax_mhz=None,
+        )
+
+    def used(names: tuple[str, ...]) -> int:
+        return sum(routed.usage[name].used for name in names if name in routed.usage)
+
+    return Resources(
+        luts=used(LUTS),
+        flip_flops=used(FLIP_FLOPS),
+        brams=used(BLOCKS),
+        multipliers=used(MULTIPLIERS),
+        fmax_mhz=round(routed.fmax_mhz, 2),
+    )
+
+
+def _plain(
+    name: str, machine: Machine, stage: Stage, cycles: float, expected: Resources, result: Resources
+) -> dict[str, Any]:
+    clock = result.fmax_mhz
+    return {
+        "kind": "snncc build",
+        "network": name,
+        "chip": machine.name,
+        "lanes": machine.lanes,
+        "stage": stage.value,
+        "estimate": asdict(expected),
+        "result": asdict(result),
+        "cycles": cycles,
+        "images_per_second": None if clock is None else round(clock * 1e6 / cycles, 1),
+    }
