@@ -8,16 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.program import PassProgram
 from snncc_backends.fpga.runner import MapMemory, PassRunner
 from snncc_backends.fpga.tables import DESCRIPTOR_WORDS, Tables
+from snncc_backends.fpga.timing import FILL, START
 from snncc_ir.tensors import Ints
-
-START = 1
-"""Cycles before the first pass begins."""
-
-FILL = 29
-"""Cycles of a pass before the first step of its first tile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,17 +56,24 @@ class Simulator:
         for name, levels in inputs.items():
             self._load(memory, name, levels)
         values: dict[str, Ints] = {}
-        spans, traces = [], []
+        spans: list[Ints] = []
+        writes = self._rows(images) if trace else None
+        results: list[Ints] = []
+        written = 0
         clock = np.full(images, START, dtype=np.int64)
         for runner in self.passes:
             times = runner.times(memory)
             found = runner.fire(memory)
             ends = clock[:, None] + FILL + np.cumsum(times.reshape(images, -1), axis=1) - 1
-            if trace:
-                traces.append(runner.trace(found, ends))
             values[runner.name] = runner.values(found)
             if not runner.is_readout:
-                runner.write(memory, found)
+                words = runner.written(found)
+                runner.write(memory, words)
+                if writes is not None:
+                    runner.trace_words(writes[:, written : written + words.shape[1]], words, ends)
+                written += words.shape[1]
+            elif trace:
+                results.append(runner.trace_results(found, ends))
             after = ends[:, -1] + runner.tail
             spans.append(after - clock)
             clock = after
@@ -78,8 +81,18 @@ class Simulator:
             values=values,
             cycles=clock,
             pass_cycles=np.stack(spans, axis=1),
-            traces=_joined(traces, images) if trace else (),
+            traces=() if writes is None else self._traces(writes, results),
         )
+
+    def _rows(self, images: int) -> NDArray[np.int32]:
+        """Room for every word that the passes write."""
+        writes = sum(len(runner.writes.order) for runner in self.passes if not runner.is_readout)
+        return np.empty((images, writes, 3 + WORD), dtype=np.int32)
+
+    def _traces(self, levels: NDArray[np.int32], results: list[Ints]) -> tuple[Trace, ...]:
+        none = np.zeros((len(levels), 0, 2 + self.tables.widths.groups), dtype=np.int64)
+        values = np.concatenate([none, *results], axis=1)
+        return tuple(Trace(levels=a, results=b) for a, b in zip(levels, values, strict=True))
 
     def _load(self, memory: MapMemory, name: str, levels: Ints) -> None:
         level_map = self.tables.maps[name]
@@ -89,9 +102,3 @@ class Simulator:
         memory.levels[:, word, lane] = image
         every = np.unique(word)
         memory.write(every, memory.levels[:, every])
-
-
-def _joined(parts: list[tuple[Ints, Ints]], images: int) -> tuple[Trace, ...]:
-    levels = np.concatenate([part[0] for part in parts], axis=1).astype(np.int32)
-    results = np.concatenate([part[1] for part in parts], axis=1)
-    return tuple(Trace(levels=levels[image], results=results[image]) for image in range(images))

@@ -28,10 +28,9 @@ def find_borders(split: Split) -> Borders:
     task, classes = split.task, split.task.neurons.rows
     slots: dict[tuple[int, ...], int] = {}
     rows = []
-    for first in range(0, len(task.window_rows), split.slots):
-        block = task.window_rows[first : first + split.slots]
-        for window in range(block.shape[1]):
-            found = classes[block[:, window]].tolist()
+    for tile in task.tile_rows(split.slots, split.merge):
+        for computed in tile:
+            found = classes[computed].tolist()
             key = tuple(found + found[-1:] * (split.slots - len(found)))
             rows.append(slots.setdefault(key, len(slots)))
     singles: dict[int, int] = {}

@@ -53,6 +53,27 @@ class Pass:
     window_rows: Ints
     window_columns: Ints
 
+    @property
+    def pairs(self) -> bool:
+        """Whether rows of a window can be computed in pairs: their number is even, and all rows differ."""
+        return (
+            self.window_rows.shape[1] % 2 == 0 and len(np.unique(self.window_rows)) == self.window_rows.size
+        )
+
+    def tile_rows(self, slots: int, merge: int) -> tuple[tuple[Ints, ...], ...]:
+        """Per tile of rows and window row of a tile the computed row of every slot that has one.
+
+        `merge` neighbouring slots compute rows of one window.
+        """
+        per_tile = slots // merge
+        blocks = [
+            self.window_rows[first : first + per_tile] for first in range(0, len(self.window_rows), per_tile)
+        ]
+        return tuple(
+            tuple(block[:, window : window + merge].reshape(-1) for window in range(0, block.shape[1], merge))
+            for block in blocks
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:

@@ -42,6 +42,7 @@ class Descriptor:
     top: int
     lo: int
     last: bool
+    merge: int
 
 
 def read_descriptor(words: Ints) -> Descriptor:
@@ -68,6 +69,7 @@ def read_descriptor(words: Ints) -> Descriptor:
         top=w[10] >> 24,
         lo=(w[11] & 0xFFFF) - ((w[11] & 0x8000) << 1),
         last=bool(w[11] >> 16 & 1),
+        merge=1 + (w[11] >> 17 & 1),
     )
 
 
@@ -190,10 +192,11 @@ class PassProgram:
 
     @cached_property
     def targets(self) -> tuple[Ints, Ints, Ints]:
-        """Bank and address of word 0 of every written row `[tile, slot]`, and whether it is written."""
+        """Bank and address of word 0 of every written row `[tile, row]`, and whether it is written."""
         d = self.descriptor
-        found = self._records("out_rows", d.out, d.tiles * self.slots)
-        bank, address, valid = (found[key].reshape(-1, self.slots) for key in ("bank", "address", "valid"))
+        rows = self.slots // d.merge
+        found = self._records("out_rows", d.out, d.tiles * rows)
+        bank, address, valid = (found[key].reshape(-1, rows) for key in ("bank", "address", "valid"))
         return bank, address, valid
 
 

@@ -70,7 +70,7 @@ def add_pass(builder: Builder, split: Split, drive: Interval, slot: int, last: b
             int(task.is_readout)
             | (split.group_words(groups).bit_length() - 1) << 4
             | len(task.projections) << 8
-            | task.window_rows.shape[1] << 16
+            | task.window_rows.shape[1] // split.merge << 16
             | task.window_columns.shape[1] << 24,
             split.blocks(groups) | split.tiles << 16,
             len(task.window_columns) | map_words << 16,
@@ -82,7 +82,7 @@ def add_pass(builder: Builder, split: Split, drive: Interval, slot: int, last: b
             neuron_base,
             step // split.blocks(groups),
             map_words | wbits << 16 | task.neurons.top << 24,
-            (task.neurons.lo & 0xFFFF) | int(last) << 16,
+            (task.neurons.lo & 0xFFFF) | int(last) << 16 | (split.merge - 1) << 17,
             0,
             0,
             0,
@@ -163,6 +163,6 @@ def _add_results(builder: Builder, split: Split) -> None:
         builder.results += split.blocks(builder.groups) * split.tiles * len(task.window_columns) * WORD
         return
     target = builder.maps[task.name]
-    for row in range(split.tiles * split.slots):
+    for row in range(split.tiles * split.slots // split.merge):
         inside = row < target.shape[1]
         builder.out_rows.append((1, target.bank(row), target.address(row)) if inside else (0, 0, 0))

@@ -56,6 +56,17 @@ def simulate_design(
 ) -> Written:
     """Run `design`, the core or a netlist of it with the same ports, as `run_verilog` does."""
     build_model(verilator, compiler, design, _bench(tables), folder, optimisation=optimisation)
+    return simulate(tables, levels, folder)
+
+
+def build_simulation(verilator: Tool, compiler: Tool, tables: Tables, folder: Path) -> None:
+    """Make the program `simulation` of the core and its tables in `folder`, without its assertions."""
+    design = Design(top="snncc_top", files={**core(), **table_files(tables)})
+    build_model(verilator, compiler, design, _bench(tables), folder, assertions=False)
+
+
+def simulate(tables: Tables, levels: Mapping[str, Ints], folder: Path) -> Written:
+    """Run the program `simulation` in `folder`; raises ToolError where it fails."""
     write_files(folder, {"images.bin": image_words(tables, levels)})
     simulation = Tool(name="the Verilog", command=(str(folder / "simulation"),))
     run_tool(simulation, folder, "images.bin", "trace.bin", seconds=SECONDS)

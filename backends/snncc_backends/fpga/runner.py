@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snncc_backends.fpga.costs import TileCosts
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.program import PassProgram, Reading
-from snncc_backends.fpga.split import least_tile
 from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.timing import tail, to_result, to_write
 from snncc_ir.tensors import Ints
 
-TO_WRITE = 21
-"""Cycles from a tile's last step to its first written word, less the steps of the fire unit."""
-
-TO_RESULT = 8
-"""Cycles from a readout's last step to its first result."""
-
-POPCOUNT = np.array([max(1, number.bit_count()) for number in range(256)], dtype=np.uint8)
-"""Cycles of a word by the levels that are taken from it."""
+CACHED = 1 << 18
+"""Levels that are multiplied at once: more would leave the cache before they are used."""
 
 
 class MapMemory:
-    """The map memory of N images: words `[N, G * depth + 1, 8]`, the last 0, and which levels are not 0."""
+    """The map memory of N images: `levels[N, G * depth + 1, 8]`, the last word 0.
+
+    `used[word, N]` has a bit for each level that is not 0.
+    """
 
     def __init__(self, tables: Tables, images: int) -> None:
         widths = tables.widths
@@ -33,18 +32,34 @@ class MapMemory:
         kind = small if widths.level <= 8 else np.int16
         size = widths.groups * widths.map_words + 1
         self.levels = np.zeros((images, size, WORD), dtype=kind)
-        self.used = np.zeros((images, size), dtype=np.uint8)
+        self.used = np.zeros((size, images), dtype=np.uint8)
 
     def write(self, places: Ints, levels: Ints) -> None:
         """Store `levels[N, ..., 8]` in the words `places[...]`."""
         self.levels[:, places] = levels
-        self.used[:, places] = np.packbits(levels != 0, axis=-1, bitorder="little")[..., 0]
+        used = np.packbits(levels != 0, axis=-1, bitorder="little")[..., 0]
+        self.used[places] = np.moveaxis(used, 0, -1)
 
-    def words(self, places: NDArray[np.int32]) -> NDArray[np.float32]:
-        """`[N, ..., 8]` levels of words, as real numbers."""
+    def words(self, places: NDArray[np.int32], images: slice) -> NDArray[np.float32]:
+        """`[images, ..., 8]` levels of words, as real numbers."""
         whole = np.uint64 if self.levels.itemsize == 1 else np.complex128
-        found = np.take(self.levels.view(whole)[..., 0], places, axis=1)
+        found = np.take(self.levels[images].view(whole)[..., 0], places, axis=1)
         return found.view(self.levels.dtype).reshape(*found.shape, WORD).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writes:
+    """The words that a pass writes, in order.
+
+    Word number `order[i]` of the levels that it fires goes to `addresses[i]` of `banks[i]`, `late[i]` cycles
+    after the last step of window `windows[i]`.
+    """
+
+    order: Ints
+    banks: Ints
+    addresses: Ints
+    windows: Ints
+    late: Ints
 
 
 class PassRunner:
@@ -56,6 +71,7 @@ class PassRunner:
         self.shape = tables.passes[number].split.task.shape
         self.name = tables.passes[number].split.task.name
         self.is_readout = self.d.is_readout
+        self.costs = TileCosts(program)
         varies = any(program.row_windows["own"].reshape(-1))
         self.readings = [program.readings(block) for block in range(self.d.blocks if varies else 1)]
 
@@ -69,18 +85,22 @@ class PassRunner:
         return np.float64 if digits or self.tables.widths.potential > 24 else np.float32
 
     @cached_property
-    def matrices(self) -> list[list[NDArray[Any]]]:
-        """Per projection and slot the weights `[i * j * 8, blocks * Gc * 8]`; with `own` per block."""
-        count = self.d.projections
-        blocks = range(self.d.blocks)
+    def matrices(self) -> list[NDArray[Any]]:
+        """Per projection the weights `[slots, i * j * 8, blocks * Gc * 8]`; one slot if all have the same."""
         found = []
-        for p in range(count):
+        for p in range(self.d.projections):
             lanes = np.stack(
-                [self.program.lane_weights(self._readings(block)[p], block) for block in blocks], axis=4
+                [
+                    self.program.lane_weights(self._readings(block)[p], block)
+                    for block in range(self.d.blocks)
+                ],
+                axis=4,
             )
             shaped = lanes.reshape(self.program.slots, self.d.group_words, -1, self.d.blocks, WORD)
             columns = shaped.transpose(0, 2, 3, 1, 4).reshape(self.program.slots, shaped.shape[2], -1)
-            found.append(list(np.ascontiguousarray(columns, dtype=self.kind)))
+            if (columns == columns[:1]).all():
+                columns = columns[:1]
+            found.append(np.ascontiguousarray(columns, dtype=self.kind))
         return found
 
     @cached_property
@@ -88,7 +108,8 @@ class PassRunner:
         """Thresholds and biases `[slots, rows or 1, columns or 1, blocks * Gc * 8]`."""
         parts = [self.program.neurons(block) for block in range(self.d.blocks)]
         theta, bias = (np.stack([part[kind] for part in parts], axis=3) for kind in (0, 1))
-        return self._by_slot(theta), self._by_slot(bias)
+        kind = np.int64 if self.kind is np.float64 else np.int32
+        return self._by_slot(theta).astype(kind), self._by_slot(bias).astype(kind)
 
     def _by_slot(self, values: Ints) -> Ints:
         _, rows, columns, blocks, lanes = values.shape
@@ -97,138 +118,126 @@ class PassRunner:
 
     def times(self, memory: MapMemory) -> Ints:
         """T of every tile `[N, blocks, row tiles, columns, window rows, window columns]`."""
-        total = [self._block_times(memory, block) for block in range(len(self.readings))]
-        times = np.maximum(least_tile(self.program.groups), np.stack(total, axis=1))
-        times = np.broadcast_to(times, (len(times), self.d.blocks, *times.shape[2:]))
-        d = self.d
-        shaped = times.reshape(len(times), d.blocks, d.tiles, d.window[0], d.columns, d.window[1])
-        return shaped.transpose(0, 1, 2, 4, 3, 5)
+        times = self.costs.times(memory.used)
+        return np.broadcast_to(times[:, None], (len(times), self.d.blocks, *times.shape[1:]))
 
-    def _block_times(self, memory: MapMemory, block: int) -> Ints:
-        total: Ints | int = 0
-        for reading in self._readings(block):
-            if reading.own:
-                total = total + np.broadcast_to(
-                    reading.present.sum(axis=(2, 3)), (len(memory.used), *reading.present.shape[:2])
-                )
-                continue
-            joint = memory.used[:, reading.places[0]]
-            for places in reading.places[1:]:
-                joint |= memory.used[:, places]
-            joint &= reading.masks[:, None, :]
-            total = total + (POPCOUNT[joint] * reading.present).sum(axis=(3, 4), dtype=np.int64)
-        return np.asarray(total)
-
-    def sums(self, memory: MapMemory) -> Ints:
-        """U `[N, slots, tile rows, columns, blocks * Gc * 8]`."""
-        slots = [self._slot_sums(memory, slot) for slot in range(self.program.slots)]
-        return np.stack(slots, axis=1)
-
-    def _slot_sums(self, memory: MapMemory, slot: int) -> Ints:
-        total: Ints | int = 0
+    def sums(self, memory: MapMemory, images: slice) -> NDArray[Any]:
+        """U `[images, slots, tile rows, columns, blocks * Gc * 8]`, integers in a floating type."""
+        total: NDArray[Any] | float = 0.0
         for p in range(self.d.projections):
             if self._readings(0)[p].shift:
-                total = total << (self.program.widths.weight - 1)
-            total = total + self._products(memory, p, slot)
+                total = total * (1 << self.program.widths.weight - 1)
+            total = total + self._products(memory, p, images)
         return np.asarray(total)
 
-    def _products(self, memory: MapMemory, p: int, slot: int) -> Ints:
-        matrix = self.matrices[p][slot]
-        width = matrix.shape[1] // len(self.readings)
+    def _products(self, memory: MapMemory, p: int, images: slice) -> NDArray[Any]:
+        matrices = self.matrices[p]
+        width = matrices.shape[2] // len(self.readings)
         parts = []
         for block, readings in enumerate(self.readings):
-            reading = readings[p]
-            levels = memory.words(reading.places[slot]).astype(matrix.dtype)
-            if not (reading.masks == 255).all():
-                bits = np.unpackbits(reading.masks[..., None], axis=-1, bitorder="little")
-                levels *= bits[:, None, :, :]
-            rows = levels.reshape(-1, matrix.shape[0]) @ matrix[:, block * width : (block + 1) * width]
-            parts.append(rows.reshape(*levels.shape[:3], width))
-        return np.concatenate(parts, axis=-1).astype(np.int64)
+            levels = self._levels(memory, readings[p], images)
+            columns = matrices[:, :, block * width : (block + 1) * width]
+            if len(columns) == 1:
+                products = levels.reshape(-1, columns.shape[1]) @ columns[0]
+            else:
+                products = levels.reshape(*levels.shape[:2], -1, columns.shape[1]) @ columns
+            parts.append(products.reshape(*levels.shape[:4], width))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
-    def fire(self, memory: MapMemory) -> Ints:
-        """`[N, row tiles, slots, columns, blocks * Gc, 8]`: the levels, of readouts the potentials."""
+    def _levels(self, memory: MapMemory, reading: Reading, images: slice) -> NDArray[Any]:
+        """`[images, slots, tile rows, columns, i, j * 8]`: what is multiplied."""
+        levels = memory.words(reading.places, images)
+        if not (reading.masks == 255).all():
+            bits = np.unpackbits(reading.masks[..., None], axis=-1, bitorder="little")
+            levels *= bits[:, None, :, :]
+        return levels.reshape(*levels.shape[:5], -1).astype(self.kind, copy=False)
+
+    def fire(self, memory: MapMemory) -> NDArray[Any]:
+        """`[N, row tiles, rows, columns, blocks * Gc, 8]`: the levels, of readouts the potentials."""
+        d, images = self.d, len(memory.levels)
+        v = np.concatenate([self._fired(memory, part) for part in self._parts(images)])
+        rows = self.program.slots // d.merge
+        shaped = v.reshape(images, rows, d.merge, d.tiles, d.window[0], d.columns, d.window[1], -1)
+        alone = d.window == (1, 1) and d.merge == 1
+        pooled = shaped[:, :, 0, :, 0, :, 0] if alone else shaped.max(axis=(2, 4, 6))
+        return pooled.swapaxes(1, 2).reshape(images, d.tiles, rows, d.columns, -1, WORD)
+
+    def _fired(self, memory: MapMemory, images: slice) -> NDArray[Any]:
+        """`[images, slots, tile rows, columns, lanes]` of all window positions."""
         theta, bias = self.neurons
-        v, d = self.sums(memory) + bias, self.d
-        if not self.is_readout:
-            v = d.lo + np.clip(v // theta, 0, d.top)
-        shaped = v.reshape(len(v), self.program.slots, d.tiles, d.window[0], d.columns, d.window[1], -1)
-        pooled = shaped.max(axis=(3, 5)).swapaxes(1, 2)
-        return pooled.reshape(len(v), d.tiles, self.program.slots, d.columns, -1, WORD)
+        v = self.sums(memory, images).astype(bias.dtype) + bias
+        if self.is_readout:
+            return np.asarray(v)
+        return (self.d.lo + np.clip(v // theta, 0, self.d.top)).astype(memory.levels.dtype)
+
+    def _parts(self, images: int) -> list[slice]:
+        """As many images at once as a cache holds the levels of."""
+        most = max(reading.places.size for reading in self.readings[0]) * WORD
+        step = max(1, CACHED // most)
+        return [slice(first, first + step) for first in range(0, images, step)]
 
     @cached_property
-    def written(self) -> NDArray[np.bool_]:
-        """Which `[row tile, slot, column, channel word]` are written."""
-        _, _, valid = self.program.targets
-        words = np.arange(self.d.blocks * self.d.group_words) < self.d.map_words
-        inside = valid[:, :, None, None].astype(bool) & words
-        return np.broadcast_to(inside, (*valid.shape, self.d.columns, len(words)))
+    def writes(self) -> Writes:
+        """What is written, in order: block, tile, column, row, channel word."""
+        d, (bank, address, valid) = self.d, self.program.targets
+        rows = self.program.slots // d.merge
+        shape = (d.tiles, rows, d.columns, d.blocks, d.group_words)
+        word = np.arange(d.blocks * d.group_words).reshape(d.blocks, d.group_words)
+        column = np.arange(d.columns)[:, None, None]
+        place = address[:, :, None, None, None] + column * d.column_step + word
+        kept = valid[:, :, None, None, None].astype(bool) & (word < d.map_words)
+        in_order = (3, 0, 2, 1, 4)
+        ordered = np.broadcast_to(kept, shape).transpose(in_order)
+        group = np.arange(rows)[:, None] * (d.merge * d.group_words) + np.arange(d.group_words)
+        window = np.arange(d.blocks * d.tiles * d.columns)
+        timed = (len(window), rows, d.group_words)
+        ordered_flat = ordered.reshape(timed)
+        order = np.arange(place.size).reshape(shape).transpose(in_order)[ordered]
+        return Writes(
+            order=order,
+            banks=np.broadcast_to(bank[:, :, None, None, None], shape).reshape(-1)[order],
+            addresses=place.reshape(-1)[order],
+            windows=np.broadcast_to(window[:, None, None], timed)[ordered_flat],
+            late=to_write(self.tables.widths) + np.broadcast_to(group, timed)[ordered_flat],
+        )
 
-    @cached_property
-    def targets(self) -> tuple[Ints, Ints]:
-        """Bank and address of every `[row tile, slot, column, channel word]`."""
-        bank, address, _ = self.program.targets
-        column = np.arange(self.d.columns) * self.d.column_step
-        words = np.arange(self.d.blocks * self.d.group_words)
-        places = address[:, :, None, None] + column[:, None] + words
-        return np.broadcast_to(bank[:, :, None, None], places.shape), places
+    def written(self, found: NDArray[Any]) -> NDArray[Any]:
+        """What `fire` gave as the words `[N, writes, 8]` that are stored."""
+        return found.reshape(len(found), -1, WORD)[:, self.writes.order]
 
-    def write(self, memory: MapMemory, found: Ints) -> None:
-        """Store the levels that `fire` gave."""
-        bank, address = self.targets
-        places = bank * self.tables.widths.map_words + address
-        memory.write(places[self.written], found[:, self.written])
+    def write(self, memory: MapMemory, words: NDArray[Any]) -> None:
+        """Store words."""
+        memory.write(self.writes.banks * self.tables.widths.map_words + self.writes.addresses, words)
 
-    def values(self, found: Ints) -> Ints:
+    def values(self, found: NDArray[Any]) -> NDArray[Any]:
         """What `fire` gave as `[N, C, H, W]`."""
         channels, height, width = self.shape
         image = found.reshape(len(found), -1, width, found.shape[4] * WORD)
         return image[:, :height, :, :channels].transpose(0, 3, 1, 2)
 
-    def result_words(self, found: Ints) -> Ints:
-        """A readout's potentials `[N, words, G]` as they are stored: block, tile, column, lane."""
-        split = found.reshape(*found.shape[:4], self.d.blocks, self.d.group_words, WORD)
-        return split.transpose(0, 4, 1, 3, 6, 2, 5).reshape(len(found), -1, self.program.groups)
-
-    @property
-    def to_write(self) -> int:
-        """Cycles from the last step of a window to its first written word."""
-        widths = self.tables.widths
-        return TO_WRITE + widths.fire_steps + widths.mixed_weights
-
-    @property
-    def to_result(self) -> int:
-        """Cycles from a readout's last step of a tile to its first result."""
-        return TO_RESULT + self.tables.widths.mixed_weights
-
     @property
     def tail(self) -> int:
         """Cycles from the last step of the pass to the next pass."""
-        return self.to_result + WORD if self.is_readout else self.to_write + self.program.groups
+        return tail(self.tables.widths, is_readout=self.is_readout)
 
-    def trace(self, found: Ints, ends: Ints) -> tuple[Ints, Ints]:
-        """Rows (cycle, bank, address, levels)[N, writes, 11] and (cycle, word, values)[N, words, 2 + G]."""
-        d, images = self.d, len(found)
-        last = ends.reshape(images, d.blocks, d.tiles, d.columns, -1)[..., -1]
-        if self.is_readout:
-            values = self.result_words(found)
-            cycle = (last[..., None] + self.to_result + np.arange(WORD)).reshape(images, -1, 1)
-            number = np.broadcast_to(d.out + np.arange(values.shape[1])[:, None], cycle.shape)
-            return np.zeros((images, 0, 11), np.int64), np.concatenate([cycle, number, values], axis=2)
-        return self._writes(found, last), np.zeros((images, 0, 2 + self.program.groups), np.int64)
+    def ends_of_windows(self, ends: Ints) -> Ints:
+        """`[N, blocks * tiles * columns]`: the last steps of the last tiles of windows."""
+        return ends.reshape(len(ends), -1, self.d.window[0] * self.d.window[1])[..., -1]
 
-    def _writes(self, found: Ints, last: Ints) -> Ints:
-        """In the order in which they happen: block, tile, column, group."""
-        group = np.arange(self.program.groups).reshape(self.program.slots, self.d.group_words)
-        cycle = last[..., None, None] + self.to_write + group
-        bank, address = self.targets
-        parts = [bank[..., None], address[..., None], found]
-        ordered = [self._ordered(np.broadcast_to(part, (*found.shape[:5], part.shape[-1]))) for part in parts]
-        rows = np.concatenate([cycle[..., None], *ordered], axis=-1)
-        kept = self._ordered(self.written[None, ..., None])[0, ..., 0]
-        return rows[:, kept]
+    def trace_words(self, rows: NDArray[np.int32], words: NDArray[Any], ends: Ints) -> None:
+        """Fill rows (cycle, bank, address, levels) `[N, writes, 11]`."""
+        rows[..., 0] = self.ends_of_windows(ends)[:, self.writes.windows] + self.writes.late
+        rows[..., 1], rows[..., 2] = self.writes.banks, self.writes.addresses
+        rows[..., 3:] = words
 
-    def _ordered(self, values: NDArray[Any]) -> NDArray[Any]:
-        """`[N, tile, slot, column, block * Gc, k]` as `[N, block, tile, column, slot, Gc, k]`."""
-        split = values.reshape(*values.shape[:4], self.d.blocks, self.d.group_words, values.shape[-1])
-        return split.transpose(0, 4, 1, 3, 2, 5, 6)
+    def trace_results(self, found: NDArray[Any], ends: Ints) -> Ints:
+        """Rows (cycle, word, values) `[N, words, 2 + G]` of a readout: block, tile, column, lane."""
+        images, groups = len(found), self.program.groups
+        split = found.reshape(*found.shape[:4], self.d.blocks, self.d.group_words, WORD)
+        values = split.transpose(0, 4, 1, 3, 6, 2, 5).reshape(images, -1, groups)
+        rows = np.empty((*values.shape[:2], 2 + groups), dtype=np.int64)
+        late = to_result(self.tables.widths) + np.arange(WORD)
+        rows[..., 0] = (self.ends_of_windows(ends)[..., None] + late).reshape(images, -1)
+        rows[..., 1] = self.d.out + np.arange(values.shape[1])
+        rows[..., 2:] = values
+        return rows

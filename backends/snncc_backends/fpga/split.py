@@ -19,17 +19,21 @@ DENSITY = 0.45
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """A pass with its rows per tile, and `visits[projection][row tile * window row]`."""
+    """A pass with its rows per tile, and `visits[projection][row tile * window row]`.
+
+    `merge` is 2 where two neighbouring slots compute rows of one pooling window, else 1.
+    """
 
     task: Pass
     slots: int
+    merge: int
     kernels: tuple[Kernel, ...]
     visits: tuple[tuple[Visits, ...], ...]
 
     @property
     def tiles(self) -> int:
         """Tiles of rows."""
-        return -(-len(self.task.window_rows) // self.slots)
+        return -(-len(self.task.window_rows) * self.merge // self.slots)
 
     def blocks(self, groups: int) -> int:
         """Blocks of output channels."""
@@ -48,8 +52,9 @@ def least_tile(groups: int) -> int:
 def split_of(task: Pass, maps: Mapping[str, LevelMap], slots: int) -> Split | None:
     """The split with `slots` rows per tile, None where banks would collide."""
     found = []
+    merge = 2 if task.pairs and slots > 1 else 1
     for projection in task.projections:
-        visits = visits_of(task, projection, maps[projection.map], slots)
+        visits = visits_of(task, projection, maps[projection.map], slots, merge)
         if visits is None:
             return None
         found.append(visits)
@@ -58,7 +63,7 @@ def split_of(task: Pass, maps: Mapping[str, LevelMap], slots: int) -> Split | No
     kernels = tuple(
         Kernel(projection, maps[projection.map], words, blocks) for projection in task.projections
     )
-    return Split(task=task, slots=slots, kernels=kernels, visits=tuple(found))
+    return Split(task=task, slots=slots, merge=merge, kernels=kernels, visits=tuple(found))
 
 
 def best_split(task: Pass, maps: Mapping[str, LevelMap], groups: int) -> Split:
@@ -119,13 +124,14 @@ def _step(plan: Plan, name: str) -> int:
 def _readings(plan: Plan, name: str) -> Iterator[tuple[int, int]]:
     for task in plan.passes:
         for projection in task.projections:
-            if projection.map == name and len(task.window_rows) > 1:
+            if projection.map == name and (len(task.window_rows) > 1 or task.pairs):
                 yield projection.weight.size, _row_step(task, projection.rows)
 
 
 def _row_step(task: Pass, rows: Ints) -> int:
-    """Distance of the rows that two neighbouring result rows read with one tap."""
-    read = rows[task.window_rows[:, 0]]
+    """Distance of the rows that two neighbouring slots read with one tap."""
+    computed = task.window_rows.reshape(-1) if task.pairs else task.window_rows[:, 0]
+    read = rows[computed]
     both = (read[1:] >= 0) & (read[:-1] >= 0)
     steps = (read[1:] - read[:-1])[both]
     return max(1, int(np.median(steps))) if steps.size else 1

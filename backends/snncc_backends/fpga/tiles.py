@@ -26,16 +26,17 @@ class Visit:
 Visits = tuple[Visit, ...]
 
 
-def visits_of(task: Pass, projection: Projection, source: LevelMap, slots: int) -> tuple[Visits, ...] | None:
+def visits_of(
+    task: Pass, projection: Projection, source: LevelMap, slots: int, merge: int
+) -> tuple[Visits, ...] | None:
     """The visits of every (row tile, window row); None where two slots would need one bank.
 
     The reading order and the banks must be those of the core: slot j in the j-th bank after the first slot's.
     """
     found = []
-    for first in range(0, len(task.window_rows), slots):
-        rows = task.window_rows[first : first + slots]
-        for window in range(rows.shape[1]):
-            visits = _tile(projection, source, rows[:, window].tolist())
+    for tile in task.tile_rows(slots, merge):
+        for rows in tile:
+            visits = _tile(projection, source, rows.tolist())
             if visits is None:
                 return None
             found.append(visits)

@@ -67,8 +67,8 @@ def writes(tables: Tables, number: int) -> int:
     d = descriptor(tables, number)
     if d.is_readout:
         return d.blocks * d.tiles * d.columns * WORD
-    slots = slots_of(tables, tables.passes[number])
-    valid = tables.memories["out_rows"].values["valid"][d.out : d.out + d.tiles * slots]
+    rows = slots_of(tables, tables.passes[number]) // d.merge
+    valid = tables.memories["out_rows"].values["valid"][d.out : d.out + d.tiles * rows]
     return int(valid.sum()) * d.columns * min(d.map_words, d.blocks * d.group_words)
 
 

@@ -263,7 +263,7 @@ module snncc_core #(
     wire [8*LB-1:0] write_data;
     wire write_done;
     snncc_write #(.G(G), .GB(GB), .LB(LB), .STEPS(STEPS), .MA(MA), .ORA(ORA)) writer (
-        .clk(clk), .rst(rst), .go(go), .group_log(group_log), .tiles(setting[1][31:16]),
+        .clk(clk), .rst(rst), .go(go), .group_log(group_log), .merge(setting[11][17]), .tiles(setting[1][31:16]),
         .columns(setting[2][15:0]), .pixel_words(setting[2][31:16]), .column_step(setting[10][MA-1:0]),
         .first_row(setting[5][ORA-1:0]), .lo(setting[11][LB-1:0]),
         .complete(valids[LEVEL] && ends[LEVEL] && mark[LEVEL][1] && !is_readout),

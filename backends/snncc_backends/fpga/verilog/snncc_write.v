@@ -14,6 +14,7 @@ module snncc_write #(
     input wire go,
     // settings
     input wire [3:0] group_log,  // log2 of the channel words of a block
+    input wire merge,  // two neighbouring row slots hold rows of one pooling window
     input wire [15:0] tiles,
     input wire [15:0] columns,
     input wire [15:0] pixel_words,
@@ -44,6 +45,7 @@ module snncc_write #(
     // the window that is written: groups still to go, row slot and channel word of the next
     reg complete1, last1, busy, last;
     reg [CB-1:0] left, word;
+    reg second;  // the second slot of a pair: it has been taken with the first
     reg [ORA-1:0] row;
     reg [MA-1:0] start;
     reg [15:0] first_channel;
@@ -67,7 +69,7 @@ module snncc_write #(
             place <= column_last ? {MA{1'b0}} : place + column_step;
             if (column_last) begin
                 tile <= tile_last ? 16'd0 : tile + 16'd1;
-                row_base <= tile_last ? first_row : row_base + (G >> group_log);
+                row_base <= tile_last ? first_row : row_base + (G >> group_log >> merge);
                 if (tile_last) channel <= channel + group_words;
             end
         end
@@ -75,6 +77,7 @@ module snncc_write #(
             words <= pooled;
             left <= G;
             word <= 0;
+            second <= 1'b0;
             row <= row_base;
             start <= place + channel;
             first_channel <= channel;
@@ -83,9 +86,29 @@ module snncc_write #(
             words <= words >> 8 * STEPS;
             left <= left - 1'b1;
             word <= next_word == group_words ? {CB{1'b0}} : next_word;
-            if (next_word == group_words) row <= row + 1'b1;
+            if (next_word == group_words) begin
+                second <= merge && !second;
+                if (!merge || second) row <= row + 1'b1;
+            end
         end
     end
+
+    // the greater of two slots, which are group_words groups apart
+    reg [8*STEPS-1:0] partner;
+    wire [8*STEPS-1:0] merged;
+    integer n;
+    always @* begin
+        partner = words[8*STEPS-1:0];
+        for (n = 1; n < G; n = 2 * n) if (merge && group_words == n) partner = words[n*8*STEPS+:8*STEPS];
+    end
+    genvar i;
+    generate
+        for (i = 0; i < 8; i = i + 1) begin : pair
+            wire [STEPS-1:0] a = words[i*STEPS+:STEPS];
+            wire [STEPS-1:0] b = partner[i*STEPS+:STEPS];
+            assign merged[i*STEPS+:STEPS] = a > b ? a : b;
+        end
+    endgenerate
 
     // 1: the row is read; 2: copied; 3: written
     wire [MA+GB:0] row_q;
@@ -96,7 +119,6 @@ module snncc_write #(
     reg [MA-1:0] offset1, offset2;
     reg valid1, valid2, end1, end2;
     wire [LB-1:0] lane[0:7];
-    genvar i;
     generate
         for (i = 0; i < 8; i = i + 1) begin : level
             assign lane[i] = word2[i*STEPS+:STEPS] + lo;
@@ -104,9 +126,9 @@ module snncc_write #(
     endgenerate
     integer b;
     always @(posedge clk) begin
-        valid1 <= busy && first_channel + word < pixel_words && !rst;
+        valid1 <= busy && !second && first_channel + word < pixel_words && !rst;
         end1 <= busy && left == 1 && last && !rst;
-        word1 <= words[8*STEPS-1:0];
+        word1 <= merged;
         offset1 <= start + word;
         valid2 <= valid1 && !rst;
         end2 <= end1 && !rst;

@@ -24,6 +24,7 @@ namespace {
 struct Pass {
   bool readout;
   bool last;
+  int merge;  // row slots that hold rows of one pooling window
   int group_words;
   int projections;
   int window_rows;
@@ -70,6 +71,7 @@ Pass read_pass(int number) {
   pass.top = word[10] >> 24;
   pass.lo = static_cast<std::int16_t>(word[11] & 0xFFFF);
   pass.last = (word[11] >> 16 & 1) != 0;
+  pass.merge = 1 + (word[11] >> 17 & 1);
   pass.pack = 0;
   while ((pass.weight_bits << (pass.pack + 1)) <= WB) pass.pack++;
   return pass;
@@ -164,21 +166,26 @@ Level fire(const Pass &pass, Potential potential, std::int64_t theta) {
   return Level(pass.lo + level);
 }
 
-// Word k = block*Gc + g mod Gc of one column of the tile's rows.
+// Word k = block*Gc + g mod Gc of one column of the tile's rows; with `merge` the greater levels of two slots.
 void write_levels(const Pass &pass, Maps &maps, const Level (&levels)[GROUPS][WORD], int block, int tile,
                          int column) {
+  const int rows = GROUPS / pass.group_words / pass.merge;
   LOOP(write)
-  for (int group = 0; group < GROUPS; group++) {
-    const int slot = group / pass.group_words;
-    const int word = block * pass.group_words + group % pass.group_words;
-    const OutRow &row = out_rows[pass.out + tile * (GROUPS / pass.group_words) + slot];
+  for (int at = 0; at < rows * pass.group_words; at++) {
+    const int group = at / pass.group_words * pass.merge * pass.group_words + at % pass.group_words;
+    const int partner = group + (pass.merge - 1) * pass.group_words;
+    const int word = block * pass.group_words + at % pass.group_words;
+    const OutRow &row = out_rows[pass.out + tile * rows + at / pass.group_words];
     if (!row.valid || word >= pass.map_words) continue;
     const int address = (static_cast<int>(row.address) + column * pass.column_step + word) & ((1 << MA) - 1);
+    Level greatest[WORD];
+    HLS(ARRAY_PARTITION variable=greatest complete dim=0)
     for (int q = 0; q < WORD; q++) {
       HLS(UNROLL)
-      maps[row.bank][address][q] = levels[group][q];
+      greatest[q] = levels[partner][q] > levels[group][q] ? levels[partner][q] : levels[group][q];
+      maps[row.bank][address][q] = greatest[q];
     }
-    trace_levels(static_cast<int>(row.bank), address, levels[group]);
+    trace_levels(static_cast<int>(row.bank), address, greatest);
   }
 }
 

@@ -1,0 +1,84 @@
+"""Cycles from level maps alone: no sum is computed, and all images are counted at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncc_backends.fpga.costs import Bytes, TileCosts
+from snncc_backends.fpga.maps import WORD, LevelMap
+from snncc_backends.fpga.program import PassProgram
+from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.timing import START, overhead
+from snncc_ir.tensors import Ints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """Clock cycles of N images: `cycles[N]`, and `pass_cycles[N, passes]` of every pass."""
+
+    cycles: Ints
+    pass_cycles: Ints
+
+
+class CycleCounter:
+    """Counts the cycles of images whose levels are known, by the closed form."""
+
+    def __init__(self, tables: Tables) -> None:
+        """Read the program; nothing is counted yet."""
+        self.tables = tables
+        programs = [
+            PassProgram(tables.memories, tables.widths, number) for number in range(len(tables.passes))
+        ]
+        self.costs = [TileCosts(program) for program in programs]
+        self.stores = {name: _Store(level_map, tables) for name, level_map in tables.maps.items()}
+
+    def count(self, levels: Mapping[str, NDArray[Any]]) -> Count:
+        """Cycles for `levels[name][N, *shape]` of every input and of every map (`tables.maps`)."""
+        widths = self.tables.widths
+        images = len(next(iter(levels.values())))
+        used = np.zeros((widths.groups * widths.map_words + 1, images), dtype=np.uint8)
+        computed = {item.split.task.name for item in self.tables.passes}
+        for name in self.stores.keys() - computed:
+            self.stores[name].write(used, levels[name])
+        spans = []
+        for cost, item in zip(self.costs, self.tables.passes, strict=True):
+            spans.append(cost.total(used) + overhead(widths, is_readout=cost.d.is_readout))
+            if not cost.d.is_readout:
+                self.stores[item.split.task.name].write(used, levels[item.split.task.name])
+        pass_cycles = np.stack(spans, axis=1)
+        return Count(cycles=START + pass_cycles.sum(axis=1), pass_cycles=pass_cycles)
+
+
+class _Store:
+    """Which words of the banks a map's levels fill."""
+
+    def __init__(self, level_map: LevelMap, tables: Tables) -> None:
+        bank, address, _ = level_map.places()
+        self.map = level_map
+        starts = bank[0, :, 0] * tables.widths.map_words + address[0, :, 0]
+        self.rows = starts[:, None] + np.arange(level_map.pitch)
+
+    def write(self, used: Bytes, levels: NDArray[Any]) -> None:
+        """Set the bits of the levels `[N, *shape]` that are not 0, and clear those of the others."""
+        images = (levels != 0).reshape(-1, *self.map.shape).view(np.uint8)
+        pixels = _joined(images, 1, min(self.map.pixel, WORD), 1)
+        words = (
+            pixels if self.map.pixel >= WORD else _joined(pixels, 3, WORD // self.map.pixel, self.map.pixel)
+        )
+        by_row = words.transpose(2, 3, 1, 0)
+        used[self.rows] = by_row.reshape(*self.rows.shape, -1)
+
+
+def _joined(bits: Bytes, axis: int, count: int, width: int) -> Bytes:
+    """Each `count` neighbours of `width` bits along an axis as one number, the first in the low bits."""
+    parts = np.moveaxis(bits, axis, 0)
+    found = np.zeros((-(-len(parts) // count), *parts.shape[1:]), dtype=np.uint8)
+    for turn in range(count):
+        part = parts[turn::count]
+        found[: len(part)] |= part << np.uint8(turn * width)
+    return np.moveaxis(found, 0, axis)
