@@ -7,88 +7,92 @@ times a factor that `benchmarks/fpga_estimate.py --fit` fits to placed designs; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
-from snncc_backends.fpga.capacity import Mapped, mapped_memories, slices_of
+from snncc_backends.fpga.capacity import mapped_memories, slices_of
 from snncc_backends.fpga.maps import WORD, ceil_div
-from snncc_backends.fpga.tables import Tables, Widths
+from snncc_backends.fpga.tables import Tables
 from snncc_ir.hardware import Resources
-
-LEAST_PRODUCT, LEAST_FACTOR = 9, 2
-"""Bits of product and factors from which Yosys takes a multiplier (synth_ecp5, mul2dsp)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What a count is made of: the core once, its lanes, its groups, and tables that are built of LUTs."""
+    """What a count is made of: the core once, lanes, unpacking of weights, groups, tables that are LUTs."""
 
     core: float
     lanes: float
+    unpacking: float
     groups: float
     tables: float
 
     def dot(self, factors: Parts) -> float:
         """The sum of all parts, each times its factor."""
-        return (
-            self.core * factors.core
-            + self.lanes * factors.lanes
-            + self.groups * factors.groups
-            + self.tables * factors.tables
-        )
+        return sum(part * factor for part, factor in zip(astuple(self), astuple(factors), strict=True))
 
 
-LUT_FACTORS = Parts(core=1010.0, lanes=1.14, groups=0.76, tables=1.23)
-FLIP_FLOP_FACTORS = Parts(core=1440.0, lanes=1.1, groups=1.2, tables=0.0)
-CLOCK = (108.0, 1.0)
+LUT_FACTORS = Parts(core=1125.467, lanes=1.179, unpacking=7.497, groups=0.9, tables=0.825)
+FLIP_FLOP_FACTORS = Parts(core=1499.144, lanes=0.705, unpacking=1.37, groups=1.426, tables=0.0)
+CLOCK = (108.0, 3.0)
 """MHz of eight lanes, and MHz less for each doubling."""
 
 
 def estimate(tables: Tables) -> Resources:
     """LUTs, flip-flops, block memories, multipliers and clock of the core with its pins."""
-    widths, memories = tables.widths, mapped_memories(tables)
-    highest, step = CLOCK
+    memories, highest, step = mapped_memories(tables), *CLOCK
     return Resources(
-        luts=round(lut_parts(widths, memories).dot(LUT_FACTORS)),
-        flip_flops=round(flip_flop_parts(widths).dot(FLIP_FLOP_FACTORS)),
+        luts=round(lut_parts(tables).dot(LUT_FACTORS)),
+        flip_flops=round(flip_flop_parts(tables).dot(FLIP_FLOP_FACTORS)),
         brams=sum(memory.blocks for memory in memories.values()),
-        multipliers=widths.lanes if takes_multipliers(widths) else 0,
-        fmax_mhz=round(highest - step * (widths.groups.bit_length() - 1), 1),
+        multipliers=tables.widths.lanes,
+        fmax_mhz=round(highest - step * (tables.widths.groups.bit_length() - 1), 1),
     )
 
 
-def takes_multipliers(widths: Widths) -> bool:
-    """True where a product of weight and level is wide enough for a multiplier block."""
-    weight, level = max(2, widths.weight), widths.level + 1
-    return min(weight, level) >= LEAST_FACTOR and weight + level >= LEAST_PRODUCT
-
-
-def lut_parts(widths: Widths, memories: Mapping[str, Mapped]) -> Parts:
+def lut_parts(tables: Tables) -> Parts:
     """LUTs: a bit of an adder, of a comparison or of a choice between two is one."""
-    potential, level, steps = widths.potential, widths.level, widths.fire_steps
-    weight = max(2, widths.weight)
-    product = 0 if takes_multipliers(widths) else weight * (level + 1)
-    unpacked = 2 * weight if widths.mixed_weights else 0
-    lane = 3 * potential + level + product + unpacked  # sum, its start, shadow; the level that is taken
+    widths = tables.widths
+    potential, level, steps, groups = widths.potential, widths.level, widths.fire_steps, widths.groups
+    own, shift = _own(tables), _shift(tables)
+    lane = 3 * potential + shift * potential + own * level  # sum, its start, shadow; what start and level are
     fire = potential + 2 * steps * potential  # v, then a difference and a choice per step
     used = WORD * ceil_div(level + 2, 4)
-    group = fire + 2 * WORD * steps + 13 * level + used + widths.map_address
+    source = groups // 2 * level  # the bank that a group reads
+    words = own * WORD * (level + source)
+    group = fire + 2 * WORD * steps + 5 * level + source + words + used + widths.map_address
     slices = slices_of(widths.weight_words, widths.lanes * widths.weight)
-    constants = sum(memory.rom_bits for memory in memories.values()) / 16
+    constants = sum(memory.rom_bits for memory in mapped_memories(tables).values()) / 16
     return Parts(
         core=1,
         lanes=widths.lanes * lane,
-        groups=widths.groups * group,
+        unpacking=widths.mixed_weights * widths.lanes * widths.weight,
+        groups=groups * group,
         tables=constants + (slices - 1) * widths.lanes * widths.weight,
     )
 
 
-def flip_flop_parts(widths: Widths) -> Parts:
+def flip_flop_parts(tables: Tables) -> Parts:
     """Flip-flops: one for every bit of a register."""
+    widths = tables.widths
     potential, level, steps = widths.potential, widths.level, widths.fire_steps
-    weight = max(2, widths.weight)
-    unpacked = weight + level if widths.mixed_weights else 0
-    lane = (weight + level + 1) + 2 * potential + level + widths.weight + unpacked
+    product = max(2, widths.weight) + level + 1
+    lane = product + 2 * potential + widths.weight + (level if _own(tables) else level // WORD)
     fire = 3 * potential + widths.theta + steps * (potential + widths.theta + steps // 2 + 1)
-    group = fire + 2 * WORD * steps + 6 * WORD * level + WORD + widths.map_address
-    return Parts(core=1, lanes=widths.lanes * lane, groups=widths.groups * group, tables=0)
+    words = (4 + 2 * _own(tables)) * WORD * level
+    group = fire + 2 * WORD * steps + words + 2 * level + WORD + widths.map_address
+    return Parts(
+        core=1,
+        lanes=widths.lanes * lane,
+        unpacking=widths.mixed_weights * widths.lanes * widths.weight,
+        groups=widths.groups * group,
+        tables=0,
+    )
+
+
+def _own(tables: Tables) -> int:
+    """1 where lanes ever take levels of their own; else Yosys leaves that out of the core."""
+    return int(tables.memories["row_windows"].values["own"].any())
+
+
+def _shift(tables: Tables) -> int:
+    """1 where sums are ever shifted, likewise."""
+    return int(tables.memories["row_windows"].values["shift"].any())

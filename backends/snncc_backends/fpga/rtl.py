@@ -40,8 +40,14 @@ def run_verilog(
     verilator: Tool, compiler: Tool, tables: Tables, levels: Mapping[str, Ints], folder: Path
 ) -> Written:
     """Build and run in `folder`; raises ToolError where a tool fails or the core breaks an invariant."""
+    build_core(verilator, compiler, tables, folder)
+    return simulate(tables, levels, folder)
+
+
+def build_core(verilator: Tool, compiler: Tool, tables: Tables, folder: Path) -> None:
+    """Build the core with its assertions in `folder`, beside the tables, which it reads when it runs."""
     design = Design(top="snncc_top", files={**core(), **table_files(tables)}, defines=("SNNCC_CHECK",))
-    return simulate_design(verilator, compiler, design, tables, levels, folder)
+    build_model(verilator, compiler, design, _bench(tables), folder)
 
 
 def simulate_design(
@@ -70,7 +76,7 @@ def simulate(tables: Tables, levels: Mapping[str, Ints], folder: Path) -> Writte
     write_files(folder, {"images.bin": image_words(tables, levels)})
     simulation = Tool(name="the Verilog", command=(str(folder / "simulation"),))
     run_tool(simulation, folder, "images.bin", "trace.bin", seconds=SECONDS)
-    return _read(tables, (folder / "trace.bin").read_bytes(), len(next(iter(levels.values()))))
+    return read_trace(tables, (folder / "trace.bin").read_bytes(), len(next(iter(levels.values()))))
 
 
 def _bench(tables: Tables) -> dict[str, bytes]:
@@ -103,7 +109,8 @@ def _words(tables: Tables, name: str, levels: Ints) -> Ints:
     return words
 
 
-def _read(tables: Tables, data: bytes, images: int) -> Written:
+def read_trace(tables: Tables, data: bytes, images: int) -> Written:
+    """What the simulation wrote down; raises ToolError where it is damaged."""
     result_row = 2 + tables.widths.groups
     cycles, traces, at = [], [], 0
     try:

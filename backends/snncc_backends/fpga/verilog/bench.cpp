@@ -1,5 +1,5 @@
 // Runs images through the Verilated core and writes down every word that it writes.
-//   bench IMAGES TRACE: int32 counts (images, words), then per image words of (bank, address, 8 levels);
+//   bench IMAGES TRACE [LIMIT]: int32 counts (images, words), then per image words of (bank, address, 8 levels);
 //   out come per image int32 (cycles, level words, result words), rows of (cycle, bank, address, 8 levels) and
 //   int64 rows of (cycle, address, G values).
 #include <cstdint>
@@ -15,7 +15,7 @@
 namespace {
 
 constexpr int G = SNNCC_P / 8;
-constexpr std::uint64_t LIMIT = 1ull << 32;  // cycles after which an image is given up
+std::uint64_t limit = 1ull << 32;  // cycles after which an image is given up
 
 template <class T>
 std::uint32_t chunk(const T& port, int index) {
@@ -102,7 +102,7 @@ class Bench {
     core_.start = 0;
     std::uint64_t cycles = 0;
     core_.eval();
-    while (core_.busy && cycles < LIMIT) {
+    while (core_.busy && cycles < limit) {
       record(levels, results);
       cycles = core_.cycle + 1ull;
       tick();
@@ -114,7 +114,7 @@ class Bench {
     std::fwrite(head, sizeof head, 1, out);
     std::fwrite(levels.data(), sizeof levels[0], levels.size(), out);
     std::fwrite(results.data(), sizeof results[0], results.size(), out);
-    return cycles < LIMIT;
+    return cycles < limit;
   }
 
  private:
@@ -148,7 +148,8 @@ class Bench {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 3) return 2;
+  if (count != 3 && count != 4) return 2;
+  if (count == 4) limit = std::strtoull(arguments[3], nullptr, 10);
   const std::vector<std::int32_t> images = read_all(arguments[1]);
   std::FILE* out = std::fopen(arguments[2], "wb");
   if (out == nullptr || images.size() < 2) return 2;

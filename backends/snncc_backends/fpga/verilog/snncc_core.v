@@ -200,7 +200,9 @@ module snncc_core #(
     always @(posedge clk) begin
         slots <= weights_q;
         part2 <= part;
-        offset3 <= part2 * weight_bits[3:0];
+        // no product: it would take a multiplier
+        offset3 <= (part2[0] ? weight_bits[3:0] : 4'd0) + (part2[1] ? weight_bits[3:0] << 1 : 4'd0)
+            + (part2[2] ? weight_bits[3:0] << 2 : 4'd0);
     end
 
     // --- firing: the sums are taken, and leave lane by lane ---
