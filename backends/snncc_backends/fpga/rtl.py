@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc_backends.fpga.cycles import Run, Trace
-from snncc_backends.fpga.emit import core, parameters, table_files
+from snncc_backends.fpga.emit import core, table_files
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.tables import Tables
 from snncc_backends.tools.design import Design
@@ -25,7 +25,23 @@ from snncc_ir.tensors import Ints
 SECONDS = 3600.0
 """How long a simulation may take."""
 
-LEVEL_ROW = 3 + WORD
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """What the main program must know of a core: the numbers that bench.cpp names."""
+
+    levels: int
+    host_bits: int
+    map_bits: int
+    map_signed: int
+    values: int
+    value_bits: int
+    banks: int
+
+    def header(self) -> bytes:
+        """parameters.h."""
+        lines = (f"#define SNNCC_{name.upper()} {value}\n" for name, value in vars(self).items())
+        return "".join(lines).encode()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,25 +57,36 @@ def run_verilog(
 ) -> Written:
     """Build and run in `folder`; raises ToolError where a tool fails or the core breaks an invariant."""
     design = Design(top="snncc_top", files={**core(), **table_files(tables)}, defines=("SNNCC_CHECK",))
-    build_model(verilator, compiler, design, _bench(tables), folder)
-    write_files(folder, {"images.bin": _images(tables, levels)})
+    widths = tables.widths
+    ports = Ports(
+        levels=WORD,
+        host_bits=widths.level,
+        map_bits=widths.level,
+        map_signed=widths.signed_levels,
+        values=widths.groups,
+        value_bits=widths.potential,
+        banks=widths.groups,
+    )
+    return run_design(verilator, compiler, design, ports, _images(tables, levels), folder)
+
+
+def run_design(
+    verilator: Tool, compiler: Tool, design: Design, ports: Ports, images: Ints, folder: Path
+) -> Written:
+    """Run images `[N, words, 2 + levels]`, rows of (bank, address, levels), through a core."""
+    main = files("snncc_backends.fpga").joinpath("verilog", "bench.cpp").read_bytes()
+    build_model(verilator, compiler, design, {"bench.cpp": main, "parameters.h": ports.header()}, folder)
+    counts = np.array(images.shape[:2], dtype="<i4").tobytes()
+    words = np.ascontiguousarray(images, dtype="<i4").tobytes()
+    write_files(folder, {"images.bin": counts + words})
     simulation = Tool(name="the Verilog", command=(str(folder / "simulation"),))
     run_tool(simulation, folder, "images.bin", "trace.bin", seconds=SECONDS)
-    return _read(tables, (folder / "trace.bin").read_bytes(), len(next(iter(levels.values()))))
+    return _read(ports, (folder / "trace.bin").read_bytes(), len(images))
 
 
-def _bench(tables: Tables) -> dict[str, bytes]:
-    lines = [f"#define SNNCC_{name} {value}\n" for name, value in parameters(tables).items()]
-    main = files("snncc_backends.fpga").joinpath("verilog", "bench.cpp").read_bytes()
-    return {"bench.cpp": main, "parameters.h": "".join(lines).encode()}
-
-
-def _images(tables: Tables, levels: Mapping[str, Ints]) -> bytes:
-    """int32 counts (images, words), then per image rows of (bank, address, 8 levels)."""
-    parts = [_words(tables, name, values) for name, values in levels.items()]
-    words = np.concatenate(parts, axis=1)
-    head = np.array(words.shape[:2], dtype="<i4")
-    return head.tobytes() + np.ascontiguousarray(words, dtype="<i4").tobytes()
+def _images(tables: Tables, levels: Mapping[str, Ints]) -> Ints:
+    """Per image rows of (bank, address, 8 levels)."""
+    return np.concatenate([_words(tables, name, values) for name, values in levels.items()], axis=1)
 
 
 def _words(tables: Tables, name: str, levels: Ints) -> Ints:
@@ -73,13 +100,13 @@ def _words(tables: Tables, name: str, levels: Ints) -> Ints:
     return words
 
 
-def _read(tables: Tables, data: bytes, images: int) -> Written:
-    result_row = 2 + tables.widths.groups
+def _read(ports: Ports, data: bytes, images: int) -> Written:
+    level_row, result_row = 3 + ports.levels, 2 + ports.values
     cycles, traces, at = [], [], 0
     try:
         for _ in range(images):
             spent, writes, results = np.frombuffer(data, "<i4", 3, at).tolist()
-            levels = np.frombuffer(data, "<i4", writes * LEVEL_ROW, at + 12).reshape(writes, LEVEL_ROW)
+            levels = np.frombuffer(data, "<i4", writes * level_row, at + 12).reshape(writes, level_row)
             at += 12 + levels.nbytes
             values = np.frombuffer(data, "<i8", results * result_row, at).reshape(results, result_row)
             at += values.nbytes
