@@ -13,11 +13,14 @@ import numpy as np
 from snncc_backends.chips import load_machine
 from snncc_backends.fpga.emit import FOLDER, emit_files
 from snncc_backends.fpga.engines import CyclesEngine, RtlEngine
+from snncc_backends.fpga.events.emit import emit_event_files
+from snncc_backends.fpga.events.refusals import find_event_refusals
 from snncc_backends.fpga.refusals import find_refusals
 from snncc_ir.backend import Array, Engine
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
+from snncc_ir.timing import Phased
 
 DEVICES = ("ecp5-85k", "ecp5-45k", "ecp5-25k")
 """Machine descriptions that this backend emits for; the first is the default."""
@@ -25,7 +28,7 @@ DEVICES = ("ecp5-85k", "ecp5-45k", "ecp5-25k")
 
 @dataclass(frozen=True)
 class FpgaBackend:
-    """Tables for the level core."""
+    """Tables for the level core, of streaming codes for the event core."""
 
     name: str = "fpga"
 
@@ -40,8 +43,9 @@ class FpgaBackend:
         return (CyclesEngine(), RtlEngine())
 
     def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
-        """Why the core or the device cannot express the graph; empty where they can."""
-        return find_refusals(graph, machine)
+        """Why the graph's core or the device cannot express the graph; empty where they can."""
+        streams = not isinstance(graph.timing, Phased)
+        return find_event_refusals(graph, machine) if streams else find_refusals(graph, machine)
 
     def emit(self, graph: Graph, machine: Machine, golden: Mapping[str, Array]) -> dict[str, bytes]:
         """Tables, core and manifest; raises TargetError where the graph cannot be expressed."""
@@ -49,7 +53,8 @@ class FpgaBackend:
         if refusals:
             raise TargetError("; ".join(refusals))
         levels = {name: np.asarray(values, dtype=np.int64) for name, values in golden.items()}
-        return emit_files(graph, machine, levels)
+        streams = not isinstance(graph.timing, Phased)
+        return emit_event_files(graph, machine, levels) if streams else emit_files(graph, machine, levels)
 
     def figures(self, files: Mapping[str, bytes]) -> dict[str, Any]:
         """Cycles of an image, mean over the golden ones, and block memories."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.tables import Tables
+from snncc_ir.machine import Machine
 
 SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 """Depth and width that a block memory of 18 kbit can be given (Lattice FPGA-TN-02204)."""
@@ -25,3 +28,16 @@ def blocks(words: int, bits: int) -> int:
     if words * bits <= SMALL:
         return 0
     return min(-(-words // depth) * -(-bits // width) for depth, width in SHAPES)
+
+
+def capacity_refusals(needed: Mapping[str, int], machine: Machine) -> Iterator[str]:
+    """Why a device has too few block memories."""
+    if machine.fabric is None:
+        return
+    total, limit = sum(needed.values()), machine.fabric.blocks.value
+    if total > limit:
+        worst = max(needed, key=lambda name: needed[name])
+        yield (
+            f"needs {total} block memories, {machine.name} has {limit}; {worst} take {needed[worst]}: "
+            "use fewer weight or level bits, another number of lanes, or a larger device"
+        )

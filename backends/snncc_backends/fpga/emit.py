@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.capacity import block_memories
-from snncc_backends.fpga.cycles import Run, Simulator
+from snncc_backends.fpga.cycles import Run, Simulator, Trace
 from snncc_backends.fpga.header import tables_header
 from snncc_backends.fpga.tables import PARAMETERS, PassTable, Tables
 from snncc_ir.graph import Graph
@@ -67,11 +67,11 @@ def core() -> dict[str, bytes]:
     return {name: folder.joinpath(name).read_bytes() for name in CORE}
 
 
-def trace_digest(run: Run) -> str:
+def trace_digest(traces: Sequence[Trace]) -> str:
     """sha256 of all map writes, then of all result writes, image by image (docs/fpga.md, section 6)."""
     state = hashlib.sha256()
     for kind in ("levels", "results"):
-        for trace in run.traces:
+        for trace in traces:
             values = getattr(trace, kind)
             state.update(np.ascontiguousarray(values, dtype="<i4" if kind == "levels" else "<i8").tobytes())
     return state.hexdigest()
@@ -83,6 +83,7 @@ def _manifest(
     cycles = run.pass_cycles.mean(axis=0)
     return {
         "format": FORMAT,
+        "core": "level",
         "network": graph.name,
         "chip": machine.name,
         "parameters": parameters(tables),
@@ -98,7 +99,7 @@ def _manifest(
         "maps": {name: _map(tables, name) for name in tables.maps},
         "outputs": {name: _output(graph, tables, name) for name in graph.outputs},
         "passes": [_pass(item, float(mean)) for item, mean in zip(tables.passes, cycles, strict=True)],
-        "expected": {"cycles": run.cycles.tolist(), "trace_sha256": trace_digest(run)},
+        "expected": {"cycles": run.cycles.tolist(), "trace_sha256": trace_digest(run.traces)},
     }
 
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.cycles import Run, Simulator
+from snncc_backends.fpga.events.engine import run_event_cycles, run_event_rtl
+from snncc_backends.fpga.inputs import checked_inputs
 from snncc_backends.fpga.refusals import find_refusals
 from snncc_backends.fpga.rtl import first_difference, run_verilog
 from snncc_backends.fpga.tables import Tables
@@ -18,13 +20,12 @@ from snncc_backends.tools.compiler import find_compiler
 from snncc_backends.tools.found import first_missing, need
 from snncc_backends.tools.verilator import find_verilator
 from snncc_ir.backend import Array, EngineRun
-from snncc_ir.errors import DataError, TargetError, ToolError
+from snncc_ir.errors import TargetError, ToolError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import Progress
-from snncc_ir.semantics import check_input
-from snncc_ir.tensors import Ints
+from snncc_ir.timing import Phased
 
 CHUNK = 16
 """Images that are simulated together."""
@@ -44,6 +45,8 @@ class CyclesEngine:
         self, graph: Graph, machine: Machine, inputs: Mapping[str, Array], progress: Progress
     ) -> EngineRun:
         """Run images `inputs[name][I, *shape]`."""
+        if not isinstance(graph.timing, Phased):
+            return run_event_cycles(graph, machine, inputs, progress)
         tables = tables_for(graph, machine)
         levels = checked_inputs(graph, inputs)
         images, simulator = len(next(iter(levels.values()))), Simulator(tables)
@@ -68,15 +71,17 @@ class RtlEngine:
         self, graph: Graph, machine: Machine, inputs: Mapping[str, Array], progress: Progress
     ) -> EngineRun:
         """Run images; raises ToolError where the Verilog writes another word, or in another cycle."""
+        verilator, compiler = need(find_verilator()), need(find_compiler())
+        if not isinstance(graph.timing, Phased):
+            return run_event_rtl(graph, machine, inputs, progress, (verilator, compiler))
         tables = tables_for(graph, machine)
         levels = checked_inputs(graph, inputs)
         expected = Simulator(tables).run(levels, trace=True)
-        verilator, compiler = need(find_verilator()), need(find_compiler())
         with tempfile.TemporaryDirectory(prefix="snncc-rtl-") as name:
             found = run_verilog(verilator, compiler, tables, levels, Path(name))
         images = len(expected.cycles)
         progress(images, images)
-        difference = first_difference(found, expected)
+        difference = first_difference(found, expected.traces, expected.cycles)
         if difference:
             raise ToolError(f"the Verilog is not its simulator: {difference}")
         return engine_run(graph, [expected])
@@ -88,14 +93,6 @@ def tables_for(graph: Graph, machine: Machine) -> Tables:
     if refusals:
         raise TargetError("; ".join(refusals))
     return build_tables(graph, machine.lanes)
-
-
-def checked_inputs(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Ints]:
-    """The images as levels; raises DataError where they do not fit or there are none."""
-    levels = {node.name: check_input(node, inputs[node.name]) for node in graph.inputs}
-    if not len(next(iter(levels.values()))):
-        raise DataError("no images to run", where=graph.name)
-    return levels
 
 
 def engine_run(graph: Graph, runs: list[Run]) -> EngineRun:

@@ -64,7 +64,7 @@ def pack_table(table: Ints, span: int, wbits: int, slot: int) -> Ints:
 
 
 def unpack_words(slots: Ints, numbers: Ints, wbits: int, slot: int) -> Ints:
-    """The weights `[*numbers, span]` with the given numbers; those outside the memory `[words, span]` are 0."""
+    """The weights `[*numbers, span]` of the given numbers; those outside `slots[words, span]` are 0."""
     pack = slot_shift(slot, wbits)
     word = numbers >> pack
     found = np.where((word < len(slots))[..., None], slots[np.minimum(word, len(slots) - 1)], 0)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc_backends.fpga.cycles import Run, Trace
+from snncc_backends.fpga.cycles import Trace
 from snncc_backends.fpga.emit import core, table_files
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.tables import Tables
@@ -117,16 +117,16 @@ def _read(ports: Ports, data: bytes, images: int) -> Written:
     return Written(cycles=np.array(cycles), traces=tuple(traces))
 
 
-def first_difference(found: Written, expected: Run) -> str:
+def first_difference(found: Written, traces: tuple[Trace, ...], cycles: Ints) -> str:
     """Where the Verilog departs first from the simulator, in words; empty where they agree."""
-    for image, (got, wanted) in enumerate(zip(found.traces, expected.traces, strict=True)):
+    for image, (got, wanted) in enumerate(zip(found.traces, traces, strict=True)):
         for what, a, b in (("map", got.levels, wanted.levels), ("result", got.results, wanted.results)):
             place = _first(a, b)
             if place is not None:
                 rows = [row[place].tolist() if place < len(row) else "nothing" for row in (a, b)]
                 return f"image {image}, {what} write {place}: {rows[0]} instead of {rows[1]}"
-        if found.cycles[image] != expected.cycles[image]:
-            return f"image {image}: {found.cycles[image]} cycles instead of {expected.cycles[image]}"
+        if found.cycles[image] != cycles[image]:
+            return f"image {image}: {found.cycles[image]} cycles instead of {cycles[image]}"
     return ""
 
 

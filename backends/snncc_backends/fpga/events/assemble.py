@@ -86,9 +86,7 @@ def _sums(unit: Unit, steps: int) -> Interval:
     return Interval(np.array([lo]), np.array([hi]))
 
 
-def _add_passes(
-    builder: Builder, placed: tuple[Placed, ...], inputs: Mapping[str, int], steps: int
-) -> None:
+def _add_passes(builder: Builder, placed: tuple[Placed, ...], inputs: Mapping[str, int], steps: int) -> None:
     sources = {**inputs, **{item.unit.name: item.target for item in placed}}
     firings = [place_firing(builder, item.unit) for item in placed]
     for item, firing in zip(placed, firings, strict=True):

@@ -7,7 +7,6 @@ from enum import IntEnum
 
 from snncc_ir.tensors import Ints
 
-
 DESCRIPTOR_WORDS = 16
 
 

@@ -22,6 +22,9 @@ from snncc_ir.timing import Rate
 
 Image = tuple[int, int, int]
 
+PAYLOAD = 32
+"""Bits of what a weight may be multiplied with, at most."""
+
 
 class Kind(Enum):
     """What a unit is."""
@@ -90,10 +93,7 @@ def make_event_plan(graph: Graph, lanes: int, least_bits: int = 1) -> EventPlan:
     the spikes of the step before; pools, which have no delay, come last and forwards.
     """
     views = find_views(graph, {})
-    nodes = [node for node in graph.nodes if isinstance(node, Population | Readout | MaxPool)]
-    if not isinstance(graph.timing, Rate):
-        pools = [node for node in nodes if isinstance(node, MaxPool)]
-        nodes = [node for node in reversed(nodes) if node not in pools] + pools
+    nodes = _in_order(graph)
     read = {node.name: _projections(graph, views, node) for node in nodes}
     needed = max((part.bits for parts in read.values() for part in parts), default=1)
     fitting = min(next((bits for bits in WEIGHT_BITS if bits >= needed), 8), 8)
@@ -103,9 +103,14 @@ def make_event_plan(graph: Graph, lanes: int, least_bits: int = 1) -> EventPlan:
     return EventPlan(views=views, units=units, weight_bits=max([least_bits, *widths]))
 
 
-def _projections(
-    graph: Graph, views: Views, node: Population | Readout | MaxPool
-) -> tuple[Projection, ...]:
+def _in_order(graph: Graph) -> list[Population | Readout | MaxPool]:
+    neural = [node for node in graph.nodes if isinstance(node, Population | Readout)]
+    if not isinstance(graph.timing, Rate):
+        return [*reversed(neural), *graph.of_type(MaxPool)]
+    return [node for node in graph.nodes if isinstance(node, Population | Readout | MaxPool)]
+
+
+def _projections(graph: Graph, views: Views, node: Population | Readout | MaxPool) -> tuple[Projection, ...]:
     if isinstance(node, MaxPool):
         channels = image_shape(graph.types[node.source].shape)[0]
         return tuple(identity(plane, channels) for plane in views.planes(node.source, node.name))
@@ -144,8 +149,13 @@ class _Units:
         unit = self.graph.strands[projection.map][0].top if rate and not isinstance(source, Input) else 1
         for digit, weight in enumerate(digits_of(projection, self.digit_bits)):
             part = replace(projection, weight=weight)
+            gain = unit << (digit * (self.digit_bits - 1))
+            if gain.bit_length() >= PAYLOAD:
+                hint = "use fewer weight bits or level bits"
+                raise TargetError(
+                    f"multiplies spikes by {gain}, which is too wide", where=projection.map, hint=hint
+                )
             for scatter in scatters_of(part, self.views.shapes[projection.map], self.lanes):
-                gain = unit << (digit * (self.digit_bits - 1))
                 yield Add(scatter=scatter, gain=gain, from_input=isinstance(source, Input))
 
     def _firing(self, node: Population | Readout, shape: Image) -> Firing:

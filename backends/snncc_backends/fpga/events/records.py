@@ -25,7 +25,7 @@ Window = tuple[TapList, int]
 
 @dataclass
 class Axis:
-    """Windows and taps of one axis; equal runs are kept once. The first windows have neither taps nor border."""
+    """Windows and taps of one axis, equal runs kept once; the first windows have no taps, and border 0."""
 
     plain: int
     windows: list[tuple[int, int, int]] = field(default_factory=list)
@@ -141,9 +141,7 @@ def add_step(builder: Builder, placed: Placed, firing: FiringAt, sources: Mappin
     )
 
 
-def _visit(
-    builder: Builder, op: Op, shape: Image, *, close: int, firing: FiringAt = NO_FIRING
-) -> Descriptor:
+def _visit(builder: Builder, op: Op, shape: Image, *, close: int, firing: FiringAt = NO_FIRING) -> Descriptor:
     """A pass over all words of an image."""
     return Descriptor(
         op=op,

@@ -17,10 +17,11 @@ Taps = tuple[tuple[tuple[int, int], ...], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Scatter:
-    """A level of channel c at (y, x) adds weight[k, l, c, o] to target (o, Y, X) for all its row and column taps.
+    """A level of channel c at (y, x) adds weight[k, l, c, o] to target (o, Y, X) for all its taps.
 
-    `rows[y]` holds the taps (Y, k), `columns[x]` the taps (X, l); the source's channels are those of `map`, an
-    image of shape `shape`, from `first` on. No target is reached twice from one position, so that no potential is read before it is written.
+    `rows[y]` holds the taps (Y, k), `columns[x]` the taps (X, l); the source's channels are those of `map`,
+    an image of shape `shape`, from `first` on. No target is reached twice from one position, so that no
+    potential is read before it is written.
     """
 
     map: str
@@ -42,7 +43,7 @@ class Scatter:
 
 
 def scatters_of(projection: Projection, shape: tuple[int, int, int], lanes: int) -> Iterator[Scatter]:
-    """Scatters that add up to a projection from a map of `shape`; several where a target reads a level twice."""
+    """Scatters that add up to a projection from a map; several where a target reads a level twice."""
     low = int(projection.channels.min()) // lanes * lanes
     high = min(shape[0], (int(projection.channels.max()) // lanes + 1) * lanes)
     dense = np.zeros((*projection.weight.shape[:2], high - low, projection.weight.shape[3]), dtype=np.int64)

@@ -1,25 +1,23 @@
-"""The cycle simulator of the event core: runs tables as the core does, spike for spike and cycle for cycle."""
+"""The cycle simulator of the event core: runs its tables spike for spike and cycle for cycle."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snncc_backends.fpga.cycles import Trace
-from snncc_backends.fpga.events.descriptors import Descriptor, Op, When
+from snncc_backends.fpga.events.descriptors import Op, When
 from snncc_backends.fpga.events.plan import Kind
-from snncc_backends.fpga.events.program import PassProgram, read_program
+from snncc_backends.fpga.events.program import read_program
+from snncc_backends.fpga.events.rules import State, add, fire, load, pool
 from snncc_backends.fpga.events.tables import EventTables, Placed, words_of
 from snncc_ir.tensors import Ints
 
 START = 1
 """Cycles before the first pass begins."""
-
-GAP = 3
-"""Cycles after the taps of an event, so that no potential is read before it is written."""
 
 SKIPPED = 16
 """Cycles of a pass that has no turn in a step, and of END."""
@@ -48,29 +46,6 @@ class EventRun:
     steps: Ints
     pass_cycles: Ints
     traces: tuple[Trace, ...]
-
-
-@dataclass
-class _State:
-    """Memories of N images, `clock[N]`, and which images still run."""
-
-    inputs: Ints
-    maps: Ints
-    potentials: Ints
-    sent: Ints
-    clock: Ints
-    running: NDArray[np.bool_]
-    pass_cycles: Ints
-    keep: bool
-    step: int = 0
-    levels: list[list[Ints]] = field(default_factory=list)
-    results: list[list[Ints]] = field(default_factory=list)
-
-    def spend(self, number: int, cycles: Ints | int) -> None:
-        """Let the running images' clocks run."""
-        spent = np.where(self.running, cycles, 0)
-        self.clock = self.clock + spent
-        self.pass_cycles[:, number] += spent
 
 
 class EventSimulator:
@@ -109,11 +84,11 @@ class EventSimulator:
             traces=self._traces(state) if trace else (),
         )
 
-    def _state(self, inputs: Mapping[str, Ints], trace: bool) -> _State:
+    def _state(self, inputs: Mapping[str, Ints], trace: bool) -> State:
         widths = self.tables.widths
         images = len(next(iter(inputs.values())))
         shape = (images, 1, widths.lanes)
-        found = _State(
+        found = State(
             inputs=np.zeros((images, widths.input_words, widths.lanes), dtype=np.int64),
             maps=np.zeros((images, widths.map_words, widths.lanes), dtype=np.int64),
             potentials=np.zeros((images, widths.potential_words, widths.lanes), dtype=np.int64),
@@ -131,7 +106,7 @@ class EventSimulator:
             found.inputs[:, first : first + words.shape[1]] = words
         return found
 
-    def _pass(self, state: _State, number: int) -> NDArray[np.bool_] | bool:
+    def _pass(self, state: State, number: int) -> NDArray[np.bool_] | bool:
         """Run a pass; which images have sent a spike in it."""
         program = self.passes[number]
         d = program.descriptor
@@ -142,10 +117,10 @@ class EventSimulator:
             return False
         match d.op:
             case Op.ADD:
-                state.spend(number, FILL + _add(state, program) + TAIL)
+                state.spend(number, FILL + add(state, program) + TAIL)
                 return False
             case Op.LOAD:
-                _load(state, program, stbif=bool(self.tables.widths.stbif))
+                load(state, program, stbif=bool(self.tables.widths.stbif))
                 state.spend(number, FILL + program.visited.size + TAIL)
                 return False
             case Op.READ:
@@ -153,24 +128,30 @@ class EventSimulator:
             case _:
                 return self._send(state, number)
 
-    def _read(self, state: _State, number: int) -> bool:
+    def _read(self, state: State, number: int) -> bool:
         program = self.passes[number]
         d = program.descriptor
         _, bias = program.neurons
         place = slice(d.close, d.close + len(bias))
         state.potentials[:, place] += bias * d.bias
         costs = np.ones(len(bias), dtype=np.int64)
-        self._write(state, state.results, costs, [np.arange(d.target, d.target + len(bias))], state.potentials[:, place])
+        self._write(
+            state,
+            state.results,
+            costs,
+            [np.arange(d.target, d.target + len(bias))],
+            state.potentials[:, place],
+        )
         state.spend(number, FILL + len(bias) + TAIL)
         return False
 
-    def _send(self, state: _State, number: int) -> NDArray[np.bool_]:
+    def _send(self, state: State, number: int) -> NDArray[np.bool_]:
         program = self.passes[number]
         d = program.descriptor
         if d.op is Op.POOL:
-            spikes, costs = _pool(state, program), np.repeat(program.taps + 1, d.words)
+            spikes, costs = pool(state, program), np.repeat(program.taps + 1, d.words)
         else:
-            spikes = _fire(state, program, stbif=bool(self.tables.widths.stbif))
+            spikes = fire(state, program, stbif=bool(self.tables.widths.stbif))
             costs = np.ones(spikes.shape[1], dtype=np.int64)
         place = np.arange(d.target, d.target + spikes.shape[1])
         state.maps[:, place] = spikes
@@ -179,7 +160,7 @@ class EventSimulator:
         return np.asarray(spikes.any(axis=(1, 2)))
 
     def _write(
-        self, state: _State, rows: list[list[Ints]], costs: Ints, places: list[Ints], words: Ints
+        self, state: State, rows: list[list[Ints]], costs: Ints, places: list[Ints], words: Ints
     ) -> None:
         """Note a pass's words: (cycle, place..., P values)."""
         if not state.keep:
@@ -189,7 +170,7 @@ class EventSimulator:
             cycle = state.clock[image] + ends
             rows[image].append(np.concatenate([np.stack([cycle, *places], axis=1), words[image]], axis=1))
 
-    def _keep(self, state: _State, trains: dict[str, list[Ints]], outputs: dict[str, list[Ints]]) -> None:
+    def _keep(self, state: State, trains: dict[str, list[Ints]], outputs: dict[str, list[Ints]]) -> None:
         for item in self.tables.units:
             if item.unit.kind is Kind.READOUT:
                 words = _slice(state.potentials, item.potentials, item, self.tables.widths.lanes)
@@ -198,7 +179,7 @@ class EventSimulator:
                 words = _slice(state.maps, item.target, item, self.tables.widths.lanes)
                 trains.setdefault(item.unit.name, []).append(words)
 
-    def _traces(self, state: _State) -> tuple[Trace, ...]:
+    def _traces(self, state: State) -> tuple[Trace, ...]:
         return tuple(
             Trace(levels=np.concatenate(levels).astype(np.int32), results=np.concatenate(results))
             for levels, results in zip(state.levels, state.results, strict=True)
@@ -221,85 +202,3 @@ def _slice(memory: Ints, first: int, item: Placed, lanes: int) -> Ints:
     words = memory[:, first : first + words_of(item.unit.shape, lanes)]
     image = words.reshape(len(memory), height, width, -1)[..., :channels]
     return np.moveaxis(image, -1, 1).copy()
-
-
-def _add(state: _State, program: PassProgram) -> Ints:
-    """Add all taps of the levels; the cycles of every image's words."""
-    d = program.descriptor
-    memory = state.inputs if d.from_input else state.maps
-    levels = memory[:, program.visited]
-    for taps in program.tap_sets:
-        given = levels[:, taps.pixels].astype(np.float64) * d.gain
-        weights = program.weights(taps.number)
-        if d.own:
-            drive = given * weights
-            words = d.words
-        else:
-            drive = given.reshape(*given.shape[:2], -1) @ weights
-            words = d.blocks
-        reached = (taps.potentials[:, None] + np.arange(words)).reshape(-1)
-        values = drive.astype(np.int64).reshape(len(levels), len(reached), -1)
-        if taps.apart:
-            state.potentials[:, reached] += values
-        else:
-            np.add.at(state.potentials, (slice(None), reached), values)
-    return _add_cycles(program, levels)
-
-
-def _add_cycles(program: PassProgram, levels: Ints) -> Ints:
-    d = program.descriptor
-    found = (levels != 0).sum(axis=3)
-    events = (found > 0) if d.own else found
-    cost = np.where(program.taps > 0, program.taps * d.blocks + GAP, 0)[:, None]
-    return np.asarray(np.maximum(events * cost, 1).sum(axis=(1, 2)))
-
-
-def _load(state: _State, program: PassProgram, *, stbif: bool) -> None:
-    d = program.descriptor
-    place = slice(d.close, d.close + program.visited.size)
-    start = np.zeros((program.visited.size, state.potentials.shape[2]), dtype=np.int64)
-    if d.half or d.bias:
-        theta, bias = program.neurons
-        start = theta // 2 * d.half + bias * d.bias
-    state.potentials[:, place] = start
-    if stbif:
-        state.sent[:, place] = 0
-
-
-def _fire(state: _State, program: PassProgram, *, stbif: bool) -> Ints:
-    """Spikes `[N, words, P]`."""
-    d = program.descriptor
-    theta, bias = program.neurons
-    place = slice(d.close, d.close + len(bias))
-    v = state.potentials[:, place] + bias * d.bias
-    up, down = v >= theta, (v < 0) & d.signed
-    if stbif:
-        up &= state.sent[:, place] < d.hi
-        down = (v < 0) & (state.sent[:, place] > d.lo)
-    spikes = up.astype(np.int64) - down
-    if d.zero:
-        v = np.where(up, 0, v)
-    else:
-        v = v - theta * spikes
-    state.potentials[:, place] = v
-    if stbif:
-        state.sent[:, place] += spikes
-    return spikes
-
-
-def _pool(state: _State, program: PassProgram) -> Ints:
-    """The greatest sums of the windows less what was sent, which they become."""
-    d = program.descriptor
-    best = np.zeros((len(state.clock), d.rows * d.columns, d.words, state.maps.shape[2]), dtype=np.int64)
-    for reached, pixels in program.gathered:
-        best[:, pixels] = state.potentials[:, reached].max(axis=2)
-    place = slice(d.close, d.close + program.visited.size)
-    flat = best.reshape(len(best), -1, best.shape[3])
-    spikes = flat - state.potentials[:, place]
-    state.potentials[:, place] = flat
-    return np.asarray(spikes)
-
-
-def idle_cycles(descriptor: Descriptor) -> int:
-    """Cycles of a pass that visits nothing."""
-    return FILL + TAIL if descriptor.op is not Op.END else SKIPPED
