@@ -20,7 +20,8 @@ class EngineRun:
     """What an engine computed for I images, sent back to back.
 
     `trains[name][I, window, *shape]` are the spikes of inputs and populations, image by image, as
-    `spiking.SpikeRun` gives them; `outputs[name][I, *shape]` each readout's drive plus bias; `steps` the
+    `spiking.SpikeRun` gives them, of a streaming code those of max-pools too, silent steps behind an image's
+    last; `outputs[name][I, *shape]` each readout's drive plus bias; `steps` the
     number of time steps that the whole run took. An engine that computes levels and sends no spikes gives
     `levels[name][I, *shape]` of every population, or of the pool that alone reads it; one with a clock
     gives the `cycles[I]` of every image.

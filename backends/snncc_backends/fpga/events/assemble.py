@@ -60,24 +60,40 @@ def _longest(plan: EventPlan, axis: int) -> int:
 
 def _place(graph: Graph, plan: EventPlan, lanes: int) -> tuple[Placed, ...]:
     """Potentials of populations lie first, so that the memory of what they have sent needs no more words."""
-    bounds = {name: width.membrane.hull(width.drive) for name, width in certify_widths(graph).items()}
-    steps = graph.timing.steps if isinstance(graph.timing, Rate) else 0
     order = sorted(plan.units, key=lambda unit: unit.kind is not Kind.POPULATION)
-    found, potentials, maps, results = {}, 0, 0, 0
-    for unit in order:
-        own, sent = words_of(unit.sums, lanes), words_of(unit.shape, lanes)
-        is_pool, is_readout = unit.kind is Kind.POOL, unit.kind is Kind.READOUT
+    bounds = _bounds(graph, plan)
+    ends = np.cumsum([words_of(unit.sums, lanes) for unit in order]).tolist()
+    found, beside, maps, results = {}, ends[-1], 0, 0
+    for unit, end in zip(order, ends, strict=True):
+        size, is_readout = words_of(unit.shape, lanes), unit.kind is Kind.READOUT
+        kept = unit.kind is Kind.POOL or unit.has_current
         found[unit.name] = Placed(
             unit=unit,
-            potentials=potentials,
-            sent=potentials + own if is_pool else 0,
+            potentials=end - words_of(unit.sums, lanes),
+            beside=beside if kept else None,
             target=results if is_readout else maps,
-            potential=bounds[unit.name] if not is_pool else _sums(unit, steps),
+            potential=bounds[unit.name],
         )
-        potentials += own + (sent if is_pool else 0)
-        results += sent if is_readout else 0
-        maps += 0 if is_readout else sent
+        beside += size if kept else 0
+        results += size if is_readout else 0
+        maps += 0 if is_readout else size
     return tuple(found[unit.name] for unit in plan.units)
+
+
+def _bounds(graph: Graph, plan: EventPlan) -> dict[str, Interval]:
+    """What potentials, sums and currents hold, from the width certificate."""
+    widths = certify_widths(graph)
+    steps = graph.timing.steps if isinstance(graph.timing, Rate) else 0
+    found = {}
+    for unit in plan.units:
+        if unit.kind is Kind.POOL:
+            found[unit.name] = _sums(unit, steps)
+            continue
+        width, flat = widths[unit.name], unit.firing.bias.reshape(unit.shape[0], -1)
+        zero = np.zeros(unit.shape[0], dtype=np.int64)
+        bias = Interval(np.minimum(flat.min(axis=1), zero), np.maximum(flat.max(axis=1), zero))
+        found[unit.name] = width.membrane.hull(width.drive + bias)
+    return found
 
 
 def _sums(unit: Unit, steps: int) -> Interval:
@@ -90,7 +106,7 @@ def _add_passes(builder: Builder, placed: tuple[Placed, ...], inputs: Mapping[st
     sources = {**inputs, **{item.unit.name: item.target for item in placed}}
     firings = [place_firing(builder, item.unit) for item in placed]
     for item, firing in zip(placed, firings, strict=True):
-        add_load(builder, item, firing)
+        add_load(builder, item, firing, sources)
     loop = len(builder.descriptors)
     for item, firing in zip(placed, firings, strict=True):
         add_step(builder, item, firing, sources)
@@ -106,11 +122,11 @@ def _widths(
     theta = max(int(item.unit.firing.theta.max()) for item in placed).bit_length()
     low = min(int(item.potential.low.min()) for item in placed)
     high = max(int(item.potential.high.max()) for item in placed)
-    signed = any(item.unit.firing.lo < 0 for item in placed)
+    signed = builder.stbif or any(item.unit.firing.lo < 0 for item in placed)
     sent = [(item.unit.firing.lo, item.unit.firing.hi) for item in populations]
     adds = [add for item in placed for add in item.unit.adds]
     mixed = any(d.op is Op.ADD and d.weight_bits != plan.weight_bits for d in builder.descriptors)
-    last = placed_end(placed, lanes)
+    last = _end(placed, lanes)
     return EventWidths(
         lanes=lanes,
         weight=plan.weight_bits,
@@ -142,14 +158,11 @@ def _widths(
     )
 
 
-def placed_end(placed: tuple[Placed, ...], lanes: int) -> int:
+def _end(placed: tuple[Placed, ...], lanes: int) -> int:
     """Words of all potentials."""
-    return max(
-        (item.sent + words_of(item.unit.shape, lanes))
-        if item.unit.kind is Kind.POOL
-        else item.potentials + words_of(item.unit.sums, lanes)
-        for item in placed
-    )
+    own = (item.potentials + words_of(item.unit.sums, lanes) for item in placed)
+    beside = (item.beside + words_of(item.unit.shape, lanes) for item in placed if item.beside is not None)
+    return max([*own, *beside])
 
 
 def _map_words(placed: tuple[Placed, ...], lanes: int) -> int:

@@ -45,6 +45,7 @@ class Descriptor:
     bias: bool = False
     zero: bool = False
     signed: bool = False
+    current: bool = False
     weight_bits: int = 0
     rows: int = 1
     columns: int = 1
@@ -65,7 +66,7 @@ class Descriptor:
     @property
     def flags(self) -> int:
         """The low bits of word 0, above OP and WHEN."""
-        bits = (self.from_input, self.own, self.half, self.bias, self.zero, self.signed)
+        bits = (self.from_input, self.own, self.half, self.bias, self.zero, self.signed, self.current)
         return sum(bit << place for place, bit in enumerate(bits))
 
     def encode(self) -> list[int]:
@@ -93,7 +94,7 @@ class Descriptor:
 def read_descriptor(words: Ints) -> Descriptor:
     """The fields of 16 words."""
     w = [int(word) for word in words]
-    flag = [bool(w[0] >> place & 1) for place in range(8, 14)]
+    flag = [bool(w[0] >> place & 1) for place in range(8, 15)]
     return Descriptor(
         op=Op(w[0] & 15),
         when=When(w[0] >> 4 & 15),
@@ -103,6 +104,7 @@ def read_descriptor(words: Ints) -> Descriptor:
         bias=flag[3],
         zero=flag[4],
         signed=flag[5],
+        current=flag[6],
         weight_bits=w[0] >> 16 & 255,
         rows=w[1] & 0xFFFF,
         columns=w[1] >> 16,

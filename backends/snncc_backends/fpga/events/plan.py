@@ -75,6 +75,8 @@ class Unit:
     firing: Firing
     window_rows: Ints
     window_columns: Ints
+    has_current: bool
+    """The input adds the same in every step, so that it is added up once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +143,7 @@ class _Units:
             firing=self._firing(node, shape),
             window_rows=np.arange(shape[1])[:, None],
             window_columns=np.arange(shape[2])[:, None],
+            has_current=isinstance(self.graph.timing, Rate) and any(add.from_input for add in adds),
         )
 
     def _adds(self, projection: Projection) -> Iterator[Add]:
@@ -198,4 +201,5 @@ class _Units:
             ),
             window_rows=pool_places(node, 0, shape[1], sums[1]),
             window_columns=pool_places(node, 1, shape[2], sums[2]),
+            has_current=False,
         )

@@ -65,6 +65,13 @@ class PassProgram:
         return np.outer(self._windows("row")["count"], self._windows("col")["count"]).reshape(-1)
 
     @cached_property
+    def visit_cycles(self) -> Ints:
+        """Cycles of every visited word of a pass other than ADD: one for each tap, one for its own."""
+        d = self.descriptor
+        taps = self.taps if d.current or d.op is Op.POOL else np.zeros(d.rows * d.columns, dtype=np.int64)
+        return np.repeat(taps + 1, d.words)
+
+    @cached_property
     def tap_sets(self) -> tuple[TapSet, ...]:
         """All taps, by weight number."""
         row, column = (self._axis(axis) for axis in ("row", "col"))
@@ -125,9 +132,7 @@ class PassProgram:
 
     @cached_property
     def gathered(self) -> tuple[tuple[Ints, Ints], ...]:
-        """By number of taps: the potentials `[pixels, taps, words]` that a pool reads, and the pixels."""
-        if self.descriptor.op is not Op.POOL:
-            raise ValueError("only a pool gathers")
+        """By number of taps: the potentials `[pixels, taps, words]` that are compared, and the pixels."""
         words = np.arange(self.descriptor.words)
         pixels = np.concatenate([taps.pixels for taps in self.tap_sets])
         reached = np.concatenate([taps.potentials for taps in self.tap_sets])

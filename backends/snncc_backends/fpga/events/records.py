@@ -104,41 +104,68 @@ class Builder:
         return self.neuron_words - len(words)
 
 
-def add_load(builder: Builder, placed: Placed, firing: FiringAt) -> None:
-    """What the potentials of a unit are before the first step."""
+def add_load(builder: Builder, placed: Placed, firing: FiringAt, sources: Mapping[str, int]) -> None:
+    """What the memories of a unit hold before the first step."""
     unit = placed.unit
     if unit.kind is Kind.POOL:
-        for close, shape in ((placed.potentials, unit.sums), (placed.sent, unit.shape)):
-            builder.append(unit.name, _visit(builder, Op.LOAD, shape, close=close))
-        return
-    load = _visit(builder, Op.LOAD, unit.shape, close=placed.potentials, firing=firing)
-    half = unit.kind is Kind.POPULATION and not builder.stbif
-    builder.append(unit.name, replace(load, half=half, bias=builder.stbif))
+        builder.append(unit.name, _visit(builder, Op.LOAD, unit.sums, close=placed.potentials))
+    else:
+        half = unit.kind is Kind.POPULATION and not builder.stbif
+        load = _visit(builder, Op.LOAD, unit.shape, close=placed.potentials, firing=firing)
+        builder.append(unit.name, replace(load, half=half, bias=builder.stbif))
+    if placed.beside is not None:
+        load = _visit(builder, Op.LOAD, unit.shape, close=placed.beside, firing=firing)
+        builder.append(unit.name, replace(load, bias=unit.has_current))
+    if unit.has_current:
+        _add_all(builder, placed, sources, from_input=True)
 
 
 def add_step(builder: Builder, placed: Placed, firing: FiringAt, sources: Mapping[str, int]) -> None:
     """The passes of a unit in every step."""
     unit = placed.unit
-    for add in unit.adds:
-        builder.append(unit.name, _scatter(builder, placed, add, sources[add.scatter.map]))
-    if unit.kind is Kind.POOL:
-        builder.append(unit.name, _pool(builder, placed))
-        return
-    fires = unit.kind is Kind.POPULATION
-    op = Op.FIRE if fires else Op.READ
-    found = _visit(builder, op, unit.shape, close=placed.potentials, firing=firing)
+    _add_all(builder, placed, sources, from_input=False)
+    if not unit.has_current:
+        _add_all(builder, placed, sources, from_input=True)
     builder.append(
-        unit.name,
-        replace(
-            found,
-            target=placed.target,
-            bias=not builder.stbif,
-            zero=fires and builder.reset is Reset.ZERO,
-            signed=unit.firing.lo < 0,
-            lo=unit.firing.lo,
-            hi=unit.firing.hi,
-        ),
+        unit.name, _pool(builder, placed) if unit.kind is Kind.POOL else _fire(builder, placed, firing)
     )
+
+
+def _add_all(builder: Builder, placed: Placed, sources: Mapping[str, int], *, from_input: bool) -> None:
+    for add in placed.unit.adds:
+        if add.from_input == from_input:
+            builder.append(placed.unit.name, _scatter(builder, placed, add, sources[add.scatter.map]))
+
+
+def _fire(builder: Builder, placed: Placed, firing: FiringAt) -> Descriptor:
+    """A step of every neuron; with a current, which holds the bias, a tap brings it."""
+    unit = placed.unit
+    fires = unit.kind is Kind.POPULATION
+    found = replace(
+        _visit(builder, Op.FIRE if fires else Op.READ, unit.shape, close=placed.potentials, firing=firing),
+        target=placed.target,
+        bias=not builder.stbif,
+        zero=fires and builder.reset is Reset.ZERO,
+        signed=unit.firing.lo < 0,
+        lo=unit.firing.lo,
+        hi=unit.firing.hi,
+    )
+    if not unit.has_current or placed.beside is None:
+        return found
+    words = builder.words(unit.shape[0])
+    return replace(
+        found,
+        bias=False,
+        current=True,
+        own=True,
+        potentials=placed.beside,
+        row_windows=builder.rows.add(_singles(unit.shape[1], unit.shape[2] * words)),
+        column_windows=builder.columns.add(_singles(unit.shape[2], words)),
+    )
+
+
+def _singles(count: int, pitch: int) -> list[Window]:
+    return [(((place * pitch, 0),), 0) for place in range(count)]
 
 
 def _visit(builder: Builder, op: Op, shape: Image, *, close: int, firing: FiringAt = NO_FIRING) -> Descriptor:
@@ -162,7 +189,7 @@ def _pool(builder: Builder, placed: Placed) -> Descriptor:
     rows = [_gathered(places, unit.sums[2] * words) for places in unit.window_rows]
     columns = [_gathered(places, words) for places in unit.window_columns]
     return replace(
-        _visit(builder, Op.POOL, unit.shape, close=placed.sent),
+        _visit(builder, Op.POOL, unit.shape, close=placed.beside or 0),
         own=True,
         row_windows=builder.rows.add(rows),
         column_windows=builder.columns.add(columns),
@@ -177,6 +204,9 @@ def _gathered(places: Ints, pitch: int) -> Window:
 
 def _scatter(builder: Builder, placed: Placed, add: Add, source: int) -> Descriptor:
     scatter, lanes, sums = add.scatter, builder.lanes, placed.unit.sums
+    base = placed.potentials
+    if add.from_input and placed.beside is not None:
+        base = placed.beside
     target_words = builder.words(sums[0])
     shift = None if add.from_input else scatter.own_words(lanes)
     first, end = scatter.first // lanes, ceil_div(scatter.first + scatter.weight.shape[2], lanes)
@@ -203,7 +233,7 @@ def _scatter(builder: Builder, placed: Placed, add: Add, source: int) -> Descrip
         row_windows=builder.rows.add(rows),
         column_windows=builder.columns.add(_windows(scatter.columns, target_words, numbers)),
         target=source + first,
-        potentials=placed.potentials + (0 if shift is None else first - shift),
+        potentials=base + (0 if shift is None else first - shift),
         table=builder.add_weights(packed) << pack,
         step=len(packed) // blocks << pack,
         blocks=blocks,

@@ -81,12 +81,21 @@ def load(state: State, program: PassProgram, *, stbif: bool) -> None:
         state.sent[:, place] = 0
 
 
+def advance(state: State, program: PassProgram) -> Ints:
+    """Add a step's bias, or the current in its place, to potentials `[N, words, P]`; what they become."""
+    d = program.descriptor
+    _, bias = program.neurons
+    place = slice(d.close, d.close + len(bias))
+    state.potentials[:, place] += _greatest(state, program) if d.current else bias * d.bias
+    return np.asarray(state.potentials[:, place])
+
+
 def fire(state: State, program: PassProgram, *, stbif: bool) -> Ints:
     """Spikes `[N, words, P]`."""
     d = program.descriptor
-    theta, bias = program.neurons
-    place = slice(d.close, d.close + len(bias))
-    v = state.potentials[:, place] + bias * d.bias
+    theta, _ = program.neurons
+    place = slice(d.close, d.close + len(theta))
+    v = advance(state, program)
     up, down = v >= theta, (v < 0) & d.signed
     if stbif:
         up &= state.sent[:, place] < d.hi
@@ -101,11 +110,17 @@ def fire(state: State, program: PassProgram, *, stbif: bool) -> Ints:
 def pool(state: State, program: PassProgram) -> Ints:
     """The greatest sums of the windows less what was sent, which they become."""
     d = program.descriptor
-    best = np.zeros((len(state.clock), d.rows * d.columns, d.words, state.maps.shape[2]), dtype=np.int64)
+    greatest = _greatest(state, program)
+    place = slice(d.close, d.close + greatest.shape[1])
+    spikes = greatest - state.potentials[:, place]
+    state.potentials[:, place] = greatest
+    return spikes
+
+
+def _greatest(state: State, program: PassProgram) -> Ints:
+    """The greatest of the potentials that every word's taps read `[N, words, P]`."""
+    d = program.descriptor
+    found = np.zeros((len(state.clock), d.rows * d.columns, d.words, state.maps.shape[2]), dtype=np.int64)
     for reached, pixels in program.gathered:
-        best[:, pixels] = state.potentials[:, reached].max(axis=2)
-    place = slice(d.close, d.close + program.visited.size)
-    flat = best.reshape(len(best), -1, best.shape[3])
-    spikes = flat - state.potentials[:, place]
-    state.potentials[:, place] = flat
-    return np.asarray(spikes)
+        found[:, pixels] = state.potentials[:, reached].max(axis=2)
+    return found.reshape(len(found), -1, found.shape[3])

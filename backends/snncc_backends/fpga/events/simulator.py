@@ -12,7 +12,7 @@ from snncc_backends.fpga.cycles import Trace
 from snncc_backends.fpga.events.descriptors import Op, When
 from snncc_backends.fpga.events.plan import Kind
 from snncc_backends.fpga.events.program import read_program
-from snncc_backends.fpga.events.rules import State, add, fire, load, pool
+from snncc_backends.fpga.events.rules import State, add, advance, fire, load, pool
 from snncc_backends.fpga.events.tables import EventTables, Placed, words_of
 from snncc_ir.tensors import Ints
 
@@ -130,45 +130,30 @@ class EventSimulator:
 
     def _read(self, state: State, number: int) -> bool:
         program = self.passes[number]
-        d = program.descriptor
-        _, bias = program.neurons
-        place = slice(d.close, d.close + len(bias))
-        state.potentials[:, place] += bias * d.bias
-        costs = np.ones(len(bias), dtype=np.int64)
-        self._write(
-            state,
-            state.results,
-            costs,
-            [np.arange(d.target, d.target + len(bias))],
-            state.potentials[:, place],
-        )
-        state.spend(number, FILL + len(bias) + TAIL)
+        potentials = advance(state, program)
+        place = program.descriptor.target + np.arange(potentials.shape[1])
+        self._write(state, state.results, number, [place], potentials)
         return False
 
     def _send(self, state: State, number: int) -> NDArray[np.bool_]:
         program = self.passes[number]
-        d = program.descriptor
-        if d.op is Op.POOL:
-            spikes, costs = pool(state, program), np.repeat(program.taps + 1, d.words)
-        else:
-            spikes = fire(state, program, stbif=bool(self.tables.widths.stbif))
-            costs = np.ones(spikes.shape[1], dtype=np.int64)
-        place = np.arange(d.target, d.target + spikes.shape[1])
+        stbif = bool(self.tables.widths.stbif)
+        is_pool = program.descriptor.op is Op.POOL
+        spikes = pool(state, program) if is_pool else fire(state, program, stbif=stbif)
+        place = program.descriptor.target + np.arange(spikes.shape[1])
         state.maps[:, place] = spikes
-        self._write(state, state.levels, costs, [np.zeros_like(place), place], spikes)
-        state.spend(number, FILL + int(costs.sum()) + TAIL)
+        self._write(state, state.levels, number, [np.zeros_like(place), place], spikes)
         return np.asarray(spikes.any(axis=(1, 2)))
 
     def _write(
-        self, state: State, rows: list[list[Ints]], costs: Ints, places: list[Ints], words: Ints
+        self, state: State, rows: list[list[Ints]], number: int, places: list[Ints], words: Ints
     ) -> None:
-        """Note a pass's words: (cycle, place..., P values)."""
-        if not state.keep:
-            return
-        ends = FILL + np.cumsum(costs) - 1 + TO_WRITE
-        for image in np.flatnonzero(state.running):
-            cycle = state.clock[image] + ends
+        """Note a pass's words, (cycle, place..., P values), and let the clocks run."""
+        ends = np.cumsum(self.passes[number].visit_cycles)
+        for image in np.flatnonzero(state.running & state.keep):
+            cycle = state.clock[image] + FILL + ends - 1 + TO_WRITE
             rows[image].append(np.concatenate([np.stack([cycle, *places], axis=1), words[image]], axis=1))
+        state.spend(number, FILL + int(ends[-1]) + TAIL)
 
     def _keep(self, state: State, trains: dict[str, list[Ints]], outputs: dict[str, list[Ints]]) -> None:
         for item in self.tables.units:

@@ -84,14 +84,15 @@ class EventWidths:
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """A unit with its addresses: potentials or sums, the sums that a pool has sent, its map or results.
+    """A unit with its addresses: potentials or sums, and its map or results.
 
-    `potential` is the interval of everything that its potentials hold.
+    `beside` is where a pool keeps what it has sent, and a reader of the input, under `rate`, what the input
+    and the bias add in every step; None where there is neither. `potential` is the interval of all these.
     """
 
     unit: Unit
     potentials: int
-    sent: int
+    beside: int | None
     target: int
     potential: Interval
 

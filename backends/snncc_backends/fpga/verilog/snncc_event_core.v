@@ -127,6 +127,7 @@ module snncc_event_core #(
 
     wire from_input = setting[0][8];
     wire own = setting[0][9];
+    wire current = setting[0][14];  // a tap brings what a step adds
     wire [7:0] weight_bits = setting[0][23:16];
 
     // --- accesses, stage 4 ---
@@ -151,7 +152,7 @@ module snncc_event_core #(
     snncc_event_walk #(
         .P(P), .LB(LB), .SPB(SPB), .EB(EB), .VA(VA), .MA(MA), .IA(IA), .NA(NA), .RWA(RWA), .CWIA(CWIA),
         .RVA(RVA), .CWA(CWA), .RCB(RCB), .CCB(CCB)) walk (
-        .clk(clk), .rst(rst), .go(go), .takes_levels(op == ADD), .has_taps(op == ADD || op == POOL),
+        .clk(clk), .rst(rst), .go(go), .takes_levels(op == ADD), .has_taps(op == ADD || op == POOL || current),
         .has_close(op != ADD), .from_input(from_input), .own(own),
         .rows(setting[1][15:0]), .columns(setting[1][31:16]), .words(setting[2][15:0]),
         .skip(setting[2][31:16]), .first_row(setting[3][RWA-1:0]), .first_column(setting[4][CWIA-1:0]),
@@ -242,7 +243,7 @@ module snncc_event_core #(
             snncc_event_lane #(
                 .WB(WB), .EB(EB), .SPB(SPB), .VB(VB), .TB(TB), .SB(SB), .STBIF(STBIF), .MIXED(MIXED)) lane (
                 .clk(clk), .adds(op == ADD), .loads(op == LOAD), .fires(op == FIRE), .pools(op == POOL),
-                .own(own), .half(setting[0][10]), .uses_bias(setting[0][11]), .to_zero(setting[0][12]),
+                .own(own), .current(current), .half(setting[0][10]), .uses_bias(setting[0][11]), .to_zero(setting[0][12]),
                 .is_signed(setting[0][13]), .weight_bits(weight_bits), .gain(setting[10][EB-1:0]),
                 .lo(setting[12][SB-1:0]), .hi(setting[12][16+:SB]),
                 .slot(slots[i*WB+:WB]), .part(part6), .payload(payload[7]), .spike(spikes[7][i*SPB+:SPB]),

@@ -18,6 +18,7 @@ module snncc_event_lane #(
     input wire fires,
     input wire pools,
     input wire own,
+    input wire current,
     input wire half,
     input wire uses_bias,
     input wire to_zero,
@@ -77,7 +78,7 @@ module snncc_event_lane #(
 
     wire signed [VB-1:0] threshold = {{VB - TB{1'b0}}, theta};
     wire signed [VB-1:0] start = loads ? (half ? threshold >>> 1 : {VB{1'b0}}) : potential;
-    wire signed [VB-1:0] addend = adds ? product8 : uses_bias ? bias : {VB{1'b0}};
+    wire signed [VB-1:0] addend = adds ? product8 : current ? best : uses_bias ? bias : {VB{1'b0}};
     wire signed [VB:0] exact = {start[VB-1], start} + {addend[VB-1], addend};
     assign overflow = exact[VB] != exact[VB-1];
 
