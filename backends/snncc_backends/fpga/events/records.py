@@ -19,6 +19,9 @@ from snncc_ir.timing import Reset
 TapList = tuple[tuple[int, int], ...]
 """(offset of potentials, weight number) of every tap of a window."""
 
+SHORT = 64
+"""Weights of so few numbers are not packed: lanes that never unpack are smaller and quicker."""
+
 Window = tuple[TapList, int]
 """Taps and border class of one row or column."""
 
@@ -215,7 +218,7 @@ def _scatter(builder: Builder, placed: Placed, add: Add, source: int) -> Descrip
     words = end - first
     numbers = words * (lanes if shift is None else 1)
     table = _shared(scatter, numbers) if shift is None else _own(scatter, lanes, first - shift, words)
-    bits = scatter.slot_bits(lanes)
+    bits = scatter.slot_bits(lanes) if len(table) > SHORT else builder.slot
     pack = slot_shift(builder.slot, bits)
     packed = pack_table(table, lanes, bits, builder.slot)
     blocks = 1 if shift is not None else target_words

@@ -22,7 +22,7 @@ START = 1
 SKIPPED = 16
 """Cycles of a pass that has no turn in a step, and of END."""
 
-FILL = 20
+FILL = 21
 """Cycles of a pass before its first word."""
 
 TO_WRITE = 12

@@ -61,11 +61,11 @@ module snncc_event_walk #(
     localparam [1:0] GAP = 2'd3;  // cycles between the accesses of two events
     integer k;
 
-    // --- A: the word's place; B: it is read; C: copied; D: its levels are taken ---
+    // --- A: the word's place; B: it is read; M: copied; C: its levels are compared with 0; D: they are taken ---
 
-    reg a_valid, b_valid, c_valid, d_valid;
-    reg b_last, c_last, d_last;
-    reg [15:0] y, x, g, count, b_g, c_g, d_g, b_count, c_count, d_count;
+    reg a_valid, b_valid, m_valid, c_valid, d_valid;
+    reg b_last, m_last, c_last, d_last;
+    reg [15:0] y, x, g, count, b_g, m_g, c_g, d_g, b_count, m_count, c_count, d_count;
     reg [31:0] place;
     reg [RWA-1:0] row;
     reg [CWIA-1:0] column;
@@ -114,13 +114,17 @@ module snncc_event_walk #(
     snncc_rom #(.WIDTH(COLUMN_WINDOW), .DEPTH(1 << CWIA), .ADDRESS(CWIA), .FILE("col_windows.mem")) col_windows (
         .clk(clk), .enable(move), .address(column), .q(column_q));
 
-    wire [P*LB-1:0] word_q;
+    reg [P*LB-1:0] m_input;
+    reg [P*SPB-1:0] m_map;
+    reg [ROW_WINDOW-1:0] m_row;
+    reg [COLUMN_WINDOW-1:0] m_column;
+    wire [P*LB-1:0] m_word;
     genvar i;
     generate
         for (i = 0; i < P; i = i + 1) begin : level
-            wire signed [SPB-1:0] sent = map_q[i*SPB+:SPB];
+            wire signed [SPB-1:0] sent = m_map[i*SPB+:SPB];
             wire [LB-1:0] wide = SPB == 1 ? {{LB - 1{1'b0}}, sent} : {{LB - SPB{sent[SPB-1]}}, sent};
-            assign word_q[i*LB+:LB] = from_input ? input_q[i*LB+:LB] : wide;
+            assign m_word[i*LB+:LB] = from_input ? m_input[i*LB+:LB] : wide;
         end
     endgenerate
 
@@ -132,23 +136,32 @@ module snncc_event_walk #(
     always @(posedge clk) begin
         if (rst) begin
             b_valid <= 1'b0;
+            m_valid <= 1'b0;
             c_valid <= 1'b0;
         end else if (move) begin
             b_valid <= a_valid;
-            c_valid <= b_valid;
+            m_valid <= b_valid;
+            c_valid <= m_valid;
         end
         if (move) begin
             b_last <= g_end && x_end && y_end;
             b_g <= g;
             b_count <= count;
-            c_last <= b_last;
-            c_g <= b_g;
-            c_count <= b_count;
-            c_word <= word_q;
-            c_spikes <= map_q;
-            c_row <= row_q;
-            c_column <= column_q;
-            for (k = 0; k < P; k = k + 1) c_some[k] <= |word_q[k*LB+:LB];
+            m_last <= b_last;
+            m_g <= b_g;
+            m_count <= b_count;
+            m_map <= map_q;
+            m_input <= input_q;
+            m_row <= row_q;
+            m_column <= column_q;
+            c_last <= m_last;
+            c_g <= m_g;
+            c_count <= m_count;
+            c_word <= m_word;
+            c_spikes <= m_map;
+            c_row <= m_row;
+            c_column <= m_column;
+            for (k = 0; k < P; k = k + 1) c_some[k] <= |m_word[k*LB+:LB];
         end
     end
 
