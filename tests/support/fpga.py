@@ -54,6 +54,7 @@ def wide_events(lanes: int, *, stbif: bool) -> EventWidths:
         potential=40,
         theta=32,
         sent=16,
+        sum=16,
         stbif=int(stbif),
         mixed_weights=1,
         potential_address=10,

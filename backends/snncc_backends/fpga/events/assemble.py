@@ -136,6 +136,7 @@ def _widths(
         potential=max(interval_bits(low, high), theta + 1),
         theta=theta,
         sent=max([1, *(interval_bits(*limits) for limits in sent)]),
+        sum=max([2, *(item.potential.bits for item in placed if item.unit.kind is Kind.POOL)]),
         stbif=int(builder.stbif),
         mixed_weights=int(mixed),
         potential_address=address_bits(last),

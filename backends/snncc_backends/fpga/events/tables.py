@@ -18,6 +18,7 @@ PARAMETERS = {
     "VB": "potential",
     "TB": "theta",
     "SB": "sent",
+    "NB": "sum",
     "STBIF": "stbif",
     "MIXED": "mixed_weights",
     "VA": "potential_address",
@@ -56,6 +57,7 @@ class EventWidths:
     potential: int
     theta: int
     sent: int
+    sum: int
     stbif: int
     mixed_weights: int
     potential_address: int

@@ -10,6 +10,7 @@ module snncc_event_core #(
     parameter VB = 20,
     parameter TB = 14,
     parameter SB = 4,
+    parameter NB = 4,
     parameter STBIF = 0,
     parameter MIXED = 0,
     parameter VA = 8,
@@ -63,17 +64,18 @@ module snncc_event_core #(
     wire [31:0] pass_q;
     reg [31:0] pass_word;
     reg [31:0] setting[0:SETTINGS-1];
-    reg [31:0] step;
+    reg [16:0] left;  // steps behind this one, from the second on
+    reg step_zero, step_one;
     reg spiked;  // in this step
     snncc_rom #(.WIDTH(32), .DEPTH(1 << PA), .ADDRESS(PA), .FILE("passes.mem")) passes (
         .clk(clk), .enable(1'b1), .address(pass_address), .q(pass_q));
 
     wire [3:0] op = setting[0][3:0];
     wire [3:0] when = setting[0][7:4];
-    wire skips = (when == 4'd1 && step != 32'd1) || (when == 4'd2 && step == 32'd0);
+    wire skips = (when == 4'd1 && !step_one) || (when == 4'd2 && step_zero);
     wire at_end = op == END;
-    wire [31:0] steps = setting[5];
-    wire ends = steps != 0 ? step + 32'd1 == steps : step != 32'd0 && !spiked;
+    wire [16:0] steps = setting[5][16:0];
+    wire ends = STBIF ? !step_zero && !spiked : step_zero ? steps == 17'd1 : left == 17'd0;
     wire pass_done;
     wire next_pass = pass_done || (chosen && (skips || at_end));
     wire stops = chosen && at_end && ends;
@@ -96,7 +98,8 @@ module snncc_event_core #(
             cycle <= 32'd1;
             pass_address <= 0;
             taken <= 0;
-            step <= 0;
+            step_zero <= 1'b1;
+            step_one <= 1'b0;
             spiked <= 1'b0;
             busy <= start;
             loading <= start;
@@ -119,7 +122,9 @@ module snncc_event_core #(
                 pass_address <= {loops ? setting[6][PA-5:0] : pass_number, 4'd0};
             end
             if (loops) begin
-                step <= step + 32'd1;
+                left <= step_zero ? steps - 17'd2 : left - 17'd1;
+                step_zero <= 1'b0;
+                step_one <= step_zero;
                 spiked <= 1'b0;
             end
         end
@@ -241,7 +246,7 @@ module snncc_event_core #(
     generate
         for (i = 0; i < P; i = i + 1) begin : lanes
             snncc_event_lane #(
-                .WB(WB), .EB(EB), .SPB(SPB), .VB(VB), .TB(TB), .SB(SB), .STBIF(STBIF), .MIXED(MIXED)) lane (
+                .WB(WB), .EB(EB), .SPB(SPB), .VB(VB), .TB(TB), .SB(SB), .NB(NB), .STBIF(STBIF), .MIXED(MIXED)) lane (
                 .clk(clk), .adds(op == ADD), .loads(op == LOAD), .fires(op == FIRE), .pools(op == POOL),
                 .own(own), .current(current), .half(setting[0][10]), .uses_bias(setting[0][11]), .to_zero(setting[0][12]),
                 .is_signed(setting[0][13]), .weight_bits(weight_bits), .gain(setting[10][EB-1:0]),
@@ -278,6 +283,14 @@ module snncc_event_core #(
 
 `ifdef SNNCC_CHECK
     reg [31:0] map_place;
+    wire [P-1:0] wide_sum;
+    generate
+        for (i = 0; i < P; i = i + 1) begin : checked
+            wire signed [VB-1:0] whole = potentials_q[i*VB+:VB];
+            wire signed [NB-1:0] kept = whole[NB-1:0];
+            assign wide_sum[i] = whole != kept;
+        end
+    endgenerate
     always @(posedge clk) begin
         map_place <= target;
         if (!rst) begin
@@ -287,6 +300,7 @@ module snncc_event_core #(
             if (closes[8] && op != POOL && |overflow) $fatal(1, "a potential leaves its bits");
             if (map_write && map_place >= MAP_WORDS) $fatal(1, "spikes are written beyond their memory");
             if (map_write && go) $fatal(1, "a pass begins before the last one has written its spikes");
+            if (tap[8] && op == POOL && |wide_sum) $fatal(1, "a pool's sum leaves its bits");
             if (stores_sum && stores_result) $fatal(1, "two potentials are written at once");
             if (host_write && busy) $fatal(1, "the host writes while the core runs");
             if (chosen && op > END) $fatal(1, "a pass of no kind");

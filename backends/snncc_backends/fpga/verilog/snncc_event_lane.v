@@ -8,6 +8,7 @@ module snncc_event_lane #(
     parameter VB = 20,
     parameter TB = 14,
     parameter SB = 4,
+    parameter NB = 4,
     parameter STBIF = 0,
     parameter MIXED = 0
 ) (
@@ -74,7 +75,10 @@ module snncc_event_lane #(
     always @(posedge clk) product8 <= weight7 * factor;
 
     reg signed [VB-1:0] best;
-    always @(posedge clk) if (tap) best <= first || potential > best ? potential : best;
+    wire signed [NB-1:0] sum8 = potential[NB-1:0];  // of a pool; a current comes alone
+    wire signed [NB-1:0] best8 = best[NB-1:0];
+    wire more = sum8 > best8;
+    always @(posedge clk) if (tap && (first || more)) best <= potential;
 
     wire signed [VB-1:0] threshold = {{VB - TB{1'b0}}, theta};
     wire signed [VB-1:0] start = loads ? (half ? threshold >>> 1 : {VB{1'b0}}) : potential;
@@ -89,8 +93,8 @@ module snncc_event_lane #(
     wire may_fall = STBIF ? sent > lo : is_signed;
     always @(posedge clk) begin
         sum <= pools ? best : exact[VB-1:0];
-        more9 <= best > potential;
-        less9 <= best < potential;
+        more9 <= best8 > sum8;
+        less9 <= more;
         threshold9 <= threshold;
 
         value10 <= sum;
