@@ -288,8 +288,7 @@ def _stream_engine_runner(graph: Graph, run: Callable[[Levels], EngineRun]) -> R
         found = run(levels)
         values = {**{name: train.sum(axis=1) for name, train in found.trains.items()}, **found.outputs}
         outputs = {name: _wired(graph, name, values) for name in graph.outputs}
-        steps = found.steps if isinstance(graph.timing, Rate) else _last_event(found)
-        return Batch(outputs, count_trains(graph, found.trains), steps, cycles=found.cycles)
+        return Batch(outputs, count_trains(graph, found.trains), _last_event(found), cycles=found.cycles)
 
     return runner
 
