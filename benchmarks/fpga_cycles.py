@@ -37,9 +37,10 @@ from snncc.options import CompileOptions
 from snncc.sim.evaluate import evaluate_images
 from snncc.sim.levels import LevelEngine
 from snncc_backends.fpga.assemble import build_tables
+from snncc_backends.fpga.bench import first_difference
 from snncc_backends.fpga.count import CycleCounter
 from snncc_backends.fpga.cycles import Simulator
-from snncc_backends.fpga.rtl import build_simulation, first_difference, simulate
+from snncc_backends.fpga.rtl import build_simulation, simulate
 from snncc_backends.fpga.tables import Tables
 from snncc_backends.tools.compiler import find_compiler
 from snncc_backends.tools.found import need
@@ -237,7 +238,7 @@ def speed(data: Path) -> bool:
         folder = Path(name)
         build_simulation(need(find_verilator()), need(find_compiler()), tables, folder)
         expected, found = simulator.run(batch, trace=True), simulate(tables, batch, folder)
-        difference = first_difference(found, expected)
+        difference = first_difference(found, expected.traces, expected.cycles)
         same = not difference and np.array_equal(count(levels), found.cycles)
         print(f"ResNet-8, P = {RESNET_LANES}, {BATCH} images: {difference or 'every word and cycle equal'}")
         times = _medians(

@@ -81,7 +81,10 @@ def verify(path: Path, *, only: str | None = None, watch: Watch = no_watch) -> L
     """
     found = artefact.read(path)
     backend = load_target(str(found.manifest["target"]))
-    engines = backend.engines if only is None else (_engine(backend, only),)
+    known = backend.engines if only is None else (_engine(backend, only),)
+    engines = [engine for engine in known if engine.runs(found.graph)]
+    if only is not None and not engines:
+        raise TargetError(f"{only} does not run this network", where="--engine", hint="choose another engine")
     check_target_files(found)
     climber = _Climber(found)
     steps: list[Callable[[], Rung]] = [climber.golden]
@@ -227,13 +230,20 @@ class _Climber:
         expected = evaluate(self.graph, {self.input: self.images[:PIPELINED]})
         return first_difference(levels, {name: expected[name] for name in levels})
 
+    def _reference_trains(self, images: Array) -> dict[str, Array]:
+        """The spikes `[I, T, *shape]` of inputs and populations, phased images back to back."""
+        if isinstance(self.graph.timing, Phased):
+            run = run_phased(self.graph, {self.input: images[None]})
+            return {name: train[0] for name, train in run.trains.items()}
+        found = run_streaming(self.graph, {self.input: images})
+        return {name: np.moveaxis(train, 0, 1) for name, train in found.trains.items()}
+
     def _trains_differ(self, trains: Values) -> str:
         images = self.images[:PIPELINED]
-        reference = run_phased(self.graph, {self.input: images[None]}).trains
-        for name, expected in reference.items():
+        for name, expected in self._reference_trains(images).items():
             if name not in trains:
                 return f"gave no spikes of {name}"
-            place = _first(np.asarray(trains[name])[:PIPELINED], expected[0])
+            place = _first(np.asarray(trains[name])[:PIPELINED], expected)
             if place is not None:
                 image, step, *neuron = place
                 where = f"{name} neuron {tuple(neuron)}, image {image}, step {step}"

@@ -21,7 +21,8 @@ class EngineRun:
     """What an engine computed for I images, sent back to back.
 
     `trains[name][I, window, *shape]` are the spikes of inputs and populations, image by image, as
-    `spiking.SpikeRun` gives them; `outputs[name][I, *shape]` each readout's drive plus bias; `steps` the
+    `spiking.SpikeRun` gives them, of a streaming code those of max-pools too, silent steps behind an image's
+    last; `outputs[name][I, *shape]` each readout's drive plus bias; `steps` the
     number of time steps that the whole run took. An engine that computes levels and sends no spikes gives
     `levels[name][I, *shape]` of every population, or of the pool that alone reads it; one with a clock
     gives the `cycles[I]` of every image.
@@ -43,6 +44,9 @@ class Engine(Protocol):
 
     def missing(self) -> str | None:
         """None where it can run here, else what is missing and how to install it."""
+
+    def runs(self, graph: Graph) -> bool:
+        """False for graphs whose emitted files hold nothing for it."""
 
     def run(
         self, graph: Graph, machine: Machine, inputs: Mapping[str, Array], progress: Progress

@@ -164,6 +164,21 @@ def spread(graph: Graph, levels: Mapping[str, Array]) -> dict[str, Array]:
     return values
 
 
+def count_trains(graph: Graph, trains: Mapping[str, Array]) -> Counts:
+    """Counts of a streaming code from the trains `[N, T, *shape]` of inputs, populations and max-pools."""
+    fired = {name: (x != 0).reshape(-1, *x.shape[2:]).astype(np.int64) for name, x in trains.items()}
+    for node in graph.nodes:
+        if isinstance(node, Wiring) and node.name not in fired:
+            fired[node.name] = wire(node, *(fired[source] for source in node.sources))
+    return Counts(
+        {node.name: int(fired[node.name].sum()) for node in (*graph.inputs, *graph.populations)},
+        {
+            node.name: int((fired[node.source] * fan_out(node, graph.types[node.source].shape)).sum())
+            for node in graph.linears
+        },
+    )
+
+
 def carriers(graph: Graph, name: str) -> Array:
     """Which of the value's strands carries each of its elements, as an index into `graph.strands[name]`."""
     node = graph.by_name[name]

@@ -15,7 +15,7 @@ from snncc.sim.spikes import SpikeEngine
 from snncc.sim.streams import StreamBatch, StreamEngine
 from snncc.sim.trace import Trace, join, make_trace
 from snncc_ir.backend import EngineRun
-from snncc_ir.costs import NO_COUNTS, Counter, Counts, spread
+from snncc_ir.costs import NO_COUNTS, Counter, Counts, count_trains, spread
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
@@ -252,6 +252,8 @@ def sum_over(costs: Mapping[str, Array]) -> Array:
 
 def engine_runner(graph: Graph, run: Callable[[Levels], EngineRun]) -> Runner:
     """A runner for an engine outside this package, which gives back every spike, or every level."""
+    if not isinstance(graph.timing, Phased):
+        return _stream_engine_runner(graph, run)
     counter = Counter(graph)
     own = LevelEngine(graph, tuple(counter.values))
 
@@ -269,6 +271,24 @@ def engine_runner(graph: Graph, run: Callable[[Levels], EngineRun]) -> Runner:
             counts = counter.count(own.run(levels))
         outputs = {name: _wired(graph, name, values) for name in graph.outputs}
         return Batch(outputs, counts, phased_steps(graph), cycles=found.cycles)
+
+    return runner
+
+
+def _last_event(found: EngineRun) -> int:
+    """Steps after which nothing happens any more."""
+    happened = [train.reshape(*train.shape[:2], -1).any(axis=(0, 2)) for train in found.trains.values()]
+    return int(np.flatnonzero(np.any(happened, axis=0)).max(initial=-1)) + 1
+
+
+def _stream_engine_runner(graph: Graph, run: Callable[[Levels], EngineRun]) -> Runner:
+    """A runner for an engine that sends a streaming code."""
+
+    def runner(levels: Levels) -> Batch:
+        found = run(levels)
+        values = {**{name: train.sum(axis=1) for name, train in found.trains.items()}, **found.outputs}
+        outputs = {name: _wired(graph, name, values) for name in graph.outputs}
+        return Batch(outputs, count_trains(graph, found.trains), _last_event(found), cycles=found.cycles)
 
     return runner
 

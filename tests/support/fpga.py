@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from snncc_backends.chips import load_machine
+from snncc_backends.fpga.events.tables import EventWidths
 from snncc_backends.fpga.tables import Widths
 from snncc_ir.codes import Code
 from snncc_ir.graph import Graph
@@ -64,3 +65,37 @@ def little(top: int) -> Graph:
     scores = Readout(name="scores", drives=("dense",), bias=Bias(values=Tensor.integer([3, -4])))
     nodes = (pixels, conv, hidden, pool, flat, dense, scores)
     return Graph(name="little", nodes=nodes, outputs=("scores",))
+
+
+def wide_events(lanes: int, *, stbif: bool) -> EventWidths:
+    """Widths of the event core beyond what a small random network needs."""
+    return EventWidths(
+        lanes=lanes,
+        weight=8,
+        level=17,
+        signed_spikes=1,
+        payload=32,
+        potential=40,
+        theta=32,
+        sent=16,
+        sum=16,
+        stbif=int(stbif),
+        mixed_weights=1,
+        potential_address=10,
+        map_address=9,
+        input_address=8,
+        number=16,
+        row_window_address=10,
+        column_window_address=10,
+        row_tap_address=11,
+        column_tap_address=11,
+        row_count=8,
+        column_count=8,
+        pass_address=11,
+        potential_words=1024,
+        sent_words=1024,
+        map_words=512,
+        input_words=256,
+        weight_words=8192,
+        neuron_words=2048,
+    )

@@ -14,11 +14,14 @@ from snncc_backends.chips import load_machine
 from snncc_backends.fpga.build import FpgaBuilder
 from snncc_backends.fpga.emit import FOLDER, emit_files
 from snncc_backends.fpga.engines import CsimEngine, CyclesEngine, RtlEngine
+from snncc_backends.fpga.events.emit import emit_event_files
+from snncc_backends.fpga.events.refusals import find_event_refusals
 from snncc_backends.fpga.refusals import find_refusals
 from snncc_ir.backend import Array, Engine
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
+from snncc_ir.timing import Phased
 
 DEVICES = ("ecp5-85k", "ecp5-45k", "ecp5-25k")
 """Machine descriptions that this backend emits for; the first is the default."""
@@ -26,7 +29,7 @@ DEVICES = ("ecp5-85k", "ecp5-45k", "ecp5-25k")
 
 @dataclass(frozen=True)
 class FpgaBackend:
-    """Tables for the level core."""
+    """Tables for the level core, of streaming codes for the event core."""
 
     name: str = "fpga"
 
@@ -46,8 +49,9 @@ class FpgaBackend:
         return FpgaBuilder()
 
     def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
-        """Why the core or the device cannot express the graph; empty where they can."""
-        return find_refusals(graph, machine)
+        """Why the graph's core or the device cannot express the graph; empty where they can."""
+        streams = not isinstance(graph.timing, Phased)
+        return find_event_refusals(graph, machine) if streams else find_refusals(graph, machine)
 
     def emit(self, graph: Graph, machine: Machine, golden: Mapping[str, Array]) -> dict[str, bytes]:
         """Tables, core and manifest; raises TargetError where the graph cannot be expressed."""
@@ -55,7 +59,8 @@ class FpgaBackend:
         if refusals:
             raise TargetError("; ".join(refusals))
         levels = {name: np.asarray(values, dtype=np.int64) for name, values in golden.items()}
-        return emit_files(graph, machine, levels)
+        streams = not isinstance(graph.timing, Phased)
+        return emit_event_files(graph, machine, levels) if streams else emit_files(graph, machine, levels)
 
     def figures(self, files: Mapping[str, bytes]) -> dict[str, Any]:
         """Cycles of an image, mean over the golden ones, and what the network takes by estimate."""
@@ -63,5 +68,5 @@ class FpgaBackend:
         return {
             "lanes": manifest["parameters"]["P"],
             "cycles": round(float(np.mean(manifest["expected"]["cycles"])), 1),
-            **manifest["estimate"],
+            **manifest.get("estimate", {}),  # there is none for the event core
         }

@@ -13,8 +13,9 @@ import numpy as np
 
 from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.emit import board_files, core, table_files
-from snncc_backends.fpga.engines import checked_inputs, tables_for
+from snncc_backends.fpga.engines import tables_for
 from snncc_backends.fpga.estimate import estimate
+from snncc_backends.fpga.inputs import checked_inputs
 from snncc_backends.fpga.tables import Tables
 from snncc_backends.tools.design import Design
 from snncc_backends.tools.device import DEVICES, find_device

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from snncc_backends.fpga.maps import WORD, ceil_div
 from snncc_backends.fpga.memory import Memory
 from snncc_backends.fpga.tables import Tables
+from snncc_ir.machine import Machine
 
 SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 """Depth and width that a block memory of 18 kbit can be given (Lattice FPGA-TN-02204)."""
@@ -98,3 +100,16 @@ def _table_shape(memory: Memory) -> Shape:
     bits = memory.pattern()
     words = memory.words if memory.name in EXACT else 1 << max(1, (memory.words - 1).bit_length())
     return Shape(words=words, bits=max(1, int((bits != bits[:1]).any(axis=0).sum())))
+
+
+def capacity_refusals(needed: Mapping[str, int], machine: Machine) -> Iterator[str]:
+    """Why a device has too few block memories."""
+    if machine.fabric is None:
+        return
+    total, limit = sum(needed.values()), machine.fabric.blocks.value
+    if total > limit:
+        worst = max(needed, key=lambda name: needed[name])
+        yield (
+            f"needs {total} block memories, {machine.name} has {limit}; {worst} take {needed[worst]}: "
+            "use fewer weight or level bits, another number of lanes, or a larger device"
+        )

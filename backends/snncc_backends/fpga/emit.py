@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.capacity import block_memories, result_words
-from snncc_backends.fpga.cycles import Run, Simulator
+from snncc_backends.fpga.cycles import Run, Simulator, Trace
 from snncc_backends.fpga.estimate import estimate
 from snncc_backends.fpga.hls.emit import hls_files
 from snncc_backends.fpga.tables import PARAMETERS, PassTable, Tables
@@ -81,11 +81,11 @@ def _verilog(name: str) -> bytes:
     return files("snncc_backends.fpga").joinpath("verilog", name).read_bytes()
 
 
-def trace_digest(run: Run) -> str:
+def trace_digest(traces: Sequence[Trace]) -> str:
     """sha256 of all map writes, then of all result writes, image by image (docs/fpga.md, section 6)."""
     state = hashlib.sha256()
     for kind in ("levels", "results"):
-        for trace in run.traces:
+        for trace in traces:
             values = getattr(trace, kind)
             state.update(np.ascontiguousarray(values, dtype="<i4" if kind == "levels" else "<i8").tobytes())
     return state.hexdigest()
@@ -97,6 +97,7 @@ def _manifest(
     cycles = run.pass_cycles.mean(axis=0)
     return {
         "format": FORMAT,
+        "core": "level",
         "network": graph.name,
         "chip": machine.name,
         "parameters": parameters(tables),
@@ -113,7 +114,7 @@ def _manifest(
         "maps": {name: _map(tables, name) for name in tables.maps},
         "outputs": {name: _output(graph, tables, name) for name in graph.outputs},
         "passes": [_pass(item, float(mean)) for item, mean in zip(tables.passes, cycles, strict=True)],
-        "expected": {"cycles": run.cycles.tolist(), "trace_sha256": trace_digest(run)},
+        "expected": {"cycles": run.cycles.tolist(), "trace_sha256": trace_digest(run.traces)},
     }
 
 

@@ -10,23 +10,26 @@ from pathlib import Path
 import numpy as np
 
 from snncc_backends.fpga.assemble import build_tables
+from snncc_backends.fpga.bench import first_difference
 from snncc_backends.fpga.cycles import Simulator
+from snncc_backends.fpga.events.engine import run_event_cycles, run_event_rtl
 from snncc_backends.fpga.hls.emit import hls_files
 from snncc_backends.fpga.hls.simulate import build_csim, run_csim, values_of
+from snncc_backends.fpga.inputs import checked_inputs
 from snncc_backends.fpga.refusals import find_refusals
-from snncc_backends.fpga.rtl import first_difference, run_verilog
+from snncc_backends.fpga.rtl import run_verilog
 from snncc_backends.fpga.tables import Tables
 from snncc_backends.tools.compiler import find_compiler
 from snncc_backends.tools.found import first_missing, need
 from snncc_backends.tools.verilator import find_verilator
 from snncc_ir.backend import Array, EngineRun
-from snncc_ir.errors import DataError, TargetError, ToolError
+from snncc_ir.errors import TargetError, ToolError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import Progress
-from snncc_ir.semantics import check_input
 from snncc_ir.tensors import Ints
+from snncc_ir.timing import Phased
 
 CHUNK = 16
 """Images that are simulated together."""
@@ -45,10 +48,16 @@ class CyclesEngine:
         """Nothing: it is part of snncc."""
         return None
 
+    def runs(self, graph: Graph) -> bool:
+        """All graphs."""
+        return True
+
     def run(
         self, graph: Graph, machine: Machine, inputs: Mapping[str, Array], progress: Progress
     ) -> EngineRun:
         """Run images `inputs[name][I, *shape]`."""
+        if not isinstance(graph.timing, Phased):
+            return run_event_cycles(graph, machine, inputs, progress)
         tables = tables_for(graph, machine)
         levels = checked_inputs(graph, inputs)
         images, simulator = len(next(iter(levels.values()))), Simulator(tables)
@@ -69,6 +78,10 @@ class CsimEngine:
     def missing(self) -> str | None:
         """None where there is a C++ compiler, else what to install."""
         return first_missing(find_compiler())
+
+    def runs(self, graph: Graph) -> bool:
+        """Phased graphs: there is no kernel of the event core."""
+        return isinstance(graph.timing, Phased)
 
     def run(
         self, graph: Graph, machine: Machine, inputs: Mapping[str, Array], progress: Progress
@@ -99,38 +112,38 @@ class RtlEngine:
         """None where there are Verilator and a C++ compiler, else what to install."""
         return first_missing(find_verilator(), find_compiler())
 
+    def runs(self, graph: Graph) -> bool:
+        """All graphs."""
+        return True
+
     def run(
         self, graph: Graph, machine: Machine, inputs: Mapping[str, Array], progress: Progress
     ) -> EngineRun:
         """Run images; raises ToolError where the Verilog writes another word, or in another cycle."""
+        verilator, compiler = need(find_verilator()), need(find_compiler())
+        if not isinstance(graph.timing, Phased):
+            return run_event_rtl(graph, machine, inputs, progress, (verilator, compiler))
         tables = tables_for(graph, machine)
         levels = checked_inputs(graph, inputs)
         expected = Simulator(tables).run(levels, trace=True)
-        verilator, compiler = need(find_verilator()), need(find_compiler())
         with tempfile.TemporaryDirectory(prefix="snncc-rtl-") as name:
             found = run_verilog(verilator, compiler, tables, levels, Path(name))
         images = len(expected.cycles)
         progress(images, images)
-        difference = first_difference(found, expected)
+        difference = first_difference(found, expected.traces, expected.cycles)
         if difference:
             raise ToolError(f"the Verilog is not its simulator: {difference}")
         return replace(engine_run(graph, [expected.values]), cycles=expected.cycles)
 
 
 def tables_for(graph: Graph, machine: Machine) -> Tables:
-    """The tables; raises TargetError where the graph cannot be expressed."""
+    """The level core's tables; raises TargetError where it cannot express the graph."""
+    if not isinstance(graph.timing, Phased):
+        raise TargetError("runs phased codes alone", where=graph.name, hint="use cycles or rtl")
     refusals = find_refusals(graph, machine)
     if refusals:
         raise TargetError("; ".join(refusals))
     return build_tables(graph, machine.lanes)
-
-
-def checked_inputs(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Ints]:
-    """The images as levels; raises DataError where they do not fit or there are none."""
-    levels = {node.name: check_input(node, inputs[node.name]) for node in graph.inputs}
-    if not len(next(iter(levels.values()))):
-        raise DataError("no images to run", where=graph.name)
-    return levels
 
 
 def engine_run(graph: Graph, parts: Sequence[Mapping[str, Ints]]) -> EngineRun:

@@ -54,13 +54,13 @@ class Kernel:
     @cached_property
     def row_classes(self) -> Ints:
         """The class of equal kernel rows that each kernel row is in."""
-        return _classes(self.projection.weight)
+        return equal_classes(self.projection.weight)
 
     @cached_property
     def column_classes(self) -> Ints:
         """The class of each kernel column; packed words span columns, so there all differ."""
         weight = self.projection.weight.swapaxes(0, 1)
-        return np.arange(len(weight)) if self.packed else _classes(weight)
+        return np.arange(len(weight)) if self.packed else equal_classes(weight)
 
     @property
     def packed(self) -> bool:
@@ -104,7 +104,7 @@ class Kernel:
     def weights(self) -> Ints:
         """`[size, O]`: the weight of every number; numbers between channels that are not read are 0."""
         weight = self.projection.weight
-        rows, columns = _firsts(self.row_classes), _firsts(self.column_classes)
+        rows, columns = first_members(self.row_classes), first_members(self.column_classes)
         table = np.zeros((len(rows), len(columns), self.starts[-1], weight.shape[3]), dtype=np.int64)
         if self.own:
             return self._own_weights(weight[np.ix_(rows, columns)])
@@ -151,12 +151,12 @@ class Kernel:
         )
 
 
-def _classes(slices: Ints) -> Ints:
+def equal_classes(slices: Ints) -> Ints:
     """Number of the first equal slice along axis 0, counted without gaps in order of appearance."""
     known: dict[bytes, int] = {}
     return np.array([known.setdefault(part.tobytes(), len(known)) for part in slices])
 
 
-def _firsts(classes: Ints) -> Ints:
+def first_members(classes: Ints) -> Ints:
     """Index of the first member of every class."""
     return np.array([int(np.argmax(classes == number)) for number in range(int(classes.max()) + 1)])

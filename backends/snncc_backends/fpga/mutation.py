@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from snncc_backends.fpga.bench import first_difference, read_trace
 from snncc_backends.fpga.cycles import Run, Simulator
-from snncc_backends.fpga.rtl import build_core, first_difference, image_words, read_trace
+from snncc_backends.fpga.rtl import build_core, image_words, ports_of
 from snncc_backends.fpga.tables import Tables
 from snncc_backends.fpga.unreached import why_unreached
 from snncc_backends.tools.found import Tool
@@ -129,4 +130,5 @@ class Mutations:
         except ToolError:
             return "an assertion of the core, or no end"
         trace = (self.folder / "trace.bin").read_bytes()
-        return first_difference(read_trace(self.tables, trace, len(expected.cycles)), expected)
+        written = read_trace(ports_of(self.tables), trace, len(expected.cycles))
+        return first_difference(written, expected.traces, expected.cycles)

@@ -42,21 +42,33 @@ def find_borders(split: Split) -> Borders:
 
 
 def pack_weights(split: Split, groups: int, wbits: int, slot: int) -> Ints:
-    """Words `[blocks * words, P]` of all weights, `slot` bits per lane."""
-    task = split.task
+    """Words `[blocks * words, P]` of all weights of a pass, `slot` bits per lane."""
     table = np.concatenate([kernel.weights() for kernel in split.kernels])
     span = split.group_words(groups) * WORD
-    blocks = split.blocks(groups)
+    return np.tile(pack_table(table, span, wbits, slot), (1, split.slots))
+
+
+def pack_table(table: Ints, span: int, wbits: int, slot: int) -> Ints:
+    """Words `[blocks * words, span]` of the weights `table[number, output]`, block of outputs after block."""
+    blocks = -(-table.shape[1] // span)
     padded = np.zeros((len(table), blocks * span), dtype=np.int64)
-    padded[:, : task.shape[0]] = table
+    padded[:, : table.shape[1]] = table
     shared = 1 << slot_shift(slot, wbits)
     words = -(-len(table) // shared)
     codes = (padded + 1) // 2 if wbits == 1 else padded & ((1 << wbits) - 1)
     whole = np.zeros((words * shared, blocks * span), dtype=np.int64)
     whole[: len(codes)] = codes
     packed = (whole.reshape(words, shared, -1) << (np.arange(shared) * wbits)[:, None]).sum(axis=1)
-    lanes = packed.reshape(words, blocks, span).transpose(1, 0, 2)
-    return np.asarray(np.tile(lanes, (1, 1, split.slots)).reshape(blocks * words, -1))
+    return np.asarray(packed.reshape(words, blocks, span).transpose(1, 0, 2).reshape(-1, span))
+
+
+def unpack_words(slots: Ints, numbers: Ints, wbits: int, slot: int) -> Ints:
+    """The weights `[*numbers, span]` of the given numbers; those outside `slots[words, span]` are 0."""
+    pack = slot_shift(slot, wbits)
+    word = numbers >> pack
+    found = np.where((word < len(slots))[..., None], slots[np.minimum(word, len(slots) - 1)], 0)
+    field = found >> ((numbers & ((1 << pack) - 1)) * wbits)[..., None] & ((1 << wbits) - 1)
+    return np.asarray(2 * field - 1 if wbits == 1 else field - (field >> (wbits - 1) << wbits))
 
 
 def slot_shift(slot: int, wbits: int) -> int:

@@ -179,12 +179,12 @@ def _neurons(node: Population | Readout, shape: tuple[int, int, int]) -> Neurons
         offset, top = theta // 2 - lo * theta, node.neuron.hi - lo
     else:
         raise TargetError("has a neuron of no kind that the core runs", where=node.name)
-    values, rows, columns = _classes(bias, height, width)
+    values, rows, columns = border_classes(bias, height, width)
     shifted = values + offset[:, None, None]
     return Neurons(theta=theta, bias=shifted, rows=rows, columns=columns, lo=lo, top=top)
 
 
-def _classes(bias: Bias, height: int, width: int) -> tuple[Ints, Ints, Ints]:
+def border_classes(bias: Bias, height: int, width: int) -> tuple[Ints, Ints, Ints]:
     """Values by border class `[O, R, S]`, and the class of every row and column."""
     values = bias.values.data
     if bias.rows:
@@ -216,12 +216,12 @@ def _pool_pass(graph: Graph, views: Views, node: MaxPool) -> Pass:
         hi=levels.hi,
         projections=tuple(identity(plane, channels) for plane in planes),
         neurons=neurons,
-        window_rows=_pool_places(node, 0, shape[1], height),
-        window_columns=_pool_places(node, 1, shape[2], width),
+        window_rows=pool_places(node, 0, shape[1], height),
+        window_columns=pool_places(node, 1, shape[2], width),
     )
 
 
-def _pool_places(node: MaxPool, axis: int, outputs: int, size: int) -> Ints:
+def pool_places(node: MaxPool, axis: int, outputs: int, size: int) -> Ints:
     """`[outputs, kernel]`: the positions of each window; the nearest inside stands for one in padding."""
     start = np.arange(outputs)[:, None] * node.stride[axis] - node.padding[axis][0]
     return np.asarray(np.clip(start + np.arange(node.kernel[axis]), 0, size - 1))

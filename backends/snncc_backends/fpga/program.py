@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.memory import Memory
+from snncc_backends.fpga.packing import unpack_words
 from snncc_backends.fpga.tables import DESCRIPTOR_WORDS, Widths
 from snncc_ir.tensors import Ints
 
@@ -169,14 +170,9 @@ class PassProgram:
 
     def _weights(self, numbers: Ints) -> Ints:
         """`[..., groups, 8]`: the weights of all lanes under the numbers; those outside the memory are 0."""
-        bits, slot = self.descriptor.weight_bits, self.widths.weight
-        pack = (slot // bits).bit_length() - 1
-        memory = self.memories["weights"].values["slot"]
-        word = numbers >> pack
-        slots = np.where((word < len(memory))[..., None], memory[np.minimum(word, len(memory) - 1)], 0)
-        field = slots >> ((numbers & ((1 << pack) - 1)) * bits)[..., None] & ((1 << bits) - 1)
-        value = 2 * field - 1 if bits == 1 else field - (field >> (bits - 1) << bits)
-        return np.asarray(value.reshape(*numbers.shape, self.groups, WORD))
+        slots = self.memories["weights"].values["slot"]
+        value = unpack_words(slots, numbers, self.descriptor.weight_bits, self.widths.weight)
+        return value.reshape(*numbers.shape, self.groups, WORD)
 
     def neurons(self, block: int) -> tuple[Ints, Ints]:
         """Threshold and bias `[groups, tile rows or 1, columns or 1, 8 lanes]` of one block."""

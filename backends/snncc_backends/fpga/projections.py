@@ -186,7 +186,7 @@ def in_digits(projections: tuple[Projection, ...], bits: int) -> tuple[Projectio
     """
     by_digit: dict[int, list[Projection]] = {}
     for projection in projections:
-        for digit, weight in enumerate(_digits(projection, bits)):
+        for digit, weight in enumerate(digits_of(projection, bits)):
             by_digit.setdefault(digit, []).append(replace(projection, weight=weight))
     ordered: list[Projection] = []
     for digit in sorted(by_digit, reverse=True):
@@ -195,7 +195,8 @@ def in_digits(projections: tuple[Projection, ...], bits: int) -> tuple[Projectio
     return tuple(ordered)
 
 
-def _digits(projection: Projection, bits: int) -> Iterator[Ints]:
+def digits_of(projection: Projection, bits: int) -> Iterator[Ints]:
+    """The digits d0, d1, ... of the weights in base 2^(bits - 1), the lowest first; the last are signed."""
     rest = projection.weight
     if projection.bits <= bits:
         yield rest

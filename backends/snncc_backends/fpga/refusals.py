@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snncc_backends.fpga.assemble import build_tables
-from snncc_backends.fpga.capacity import block_memories
+from snncc_backends.fpga.capacity import block_memories, capacity_refusals
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.tables import Tables
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
 from snncc_ir.neurons import Table
-from snncc_ir.timing import Phased
 
 MOST_LANES = 512
 MOST_LEVELS = 255
@@ -21,13 +20,10 @@ FIELD = 1 << 16
 
 
 def find_refusals(graph: Graph, machine: Machine) -> tuple[str, ...]:
-    """Every reason why `machine` cannot run the graph."""
+    """Every reason why `machine` cannot run a phased graph."""
     if not graph.is_integer:
         return (f"{graph.name}: the graph holds real values; quantize it first",)
-    if not isinstance(graph.timing, Phased):
-        timing = type(graph.timing).__name__.lower()
-        return (f"{graph.name}: {timing} timing; the level core runs phased codes, choose one",)
-    reasons = (*_lanes(machine), *_neurons(graph))
+    reasons = (*lane_refusals(machine), *_neurons(graph))
     if reasons:
         return reasons
     try:
@@ -35,10 +31,13 @@ def find_refusals(graph: Graph, machine: Machine) -> tuple[str, ...]:
     except TargetError as error:
         return (str(error),)
     reasons = (*_widths(tables, machine), *_counts(tables))
-    return reasons or tuple(_capacity(tables, machine))  # what no field holds has no size in memory
+    if reasons:  # what no field holds has no size in memory
+        return reasons
+    return tuple(capacity_refusals(block_memories(tables), machine))
 
 
-def _lanes(machine: Machine) -> Iterator[str]:
+def lane_refusals(machine: Machine) -> Iterator[str]:
+    """Why the cores cannot have so many lanes."""
     lanes = machine.lanes
     if lanes < WORD or lanes > MOST_LANES or lanes & (lanes - 1):
         yield f"{lanes} lanes; give a power of two from {WORD} to {MOST_LANES} with --lanes"
@@ -72,16 +71,3 @@ def _counts(tables: Tables) -> Iterator[str]:
         windows = (task.window_rows.shape[1], task.window_columns.shape[1], len(task.projections))
         if max(sizes) >= FIELD or max(windows) > 255:
             yield f"{task.name}: too large for a descriptor ({sizes}, {windows}); cut it into smaller layers"
-
-
-def _capacity(tables: Tables, machine: Machine) -> Iterator[str]:
-    if machine.fabric is None:
-        return
-    needed = block_memories(tables)
-    total, limit = sum(needed.values()), machine.fabric.blocks.value
-    if total > limit:
-        worst = max(needed, key=lambda name: needed[name])
-        yield (
-            f"needs {total} block memories, {machine.name} has {limit}; {worst} take {needed[worst]}: "
-            "use fewer weight or level bits, another number of lanes, or a larger device"
-        )

@@ -39,6 +39,10 @@ class LavaEngine:
         """None where an interpreter has lava-nc, else what to install."""
         return find_interpreter().missing
 
+    def runs(self, graph: Graph) -> bool:
+        """All graphs."""
+        return True
+
     def run(
         self, graph: Graph, machine: Machine, inputs: Mapping[str, Array], progress: Progress
     ) -> EngineRun:

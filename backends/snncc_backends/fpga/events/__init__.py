@@ -1,0 +1,1 @@
+"""The event core: tables, simulator and Verilog for the streaming codes."""
