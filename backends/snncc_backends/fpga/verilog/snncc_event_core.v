@@ -205,7 +205,8 @@ module snncc_event_core #(
     wire [2:0] part4 = number4[2:0] & ((3'd1 << pack) - 3'd1);
     localparam WA = WEIGHT_WORDS > 2 ? $clog2(WEIGHT_WORDS) : 1;
     localparam NEA = NEURON_WORDS > 2 ? $clog2(NEURON_WORDS) : 1;
-    reg [2:0] part5, part6;
+    reg [2:0] part5;
+    reg [3:0] offset6;  // the place of the weight in its slot
     wire [P*WB-1:0] weights_q;
     reg [P*WB-1:0] slots;
     snncc_rom #(.WIDTH(P * WB), .DEPTH(WEIGHT_WORDS), .ADDRESS(WA), .FILE("weights.mem")) weights (
@@ -217,7 +218,8 @@ module snncc_event_core #(
     always @(posedge clk) begin
         slots <= weights_q;
         part5 <= part4;
-        part6 <= part5;
+        offset6 <= (part5[0] ? weight_bits[3:0] : 4'd0) + (part5[1] ? weight_bits[3:0] << 1 : 4'd0)
+            + (part5[2] ? weight_bits[3:0] << 2 : 4'd0);
         neurons <= neurons_q;
     end
 
@@ -251,7 +253,7 @@ module snncc_event_core #(
                 .own(own), .current(current), .half(setting[0][10]), .uses_bias(setting[0][11]), .to_zero(setting[0][12]),
                 .is_signed(setting[0][13]), .weight_bits(weight_bits), .gain(setting[10][EB-1:0]),
                 .lo(setting[12][SB-1:0]), .hi(setting[12][16+:SB]),
-                .slot(slots[i*WB+:WB]), .part(part6), .payload(payload[7]), .spike(spikes[7][i*SPB+:SPB]),
+                .slot(slots[i*WB+:WB]), .offset(offset6), .payload(payload[7]), .spike(spikes[7][i*SPB+:SPB]),
                 .potential(potentials_q[i*VB+:VB]), .theta(neurons[i*(TB+VB)+:TB]),
                 .bias(neurons[i*(TB+VB)+TB+:VB]), .tap(tap[8]), .first(first[8]), .sent(sent_q[i*SB+:SB]),
                 .overflow(overflow[i]), .sum(sums[i*VB+:VB]), .result(results[i*VB+:VB]),

@@ -30,7 +30,7 @@ module snncc_event_lane #(
     input wire signed [SB-1:0] hi,
     // stage 6
     input wire [WB-1:0] slot,
-    input wire [2:0] part,
+    input wire [3:0] offset,
     // stage 7
     input wire signed [EB-1:0] payload,
     input wire signed [SPB-1:0] spike,
@@ -53,7 +53,7 @@ module snncc_event_lane #(
     wire [WB-1:0] unpacked;
     generate
         if (MIXED) begin : mixed
-            snncc_unpack #(.WB(WB)) unpack (.slot(slot), .bits(weight_bits), .part(part), .weight(unpacked));
+            snncc_unpack #(.WB(WB)) unpack (.slot(slot), .bits(weight_bits), .offset(offset), .weight(unpacked));
         end else if (WB == 1) begin : binary
             assign unpacked = slot;
         end else begin : plain
