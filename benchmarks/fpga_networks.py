@@ -1,4 +1,4 @@
-"""Networks and settings for the FPGA benchmarks: two are trained, two have random weights."""
+"""Networks and settings for the FPGA benchmarks: two are trained, two have random weights in known shapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every single bit of a small network's tables: execution catches it, or no input can reach it."""
+"""Flipped bits of a small network's tables: execution catches them, or no input can reach them."""
 
 from __future__ import annotations
 
@@ -40,12 +40,11 @@ def test_some_bits(tmp_path: Path, verilator: Tool, compiler: Tool) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lanes", [8, 16])
-def test_every_bit(tmp_path: Path, verilator: Tool, compiler: Tool, lanes: int) -> None:
+def test_many_bits(tmp_path: Path, verilator: Tool, compiler: Tool, lanes: int) -> None:
     tables = build_tables(little(15), lanes)
-    bits = all_bits(tables)
-    found = mutants(tables, bits, tmp_path, verilator, compiler)
+    found = mutants(tables, random_bits(tables, 400, seed=lanes), tmp_path, verilator, compiler)
     check(found)
-    assert {mutant.bit.table for mutant in found} == set(tables.memories)
+    assert {mutant.bit.table for mutant in found} >= {"weights", "neurons", "passes", "row_visits"}
 
 
 def test_what_is_called_unreached_is_not_caught(tmp_path: Path, verilator: Tool, compiler: Tool) -> None:
