@@ -11,7 +11,6 @@ from snncc_backends.fpga.tables import Tables
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
-from snncc_ir.neurons import Table
 from snncc_ir.timing import Phased
 
 MOST_LANES = 512
@@ -27,7 +26,7 @@ def find_refusals(graph: Graph, machine: Machine) -> tuple[str, ...]:
     if not isinstance(graph.timing, Phased):
         timing = type(graph.timing).__name__.lower()
         return (f"{graph.name}: {timing} timing; the level core runs phased codes, choose one",)
-    reasons = (*_lanes(machine), *_neurons(graph))
+    reasons = tuple(_lanes(machine))
     if reasons:
         return reasons
     try:
@@ -42,12 +41,6 @@ def _lanes(machine: Machine) -> Iterator[str]:
     lanes = machine.lanes
     if lanes < WORD or lanes > MOST_LANES or lanes & (lanes - 1):
         yield f"{lanes} lanes; give a power of two from {WORD} to {MOST_LANES} with --lanes"
-
-
-def _neurons(graph: Graph) -> Iterator[str]:
-    for node in graph.populations:
-        if isinstance(node.neuron, Table):
-            yield f"{node.name}: breakpoint tables, which the level core does not run"
 
 
 def _widths(tables: Tables, machine: Machine) -> Iterator[str]:
