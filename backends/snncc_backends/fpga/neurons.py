@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snncc_ir.certificates import Interval
 from snncc_ir.neurons import Table
@@ -16,7 +17,7 @@ class Neurons:
     """v = U + bias, n = lo + clip(v div theta, 0, top), with bias[O, R, S] = b + floor(theta/2) - lo theta.
 
     `rows[y]` and `columns[x]` are the border classes R and S of the computed positions. A readout gives v.
-    With `corrections[O, R, S, top]` n = lo + the greatest q of 0 .. top with v >= q theta + correction q, where
+    With `corrections[O, R, S, top]` n = lo + the greatest q of 0 .. top with v >= q theta + correction q;
     that of q = 0 is left out: breakpoints, written as what they differ from evenly spaced ones.
     """
 
@@ -30,22 +31,26 @@ class Neurons:
 
 
 def tabled_neurons(table: Table, shape: tuple[int, int, int], drive: Interval) -> Neurons:
-    """The neurons of a table of breakpoints; those beyond the range of U are moved to its ends."""
+    """The neurons of a table; breakpoints that U does not reach within `drive` need no exact place."""
     values, rows, columns = border_classes(
         table.breakpoints.data, 2, table.rows, table.columns, (shape[1], shape[2])
     )
     low, high = (np.broadcast_to(end, shape[:1])[:, None, None, None] for end in (drive.low, drive.high))
-    breaks = np.clip(values, low, high + 1)
-    theta = _even_step(breaks)
-    steps = np.arange(breaks.shape[-1])
+    inside = (values > low) & (values <= high)
+    theta = _even_step(values[:, 0, 0], inside[:, 0, 0])
+    anchor = inside.argmax(axis=-1)[..., None]
+    first = np.take_along_axis(np.clip(values, low, high + 1), anchor, axis=-1)
+    even = first + theta[:, None, None, None] * (np.arange(values.shape[-1]) - anchor)
+    above, below = np.maximum(even, high + 1), np.minimum(even, low)  # never reached, always reached
+    breaks = np.where(inside, values, np.where(values > high, above, below))
     return Neurons(
         theta=theta,
-        bias=theta[:, None, None] - breaks[..., 0],
+        bias=theta[:, None, None] - even[..., 0],
         rows=rows,
         columns=columns,
         lo=table.lo,
         top=table.hi - table.lo,
-        corrections=breaks - breaks[..., :1] - theta[:, None, None, None] * steps,
+        corrections=breaks - even,
     )
 
 
@@ -62,13 +67,14 @@ def border_classes(
     return values[:, None, None], one[0], one[1]
 
 
-def _even_step(breaks: Ints) -> Ints:
-    """`[O]`: the step from which the breakpoints `[O, R, S, top]` differ least, of two guesses."""
-    top = breaks.shape[-1]
-    if top == 1:
-        return np.ones(len(breaks), dtype=np.int64)
-    first = breaks[:, 0, 0]
-    mean = np.rint((first[:, -1] - first[:, 0]) / (top - 1))
-    guesses = np.maximum(1, np.stack([mean, np.median(np.diff(first), axis=1)]).astype(np.int64))
-    away = first - guesses[..., None] * np.arange(top)
-    return np.asarray(np.take_along_axis(guesses, np.ptp(away, axis=2).argmin(axis=0)[None], axis=0)[0])
+def _even_step(breaks: Ints, inside: NDArray[np.bool_]) -> Ints:
+    """`[O]`: the step from which the breakpoints `[O, top]` inside differ least, of two guesses."""
+    return np.array([_step(values[kept]) for values, kept in zip(breaks, inside, strict=True)])
+
+
+def _step(breaks: Ints) -> int:
+    if len(breaks) < 2:
+        return 1
+    mean = round(float(breaks[-1] - breaks[0]) / (len(breaks) - 1))
+    guesses = {max(1, mean), max(1, int(np.median(np.diff(breaks))))}
+    return min(sorted(guesses), key=lambda step: int(np.ptp(breaks - step * np.arange(len(breaks)))))

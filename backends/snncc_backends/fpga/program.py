@@ -179,7 +179,7 @@ class PassProgram:
         return np.asarray(value.reshape(*numbers.shape, self.groups, WORD))
 
     def neurons(self, block: int) -> tuple[Ints, Ints, Ints]:
-        """Threshold, bias and place in `breaks` `[groups, tile rows or 1, columns or 1, 8 lanes]` of a block."""
+        """Threshold, bias, place in `breaks` `[groups, tile rows or 1, columns or 1, 8 lanes]` of a block."""
         d = self.descriptor
         rows, columns = self.row_windows["border"][:, 0], self.column_windows["border"][:, 0]
         rows = rows[:1] if (rows == rows[0]).all() else rows

@@ -105,7 +105,7 @@ class PassRunner:
 
     @cached_property
     def neurons(self) -> tuple[Ints, Ints, Ints]:
-        """Thresholds, biases and places of breakpoints `[slots, rows or 1, columns or 1, blocks * Gc * 8]`."""
+        """Thresholds, biases, places in `breaks` `[slots, rows or 1, columns or 1, blocks * Gc * 8]`."""
         parts = [self.program.neurons(block) for block in range(self.d.blocks)]
         theta, bias, places = (np.stack([part[kind] for part in parts], axis=3) for kind in (0, 1, 2))
         kind = np.int64 if self.kind is np.float64 else np.int32
