@@ -23,7 +23,7 @@ def machine(lanes: int) -> Machine:
     return replace(load_machine("ecp5-85k"), lanes=lanes)
 
 
-def wide(lanes: int, *, mixed: bool = True) -> Widths:
+def wide(lanes: int, *, mixed: bool = True, table_rows: int = 128) -> Widths:
     """Widths beyond what a small random network needs."""
     return Widths(
         lanes=lanes,
@@ -48,6 +48,9 @@ def wide(lanes: int, *, mixed: bool = True) -> Widths:
         map_words=1024,
         weight_words=8192,
         neuron_words=4096,
+        table_rows=table_rows,
+        table_address=8,
+        correction=40,
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from snncc_backends.fpga.breaks import Breaks, find_breaks
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.memory import Memory, memory
 from snncc_backends.fpga.plan import Plan, make_plan
 from snncc_backends.fpga.records import Builder, add_pass
 from snncc_backends.fpga.split import best_split, lay_out, place
-from snncc_backends.fpga.tables import PassTable, Tables, Widths, memory_fields
+from snncc_backends.fpga.tables import PassTable, Tables, Widths, memory_fields, stage_name
 from snncc_ir.certificates import Interval, certify_widths
 from snncc_ir.graph import Graph
 from snncc_ir.tensors import interval_bits
@@ -34,8 +35,15 @@ def build_tables(graph: Graph, lanes: int, at_least: Widths | None = None) -> Ta
     widths = _widths(builder, plan, lanes, passes)
     if at_least is not None:
         widths = widths.at_least(at_least)
+    breaks = find_breaks(builder.corrections, widths.fire_steps, always=widths.table_rows > 0)
+    if len(breaks.table):
+        widths = widths.with_breaks(len(breaks.table), breaks.bits)
     return Tables(
-        widths=widths, memories=_memories(builder, widths), maps=maps, passes=tuple(passes), fused=plan.fused
+        widths=widths,
+        memories=_memories(builder, breaks, widths),
+        maps=maps,
+        passes=tuple(passes),
+        fused=plan.fused,
     )
 
 
@@ -105,7 +113,7 @@ def _address_bits(words: int) -> int:
     return max(1, (words - 1).bit_length())
 
 
-def _memories(builder: Builder, widths: Widths) -> dict[str, Memory]:
+def _memories(builder: Builder, breaks: Breaks, widths: Widths) -> dict[str, Memory]:
     fields = memory_fields(widths)
     records = {
         "row_windows": builder.row_windows,
@@ -126,4 +134,10 @@ def _memories(builder: Builder, widths: Widths) -> dict[str, Memory]:
     found["neurons"] = Memory(
         "neurons", fields["neurons"], {"theta": neurons[:, :, 0], "bias": neurons[:, :, 1]}
     )
+    if widths.table_rows:
+        found["table_rows"] = memory("table_rows", fields["table_rows"], {"row": breaks.rows})
+        for stage in range(widths.fire_steps):
+            for group in range(widths.groups):
+                name = stage_name(stage, group)
+                found[name] = memory(name, fields[name], {"correction": breaks.stage(stage, group)})
     return found

@@ -65,7 +65,7 @@ class _Store:
 
     def write(self, used: Bytes, levels: NDArray[Any]) -> None:
         """Set the bits of the levels `[N, *shape]` that are not 0, and clear those of the others."""
-        images = (levels != 0).reshape(-1, *self.map.shape).view(np.uint8)
+        images = self.map.stored(levels != 0).view(np.uint8)
         pixels = _joined(images, 1, min(self.map.pixel, WORD), 1)
         words = (
             pixels if self.map.pixel >= WORD else _joined(pixels, 3, WORD // self.map.pixel, self.map.pixel)

@@ -98,7 +98,7 @@ class Simulator:
         level_map = self.tables.maps[name]
         bank, address, lane = level_map.places()
         word = bank * self.tables.widths.map_words + address
-        image = levels.reshape(len(levels), *level_map.shape)
+        image = level_map.stored(levels)
         memory.levels[:, word, lane] = image
         every = np.unique(word)
         memory.write(every, memory.levels[:, every])

@@ -122,6 +122,7 @@ def _map(tables: Tables, name: str) -> dict[str, Any]:
     found = tables.maps[name]
     return {
         "shape": list(found.shape),
+        "axes": list(found.axes),
         "levels": [found.lo, found.hi],
         "pixel": found.pixel,
         "step": found.step,

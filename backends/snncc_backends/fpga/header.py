@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from snncc_backends.fpga.memory import Memory
+from snncc_backends.fpga.program import PassProgram
 from snncc_backends.fpga.tables import PARAMETERS, Tables
 
 HEAD = """// The tables of docs/fpga.md as C++ arrays; the same numbers as the *.mem files.
@@ -38,6 +39,7 @@ def tables_header(tables: Tables) -> bytes:
     lines += _passes(tables.memories["passes"])
     lines += _weights(tables.memories["weights"])
     lines += _neurons(tables.memories["neurons"])
+    lines += _breaks(tables)
     return "".join([*lines, "}  // namespace snncc\n"]).encode()
 
 
@@ -79,4 +81,18 @@ def _neurons(memory: Memory) -> Iterator[str]:
     for theta, bias in zip(thetas, biases, strict=True):
         groups = ",".join(f"{{{t}u,{b}}}" for t, b in zip(theta, bias, strict=True))
         yield f"{{{groups}}},\n"
+    yield "};\n\n"
+
+
+def _breaks(tables: Tables) -> Iterator[str]:
+    """`breaks[group][row * 2**STEPS + q]`, the correction of q, and the row of every neuron word."""
+    widths = tables.widths
+    if not widths.table_rows:
+        yield "constexpr std::uint32_t table_rows[1] = {0};\nconstexpr std::int32_t breaks[1][1] = {{0}};\n\n"
+        return
+    rows = tables.memories["table_rows"].values["row"][:, 0].tolist()
+    yield f"constexpr std::uint32_t table_rows[NEURON_WORDS] = {{{','.join(map(str, rows))}}};\n"
+    found = PassProgram(tables.memories, widths, 0).breaks.reshape(widths.groups, -1)
+    yield f"constexpr std::int32_t breaks[P / 8][{found.shape[1]}] = {{\n"
+    yield from (f"{{{','.join(map(str, group))}}},\n" for group in found.tolist())
     yield "};\n\n"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snncc_ir.tensors import Ints
 
@@ -21,7 +23,8 @@ def ceil_div(a: int, b: int) -> int:
 class LevelMap:
     """Levels `[C, H, W]` in rows of words; rows `step` apart lie in consecutive banks (docs/fpga.md, 2).
 
-    `pixel` is the number of levels that one pixel takes in memory: 1, 2, 4 or a multiple of 8.
+    `pixel` is the number of levels that one pixel takes in memory: 1, 2, 4 or a multiple of 8. Axis i of the
+    stored value is axis `axes[i]` of the value, if there are any.
     """
 
     name: str
@@ -32,6 +35,13 @@ class LevelMap:
     pixel: int
     step: int = 1
     base: int = 0
+    axes: tuple[int, ...] = ()
+
+    def stored(self, levels: NDArray[Any]) -> NDArray[Any]:
+        """Levels `[N, *shape of the value]` as they are stored, `[N, C, H, W]`."""
+        if self.axes:
+            levels = levels.transpose(0, *(1 + axis for axis in self.axes))
+        return levels.reshape(len(levels), *self.shape)
 
     @property
     def pitch(self) -> int:

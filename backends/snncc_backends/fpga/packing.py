@@ -79,17 +79,33 @@ def slot_shift(slot: int, wbits: int) -> int:
 def pack_neurons(split: Split, groups: int, borders: Borders) -> Ints:
     """Words `[block * row class * column class * lane, groups, 2]` of thresholds and biases."""
     neurons = split.task.neurons
-    per_group = split.group_words(groups)
-    blocks = split.blocks(groups)
-    count = blocks * per_group * WORD
-    theta = np.ones(count, dtype=np.int64)
-    theta[: len(neurons.theta)] = neurons.theta
-    rows = np.array(borders.slots)
-    bias = np.zeros((count, len(rows), split.slots, len(borders.singles)), dtype=np.int64)
-    spread = neurons.bias[:, rows][..., list(borders.singles)]
-    bias[: len(spread)] = spread
-    bias = bias.reshape(blocks, per_group, WORD, len(rows), split.slots, -1).transpose(0, 3, 5, 2, 4, 1)
-    theta = np.broadcast_to(
-        theta.reshape(blocks, 1, 1, per_group, WORD, 1).transpose(0, 1, 2, 4, 5, 3), bias.shape
-    )
-    return np.stack([theta.reshape(-1, groups), bias.reshape(-1, groups)], axis=2)
+    bias = _by_group(split, groups, borders, neurons.bias, fill=0)
+    theta = _by_group(split, groups, borders, _like(neurons.theta, neurons.bias), fill=1)
+    return np.stack([theta, bias], axis=2)
+
+
+def pack_corrections(split: Split, groups: int, borders: Borders) -> Ints:
+    """Words `[block * row class * column class * lane, groups, levels - 1]` of the corrections."""
+    neurons = split.task.neurons
+    top = 0 if neurons.corrections is None else neurons.top
+    parts = [
+        _by_group(split, groups, borders, neurons.corrections[..., level], fill=0)
+        for level in range(top)
+        if neurons.corrections is not None
+    ]
+    words = len(_by_group(split, groups, borders, neurons.bias, fill=0))
+    return np.stack(parts, axis=2) if parts else np.zeros((words, groups, 0), dtype=np.int64)
+
+
+def _like(values: Ints, spread: Ints) -> Ints:
+    return np.broadcast_to(values[:, None, None], spread.shape)
+
+
+def _by_group(split: Split, groups: int, borders: Borders, values: Ints, *, fill: int) -> Ints:
+    """Values `[O, R, S]` as words `[block * row class * column class * lane, groups]`."""
+    per_group, blocks, rows = split.group_words(groups), split.blocks(groups), np.array(borders.slots)
+    spread = values[:, rows][..., list(borders.singles)]
+    padded = np.full((blocks * per_group * WORD, *spread.shape[1:]), fill, dtype=np.int64)
+    padded[: len(spread)] = spread
+    shaped = padded.reshape(blocks, per_group, WORD, len(rows), split.slots, -1)
+    return shaped.transpose(0, 3, 5, 2, 4, 1).reshape(-1, groups)

@@ -8,31 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncc_backends.fpga.maps import image_shape
+from snncc_backends.fpga.neurons import Neurons, bias_classes, tabled_neurons
 from snncc_backends.fpga.projections import Projection, identity, in_digits, projections_of
 from snncc_backends.fpga.views import Views, find_views
+from snncc_ir.certificates import Interval, certify_widths
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Bias, Staircase
+from snncc_ir.neurons import Staircase, Table
 from snncc_ir.nodes import MaxPool, Population, Readout
 from snncc_ir.tensors import WEIGHT_BITS, Ints
 
 IDENTITY_BITS = 2
 """Width of the weights 0 and 1 of a pool of its own."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Neurons:
-    """v = U + bias, n = lo + clip(v div theta, 0, top), with bias[O, R, S] = b + floor(theta/2) - lo theta.
-
-    `rows[y]` and `columns[x]` are the border classes R and S of the computed positions. A readout gives v.
-    """
-
-    theta: Ints
-    bias: Ints
-    rows: Ints
-    columns: Ints
-    lo: int
-    top: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +85,8 @@ def make_plan(graph: Graph, least_bits: int = 1) -> Plan:
     }
     pools = any(isinstance(node, MaxPool) and node.name not in fused.values() for node in graph.nodes)
     bits = max(_slot_bits(whole), least_bits, IDENTITY_BITS if pools else 1)
-    passes = tuple(_passes(graph, views, fused, whole, bits))
+    drives = {name: width.drive for name, width in certify_widths(graph).items()}
+    passes = tuple(_passes(graph, views, fused, whole, bits, drives))
     return Plan(views=views, passes=passes, weight_bits=bits, fused=fused)
 
 
@@ -128,7 +116,12 @@ def _slot_bits(whole: dict[str, tuple[Projection, ...]]) -> int:
 
 
 def _passes(
-    graph: Graph, views: Views, fused: dict[str, str], whole: dict[str, tuple[Projection, ...]], bits: int
+    graph: Graph,
+    views: Views,
+    fused: dict[str, str],
+    whole: dict[str, tuple[Projection, ...]],
+    bits: int,
+    drives: dict[str, Interval],
 ) -> Iterator[Pass]:
     pools = set(fused.values())
     for node in graph.nodes:
@@ -138,18 +131,22 @@ def _passes(
                 raise TargetError(
                     "reads nothing but padding", where=node.name, hint="remove it from the model"
                 )
-            yield _neural_pass(graph, node, parts, fused.get(node.name))
+            yield _neural_pass(graph, node, parts, fused.get(node.name), drives[node.name])
         elif isinstance(node, MaxPool) and node.name not in pools:
             yield _pool_pass(graph, views, node)
 
 
 def _neural_pass(
-    graph: Graph, node: Population | Readout, parts: tuple[Projection, ...], pool: str | None
+    graph: Graph,
+    node: Population | Readout,
+    parts: tuple[Projection, ...],
+    pool: str | None,
+    drive: Interval,
 ) -> Pass:
     computed = image_shape(graph.types[node.name].shape)
     written = image_shape(graph.types[pool].shape) if pool else computed
     kernel, stride = _window(graph, pool)
-    neurons = _neurons(node, computed)
+    neurons = _neurons(node, computed, drive)
     return Pass(
         name=pool or node.name,
         computes=node.name,
@@ -169,7 +166,9 @@ def _window(graph: Graph, pool: str | None) -> tuple[tuple[int, int], tuple[int,
     return (node.kernel, node.stride) if isinstance(node, MaxPool) else ((1, 1), (1, 1))
 
 
-def _neurons(node: Population | Readout, shape: tuple[int, int, int]) -> Neurons:
+def _neurons(node: Population | Readout, shape: tuple[int, int, int], drive: Interval) -> Neurons:
+    if isinstance(node, Population) and isinstance(node.neuron, Table):
+        return tabled_neurons(node.neuron, shape, drive)
     channels, height, width = shape
     offset = np.zeros(channels, dtype=np.int64)
     if isinstance(node, Readout):
@@ -179,17 +178,9 @@ def _neurons(node: Population | Readout, shape: tuple[int, int, int]) -> Neurons
         offset, top = theta // 2 - lo * theta, node.neuron.hi - lo
     else:
         raise TargetError("has a neuron of no kind that the core runs", where=node.name)
-    values, rows, columns = border_classes(bias, height, width)
+    values, rows, columns = bias_classes(bias, (height, width))
     shifted = values + offset[:, None, None]
     return Neurons(theta=theta, bias=shifted, rows=rows, columns=columns, lo=lo, top=top)
-
-
-def border_classes(bias: Bias, height: int, width: int) -> tuple[Ints, Ints, Ints]:
-    """Values by border class `[O, R, S]`, and the class of every row and column."""
-    values = bias.values.data
-    if bias.rows:
-        return values, np.array(bias.rows), np.array(bias.columns)
-    return values[:, None, None], np.zeros(height, dtype=np.int64), np.zeros(width, dtype=np.int64)
 
 
 def _pool_pass(graph: Graph, views: Views, node: MaxPool) -> Pass:

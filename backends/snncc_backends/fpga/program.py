@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.memory import Memory
 from snncc_backends.fpga.packing import unpack_words
-from snncc_backends.fpga.tables import DESCRIPTOR_WORDS, Widths
+from snncc_backends.fpga.tables import DESCRIPTOR_WORDS, Widths, stage_name
 from snncc_ir.tensors import Ints
 
 Bytes = NDArray[np.uint8]
@@ -174,8 +174,8 @@ class PassProgram:
         value = unpack_words(slots, numbers, self.descriptor.weight_bits, self.widths.weight)
         return value.reshape(*numbers.shape, self.groups, WORD)
 
-    def neurons(self, block: int) -> tuple[Ints, Ints]:
-        """Threshold and bias `[groups, tile rows or 1, columns or 1, 8 lanes]` of one block."""
+    def neurons(self, block: int) -> tuple[Ints, Ints, Ints]:
+        """Threshold, bias, place in `breaks` `[groups, tile rows or 1, columns or 1, 8 lanes]` of a block."""
         d = self.descriptor
         rows, columns = self.row_windows["border"][:, 0], self.column_windows["border"][:, 0]
         rows = rows[:1] if (rows == rows[0]).all() else rows
@@ -184,7 +184,28 @@ class PassProgram:
         at = base + rows[:, None, None] + columns[:, None] + LANES
         values = self.memories["neurons"].values
         theta, bias = (values[key][at].transpose(3, 0, 1, 2) for key in ("theta", "bias"))
-        return np.maximum(theta, 1), bias
+        return np.maximum(theta, 1), bias, np.broadcast_to(self._break_places(at), bias.shape)
+
+    def _break_places(self, at: Ints) -> Ints:
+        if not self.widths.table_rows:
+            return np.zeros((1, *at.shape), dtype=np.int64)
+        rows = self.memories["table_rows"].values["row"][:, 0][at] % len(self.breaks[0])
+        return (
+            np.arange(self.groups)[:, None, None, None] * len(self.breaks[0]) + rows
+        ) << self.widths.fire_steps
+
+    @cached_property
+    def breaks(self) -> Ints:
+        """`[groups, rows, 2**steps]`: the corrections as the stages hold them."""
+        steps, groups = self.widths.fire_steps, self.groups
+        rows = self.memories[stage_name(0, 0)].words
+        found = np.zeros((groups, rows, 1 << steps), dtype=np.int64)
+        for stage in range(steps):
+            step = 1 << (steps - stage)
+            for group in range(groups):
+                words = self.memories[stage_name(stage, group)].values["correction"][:, 0]
+                found[group, :, step // 2 :: step] = words.reshape(rows, -1)
+        return found
 
     @cached_property
     def targets(self) -> tuple[Ints, Ints, Ints]:

@@ -9,7 +9,14 @@ import numpy as np
 
 from snncc_backends.fpga.kernels import Kernel, Words
 from snncc_backends.fpga.maps import WORD, LevelMap
-from snncc_backends.fpga.packing import Borders, find_borders, pack_neurons, pack_weights, slot_shift
+from snncc_backends.fpga.packing import (
+    Borders,
+    find_borders,
+    pack_corrections,
+    pack_neurons,
+    pack_weights,
+    slot_shift,
+)
 from snncc_backends.fpga.split import Split
 from snncc_backends.fpga.tables import PassTable
 from snncc_backends.fpga.tiles import Visit
@@ -33,6 +40,7 @@ class Builder:
     weight_words: int = 0
     neurons: list[Ints] = field(default_factory=list)
     neuron_words: int = 0
+    corrections: list[Ints] = field(default_factory=list)
     results: int = 0
     segments: dict[Words, int] = field(default_factory=dict)
 
@@ -62,6 +70,7 @@ def add_pass(builder: Builder, split: Split, drive: Interval, slot: int, last: b
     _add_columns(builder, split, borders)
     base, words = builder.append_weights(pack_weights(split, groups, wbits, slot))
     neuron_base, step = builder.append_neurons(pack_neurons(split, groups, borders))
+    builder.corrections.append(pack_corrections(split, groups, borders))
     out = builder.results if task.is_readout else len(builder.out_rows)
     _add_results(builder, split)
     map_words = 0 if task.is_readout else builder.maps[task.name].pixel_words

@@ -11,7 +11,6 @@ from snncc_backends.fpga.tables import Tables
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
-from snncc_ir.neurons import Table
 
 MOST_LANES = 512
 MOST_LEVELS = 255
@@ -23,7 +22,7 @@ def find_refusals(graph: Graph, machine: Machine) -> tuple[str, ...]:
     """Every reason why `machine` cannot run a phased graph."""
     if not graph.is_integer:
         return (f"{graph.name}: the graph holds real values; quantize it first",)
-    reasons = (*lane_refusals(machine), *_neurons(graph))
+    reasons = tuple(lane_refusals(machine))
     if reasons:
         return reasons
     try:
@@ -41,12 +40,6 @@ def lane_refusals(machine: Machine) -> Iterator[str]:
     lanes = machine.lanes
     if lanes < WORD or lanes > MOST_LANES or lanes & (lanes - 1):
         yield f"{lanes} lanes; give a power of two from {WORD} to {MOST_LANES} with --lanes"
-
-
-def _neurons(graph: Graph) -> Iterator[str]:
-    for node in graph.populations:
-        if isinstance(node.neuron, Table):
-            yield f"{node.name}: breakpoint tables, which the level core does not run"
 
 
 def _widths(tables: Tables, machine: Machine) -> Iterator[str]:

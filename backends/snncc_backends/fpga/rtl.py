@@ -93,5 +93,5 @@ def _words(tables: Tables, name: str, levels: Ints) -> Ints:
     used = np.unique(place)
     words = np.zeros((len(levels), len(used), 2 + WORD), dtype=np.int64)
     words[:, :, 0], words[:, :, 1] = used // depth, used % depth
-    words[:, np.searchsorted(used, place), 2 + lane] = levels.reshape(len(levels), *level_map.shape)
+    words[:, np.searchsorted(used, place), 2 + lane] = level_map.stored(levels)
     return words

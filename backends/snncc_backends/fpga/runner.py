@@ -104,12 +104,12 @@ class PassRunner:
         return found
 
     @cached_property
-    def neurons(self) -> tuple[Ints, Ints]:
-        """Thresholds and biases `[slots, rows or 1, columns or 1, blocks * Gc * 8]`."""
+    def neurons(self) -> tuple[Ints, Ints, Ints]:
+        """Thresholds, biases, places in `breaks` `[slots, rows or 1, columns or 1, blocks * Gc * 8]`."""
         parts = [self.program.neurons(block) for block in range(self.d.blocks)]
-        theta, bias = (np.stack([part[kind] for part in parts], axis=3) for kind in (0, 1))
+        theta, bias, places = (np.stack([part[kind] for part in parts], axis=3) for kind in (0, 1, 2))
         kind = np.int64 if self.kind is np.float64 else np.int32
-        return self._by_slot(theta).astype(kind), self._by_slot(bias).astype(kind)
+        return self._by_slot(theta).astype(kind), self._by_slot(bias).astype(kind), self._by_slot(places)
 
     def _by_slot(self, values: Ints) -> Ints:
         _, rows, columns, blocks, lanes = values.shape
@@ -164,11 +164,30 @@ class PassRunner:
 
     def _fired(self, memory: MapMemory, images: slice) -> NDArray[Any]:
         """`[images, slots, tile rows, columns, lanes]` of all window positions."""
-        theta, bias = self.neurons
+        theta, bias, _ = self.neurons
         v = self.sums(memory, images).astype(bias.dtype) + bias
         if self.is_readout:
             return np.asarray(v)
-        return (self.d.lo + np.clip(v // theta, 0, self.d.top)).astype(memory.levels.dtype)
+        found = self._searched(v) if self.is_tabled else np.maximum(v // theta, 0)
+        return (self.d.lo + np.minimum(found, self.d.top)).astype(memory.levels.dtype)
+
+    @cached_property
+    def is_tabled(self) -> bool:
+        """Whether some neuron has thresholds that are not evenly spaced."""
+        if self.is_readout or not self.tables.widths.table_rows:
+            return False
+        span = 1 << self.tables.widths.fire_steps
+        return bool(self.program.breaks.reshape(-1, span)[np.unique(self.neurons[2]) // span].any())
+
+    def _searched(self, v: NDArray[Any]) -> Ints:
+        """The greatest q with v >= q theta + correction q, a bit at a time from the highest."""
+        theta, _, places = self.neurons
+        breaks = self.program.breaks.reshape(-1)
+        found = np.zeros(v.shape, dtype=np.int64)
+        for step in range(self.tables.widths.fire_steps - 1, -1, -1):
+            trial = found + (1 << step)
+            found = np.where(v >= trial * theta.astype(np.int64) + breaks[places + trial], trial, found)
+        return found
 
     def _parts(self, images: int) -> list[slice]:
         """As many images at once as a cache holds the levels of."""

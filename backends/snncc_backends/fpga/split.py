@@ -111,6 +111,7 @@ def lay_out(
             banks=banks,
             pixel=pixel_levels(shape[0], packed=name in inputs),
             step=_step(plan, name),
+            axes=plan.views.axes.get(name, ()),
         )
     return found
 

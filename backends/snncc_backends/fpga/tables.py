@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from snncc_backends.fpga.maps import LevelMap
 from snncc_backends.fpga.memory import Field, Memory
@@ -35,6 +35,9 @@ PARAMETERS = {
     "MAP_WORDS": "map_words",
     "WEIGHT_WORDS": "weight_words",
     "NEURON_WORDS": "neuron_words",
+    "TABLE_ROWS": "table_rows",
+    "TRA": "table_address",
+    "BB": "correction",
 }
 """The core's parameters, and the width that each one is."""
 
@@ -68,6 +71,9 @@ class Widths:
     map_words: int
     weight_words: int
     neuron_words: int
+    table_rows: int = 0
+    table_address: int = 1
+    correction: int = 1
 
     @property
     def groups(self) -> int:
@@ -78,6 +84,15 @@ class Widths:
     def bank_bits(self) -> int:
         """Bits of a bank's number; one even where there is a single bank."""
         return max(1, (self.groups - 1).bit_length())
+
+    def with_breaks(self, rows: int, bits: int) -> Widths:
+        """The same with room for tables of breakpoints."""
+        return replace(
+            self,
+            table_rows=max(self.table_rows, rows),
+            table_address=max(self.table_address, (rows - 1).bit_length()),
+            correction=max(self.correction, bits),
+        )
 
     def at_least(self, other: Widths) -> Widths:
         """Widths that serve both networks, which must have the same lanes and kind of levels."""
@@ -115,7 +130,7 @@ def memory_fields(widths: Widths) -> dict[str, tuple[Field, ...]]:
     address = Field("address", widths.map_address, wraps=True)
     weight = Field("weight", widths.weight_address + 1, signed=True)
     border = Field("border", widths.neuron_address)
-    return {
+    found = {
         "passes": (Field("word", 32),),
         "row_windows": (
             Field("first", widths.row_visit_address),
@@ -142,6 +157,16 @@ def memory_fields(widths: Widths) -> dict[str, tuple[Field, ...]]:
         "weights": (Field("slot", widths.weight),),
         "neurons": (Field("theta", widths.theta), Field("bias", widths.potential, signed=True)),
     }
+    if widths.table_rows:
+        found["table_rows"] = (Field("row", widths.table_address),)
+        stages = [(stage, group) for stage in range(widths.fire_steps) for group in range(widths.groups)]
+        found |= {stage_name(*at): (Field("correction", widths.correction, signed=True),) for at in stages}
+    return found
+
+
+def stage_name(stage: int, group: int) -> str:
+    """The memory of a group's stage: its breakpoints."""
+    return f"breaks_{stage:02}_{group:02}"
 
 
 def repeats_of(name: str, widths: Widths) -> int:

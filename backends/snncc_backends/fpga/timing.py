@@ -12,9 +12,14 @@ FILL = 29
 """Cycles of a pass before the first step of its first tile."""
 
 
+def fire_cycles(widths: Widths) -> int:
+    """Cycles from a potential to its level, the clip left out: a stage that looks up a breakpoint takes 3."""
+    return widths.fire_steps * (3 if widths.table_rows else 1)
+
+
 def to_write(widths: Widths) -> int:
     """Cycles from the last step of a window to its first written word."""
-    return 21 + widths.fire_steps + widths.mixed_weights
+    return 21 + fire_cycles(widths) + widths.mixed_weights
 
 
 def to_result(widths: Widths) -> int:

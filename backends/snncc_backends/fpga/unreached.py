@@ -93,7 +93,7 @@ def _is_idle(
     d = program.descriptor
     if d.is_readout or tables.widths.signed_levels or _channel(item, program, block, group, lane):
         return False
-    theta, bias = program.neurons(block)
+    theta, bias, _ = program.neurons(block)
     return int(_level(int(theta[group, ..., lane].min()), int(bias[group, ..., lane].max()), d.top)) == 0
 
 

@@ -11,7 +11,7 @@ from snncc_backends.fpga.maps import image_shape
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
-from snncc_ir.nodes import Input, Linear, MaxPool, Population, Wiring
+from snncc_ir.nodes import Input, Linear, MaxPool, Population, Transpose, Wiring
 from snncc_ir.tensors import Ints
 from snncc_ir.types import Levels
 
@@ -36,11 +36,15 @@ class Plane:
 
 @dataclass(frozen=True)
 class Views:
-    """Element numbers of every value that holds levels: 0 is padding, the others count through all maps."""
+    """Element numbers of every value that holds levels: 0 is padding, the others count through all maps.
+
+    `axes[name]`: the order in which a map stores the axes of its value, where it is not the value's own.
+    """
 
     elements: Mapping[str, Ints]
     shapes: Mapping[str, tuple[int, int, int]]
     starts: Mapping[str, int]
+    axes: Mapping[str, tuple[int, ...]]
 
     def places(self, name: str) -> Iterator[tuple[str, Ints, Ints]]:
         """Per map that a value takes levels from: its name, flat positions of the value and in the map."""
@@ -97,22 +101,41 @@ def _joined(first: Plane, second: Plane) -> Plane:
     )
 
 
-def find_views(graph: Graph, fused: Mapping[str, str]) -> Views:
-    """The views of every value of a graph; `fused` names the pool that takes a population's place."""
+def find_views(graph: Graph, fused: Mapping[str, str], *, reorder: bool = True) -> Views:
+    """The views of every value of a graph; `fused` names the pool that takes a population's place.
+
+    With `reorder` an input that is only read transposed is stored transposed.
+    """
     elements: dict[str, Ints] = {}
     shapes: dict[str, tuple[int, int, int]] = {}
     starts: dict[str, int] = {}
+    axes: dict[str, tuple[int, ...]] = {}
     total = 1
     for node in graph.nodes:
         if isinstance(node, Input | Population | MaxPool) and node.name not in fused:
-            shapes[node.name] = image_shape(levels_of(graph, node.name).shape)
+            shape = levels_of(graph, node.name).shape
+            order = _stored_order(graph, node) if reorder else tuple(range(len(shape)))
+            kept = tuple(shape[axis] for axis in order)
+            if order != tuple(range(len(shape))):
+                axes[node.name] = order
+            shapes[node.name] = image_shape(kept)
             starts[node.name] = total
-            size = int(np.prod(shapes[node.name]))
-            elements[node.name] = np.arange(total, total + size).reshape(levels_of(graph, node.name).shape)
+            size = int(np.prod(shape))
+            numbers = np.arange(total, total + size).reshape(kept)
+            elements[node.name] = numbers.transpose(np.argsort(order))
             total += size
         elif isinstance(node, Wiring):
             elements[node.name] = wire(node, *(elements[source][None] for source in node.sources))[0]
-    return Views(elements, shapes, starts)
+    return Views(elements, shapes, starts, axes)
+
+
+def _stored_order(graph: Graph, node: Input | Population | MaxPool) -> tuple[int, ...]:
+    """An input that is transposed before anything reads it is stored transposed: its channels come last."""
+    readers = graph.readers[node.name]
+    orders = {reader.axes for reader in readers if isinstance(reader, Transpose)}
+    if isinstance(node, Input) and len(orders) == 1 and all(isinstance(r, Transpose) for r in readers):
+        return orders.pop()
+    return tuple(range(len(levels_of(graph, node.name).shape)))
 
 
 def levels_of(graph: Graph, name: str) -> Levels:

@@ -10,7 +10,8 @@ import numpy as np
 
 from snncc_backends.fpga.events.scatter import Scatter, scatters_of
 from snncc_backends.fpga.maps import image_shape
-from snncc_backends.fpga.plan import border_classes, pool_places
+from snncc_backends.fpga.neurons import bias_classes
+from snncc_backends.fpga.plan import pool_places
 from snncc_backends.fpga.projections import Projection, digits_of, identity, projections_of
 from snncc_backends.fpga.views import Views, find_views
 from snncc_ir.errors import TargetError
@@ -94,7 +95,7 @@ def make_event_plan(graph: Graph, lanes: int, least_bits: int = 1) -> EventPlan:
     Under `stbif` a synapse has a delay of one step: every reader comes before what it reads, so that it finds
     the spikes of the step before; pools, which have no delay, come last and forwards.
     """
-    views = find_views(graph, {})
+    views = find_views(graph, {}, reorder=False)
     nodes = _in_order(graph)
     read = {node.name: _projections(graph, views, node) for node in nodes}
     needed = max((part.bits for parts in read.values() for part in parts), default=1)
@@ -166,10 +167,10 @@ class _Units:
         rate = isinstance(self.graph.timing, Rate)
         if isinstance(node, Readout):
             theta, bias, lo, hi = np.ones(channels, dtype=np.int64), node.bias, 0, 0
-            values, rows, columns = border_classes(bias, height, width)
+            values, rows, columns = bias_classes(bias, (height, width))
         elif isinstance(node.neuron, Staircase):
             theta, lo, hi = node.neuron.theta.data, node.neuron.lo, node.neuron.hi
-            values, rows, columns = border_classes(node.neuron.bias, height, width)
+            values, rows, columns = bias_classes(node.neuron.bias, (height, width))
             values = values if rate else values + (theta // 2)[:, None, None]
             theta = theta * max(hi, -lo) if rate else theta
         else:

@@ -29,12 +29,16 @@ def hls_files(graph: Graph, tables: Tables, golden: Mapping[str, Ints]) -> dict[
         **fixed,
         "ports.h": ports_header(graph, tables, outputs),
         "tables.h": tables_header(tables),
-        "golden.h": golden_header(flat_images(graph, golden), wanted),
+        "golden.h": golden_header(flat_images(graph, tables, golden), wanted),
     }
 
 
-def flat_images(graph: Graph, images: Mapping[str, Ints]) -> Ints:
+def flat_images(graph: Graph, tables: Tables, images: Mapping[str, Ints]) -> Ints:
     """`[N, levels]`: the inputs of every image one after another, as the kernel takes them."""
     return np.concatenate(
-        [images[node.name].reshape(len(images[node.name]), -1) for node in graph.inputs], axis=1
+        [
+            tables.maps[node.name].stored(images[node.name]).reshape(len(images[node.name]), -1)
+            for node in graph.inputs
+        ],
+        axis=1,
     )

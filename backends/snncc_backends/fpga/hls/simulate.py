@@ -41,7 +41,7 @@ def build_csim(compiler: Tool, files: Mapping[str, bytes], folder: Path, *flags:
 def run_csim(program: Path, graph: Graph, tables: Tables, images: Mapping[str, Ints]) -> Trace:
     """Run images `images[name][N, *shape]`, all in one process."""
     folder = program.parent
-    flat = flat_images(graph, images)
+    flat = flat_images(graph, tables, images)
     flat.astype("<i2").tofile(folder / IMAGES_FILE)
     csim = Tool(name="the C simulation", command=(str(program),))
     run_tool(csim, folder, IMAGES_FILE, TRACE_FILE, seconds=SECONDS)

@@ -23,6 +23,9 @@ module snncc_core #(
     parameter MAP_WORDS = 2,
     parameter WEIGHT_WORDS = 2,
     parameter NEURON_WORDS = 2,
+    parameter TABLE_ROWS = 0,
+    parameter TRA = 1,
+    parameter BB = 1,
     parameter G = P / 8,
     parameter GB = G > 2 ? $clog2(G) : 1
 ) (
@@ -62,7 +65,7 @@ module snncc_core #(
         .clk(clk), .enable(1'b1), .address(pass_address), .q(pass_q));
     reg [31:0] setting[0:SETTINGS-1];
     wire pass_done;
-    reg is_readout;  // kept while the next settings arrive: levels of a readout still leave the fire units
+    reg is_readout;
     wire [3:0] group_log = setting[0][7:4];
     integer k;
 
@@ -208,7 +211,7 @@ module snncc_core #(
     // --- firing: the sums are taken, and leave lane by lane ---
 
     localparam POTENTIAL = 3;
-    localparam LEVEL = POTENTIAL + STEPS + 1;
+    localparam LEVEL = POTENTIAL + (TABLE_ROWS == 0 ? STEPS : 3 * STEPS) + 1;
     wire take = lasts[SUM];
     reg [3:0] left;
     reg [NEA-1:0] neuron;
@@ -223,6 +226,7 @@ module snncc_core #(
         neuron <= take ? neurons[SUM] : neuron + 1'b1;
         if (take) taken_marks <= marks[SUM];
         valids <= {valids[LEVEL-1:1], draining && !rst};
+        valids[POTENTIAL+1] <= valids[POTENTIAL] && !is_readout;  // a readout has no levels
         ends <= {ends[LEVEL-1:1], left == 4'd1};
         mark[1] <= taken_marks;
         for (k = 2; k <= LEVEL; k = k + 1) mark[k] <= mark[k-1];
@@ -233,19 +237,33 @@ module snncc_core #(
         .clk(clk), .enable(1'b1), .address(neuron), .q(neurons_q));
     always @(posedge clk) neuron_word <= neurons_q;
 
+    wire [TRA-1:0] row_word;
+    generate
+        if (TABLE_ROWS == 0) assign row_word = 0;
+        else begin : tabled
+            wire [TRA-1:0] row_q;
+            reg [TRA-1:0] row_copy;
+            snncc_rom #(.WIDTH(TRA), .DEPTH(NEURON_WORDS), .ADDRESS(NEA), .FILE("table_rows.mem")) table_rows (
+                .clk(clk), .enable(1'b1), .address(neuron), .q(row_q));
+            always @(posedge clk) row_copy <= row_q;
+            assign row_word = row_copy;
+        end
+    endgenerate
+
     wire [G*8*STEPS-1:0] pooled;
     genvar g;
     generate
         for (g = 0; g < G; g = g + 1) begin : groups
             wire [GB-1:0] slot = g >> group_log;
             snncc_group #(
-                .G(G), .GB(GB), .WB(WB), .LB(LB), .SIGNED(SIGNED), .VB(VB), .TB(TB), .STEPS(STEPS), .MIXED(MIXED)
+                .G(G), .GB(GB), .WB(WB), .LB(LB), .SIGNED(SIGNED), .VB(VB), .TB(TB), .STEPS(STEPS), .MIXED(MIXED),
+                .TABLE_ROWS(TABLE_ROWS), .TRA(TRA), .BB(BB), .NUMBER(g)
             ) group (
                 .clk(clk), .levels(step_levels), .words(step_words),
                 .source(G == 1 ? 1'b0 : step_bank + slot), .own(owns[2]),
                 .slots(slots[g*8*WB+:8*WB]), .weight_bits(weight_bits), .offset(offset3),
                 .add(adds[PRODUCT]), .first(firsts[PRODUCT]), .shift(shifts[PRODUCT]), .take(take),
-                .theta(neuron_word[g*(TB+VB)+:TB]), .bias(neuron_word[g*(TB+VB)+TB+:VB]),
+                .theta(neuron_word[g*(TB+VB)+:TB]), .bias(neuron_word[g*(TB+VB)+TB+:VB]), .row(row_word),
                 .potential(result_data[g*VB+:VB]), .top(top),
                 .keep(valids[LEVEL]), .window_first(mark[LEVEL][0]), .pooled(pooled[g*8*STEPS+:8*STEPS]));
         end
@@ -268,7 +286,7 @@ module snncc_core #(
         .clk(clk), .rst(rst), .go(go), .group_log(group_log), .merge(setting[11][17]), .tiles(setting[1][31:16]),
         .columns(setting[2][15:0]), .pixel_words(setting[2][31:16]), .column_step(setting[10][MA-1:0]),
         .first_row(setting[5][ORA-1:0]), .lo(setting[11][LB-1:0]),
-        .complete(valids[LEVEL] && ends[LEVEL] && mark[LEVEL][1] && !is_readout),
+        .complete(valids[LEVEL] && ends[LEVEL] && mark[LEVEL][1]),
         .pass_last(mark[LEVEL][2]), .pooled(pooled),
         .write(write), .address(write_address), .data(write_data), .done(write_done));
     assign pass_done = write_done || result_last;

@@ -9,7 +9,11 @@ module snncc_group #(
     parameter VB = 20,  // a sum or potential
     parameter TB = 14,  // a threshold
     parameter STEPS = 4,  // bits of the greatest level less the least one
-    parameter MIXED = 0  // passes have weights of different widths
+    parameter MIXED = 0,  // passes have weights of different widths
+    parameter TABLE_ROWS = 0,  // rows of breakpoints, 0: all thresholds are evenly spaced
+    parameter TRA = 1,
+    parameter BB = 1,  // a correction of a threshold
+    parameter NUMBER = 0  // of this group
 ) (
     input wire clk,
     // a step: the levels of all banks, and the bank that this group reads
@@ -30,6 +34,7 @@ module snncc_group #(
     // with the lane's potential
     input wire [TB-1:0] theta,
     input wire [VB-1:0] bias,
+    input wire [TRA-1:0] row,
     output wire [VB-1:0] potential,
     input wire [7:0] top,
     // with the lane's level
@@ -39,6 +44,13 @@ module snncc_group #(
 );
     localparam WD = WB == 1 ? 2 : WB;
     localparam PB = WD + LB + 1;
+
+    function [7:0] TENS(input integer n);
+        TENS = 8'd48 + n / 10;
+    endfunction
+    function [7:0] ONES(input integer n);
+        ONES = 8'd48 + n % 10;
+    endfunction
 
     reg [LB-1:0] level2;
     reg [8*LB-1:0] word2;
@@ -127,37 +139,90 @@ module snncc_group #(
 
     // --- levels: one bit of v div theta per stage, the highest first ---
 
-    wire [VB-1:0] rest[0:STEPS];
-    wire [TB-1:0] limit[0:STEPS];
-    wire [STEPS-1:0] bits[0:STEPS];
-    wire negative[0:STEPS];
-    assign rest[0] = v;
-    assign limit[0] = threshold;
-    assign bits[0] = 0;
-    assign negative[0] = v[VB-1];
+    wire [STEPS-1:0] reached_bits;
     generate
-        for (i = 0; i < STEPS; i = i + 1) begin : fire
-            wire [VB-1:0] step = {{VB{1'b0}}, limit[i]} << (STEPS - 1 - i);
-            wire [VB-1:0] less = rest[i] - step;
-            wire reached = !negative[i] && !less[VB-1];
-            reg [VB-1:0] rest_q;
-            reg [TB-1:0] limit_q;
-            reg [STEPS-1:0] bits_q;
-            reg negative_q;
-            always @(posedge clk) begin
-                rest_q <= reached ? less : rest[i];
-                limit_q <= limit[i];
-                bits_q <= {bits[i], reached};
-                negative_q <= negative[i];
+        if (TABLE_ROWS == 0) begin : even
+            wire [VB-1:0] rest[0:STEPS];
+            wire [TB-1:0] limit[0:STEPS];
+            wire [STEPS-1:0] bits[0:STEPS];
+            wire negative[0:STEPS];
+            assign rest[0] = v;
+            assign limit[0] = threshold;
+            assign bits[0] = 0;
+            assign negative[0] = v[VB-1];
+                for (i = 0; i < STEPS; i = i + 1) begin : fire
+                    wire [VB-1:0] step = {{VB{1'b0}}, limit[i]} << (STEPS - 1 - i);
+                    wire [VB-1:0] less = rest[i] - step;
+                    wire reached = !negative[i] && !less[VB-1];
+                    reg [VB-1:0] rest_q;
+                    reg [TB-1:0] limit_q;
+                    reg [STEPS-1:0] bits_q;
+                    reg negative_q;
+                    always @(posedge clk) begin
+                        rest_q <= reached ? less : rest[i];
+                        limit_q <= limit[i];
+                        bits_q <= {bits[i], reached};
+                        negative_q <= negative[i];
+                    end
+                    assign rest[i+1] = rest_q;
+                    assign limit[i+1] = limit_q;
+                    assign bits[i+1] = bits_q;
+                    assign negative[i+1] = negative_q;
+                end
+            assign reached_bits = bits[STEPS];
+        end else begin : tabled
+            // a threshold is q theta + a correction, looked up by the bits found so far: read, copy, compare
+            localparam XB = (VB > BB ? VB : BB) + 3;
+            wire signed [XB-1:0] rest[0:STEPS];
+            wire [TB-1:0] limit[0:STEPS];
+            wire [STEPS-1:0] bits[0:STEPS];
+            wire [TRA-1:0] at[0:STEPS];
+            reg [TRA-1:0] row0;
+            always @(posedge clk) row0 <= row;
+            assign rest[0] = {{XB - VB{v[VB-1]}}, v};
+            assign limit[0] = threshold;
+            assign bits[0] = 0;
+            assign at[0] = row0;
+            for (i = 0; i < STEPS; i = i + 1) begin : fire
+                wire [BB-1:0] found;
+                wire [TRA+i-1:0] place = (at[i] << i) | bits[i];
+                snncc_rom #(
+                    .WIDTH(BB), .DEPTH(TABLE_ROWS << i), .ADDRESS(TRA + i),
+                    .FILE({"breaks_", TENS(i), ONES(i), "_", TENS(NUMBER), ONES(NUMBER), ".mem"})
+                ) breaks (.clk(clk), .enable(1'b1), .address(place), .q(found));
+                reg signed [XB-1:0] rest1, rest2, rest3;
+                reg [TB-1:0] limit1, limit2, limit3;
+                reg [STEPS-1:0] bits1, bits2, bits3;
+                reg [TRA-1:0] at1, at2, at3;
+                reg signed [BB-1:0] correction;
+                wire signed [XB-1:0] step = {{XB - TB{1'b0}}, limit2} << (STEPS - 1 - i);
+                wire signed [XB-1:0] less = rest2 - step;
+                wire signed [XB-1:0] beyond = less - correction;
+                always @(posedge clk) begin
+                    rest1 <= rest[i];
+                    limit1 <= limit[i];
+                    bits1 <= bits[i];
+                    at1 <= at[i];
+                    correction <= found;
+                    rest2 <= rest1;
+                    limit2 <= limit1;
+                    bits2 <= bits1;
+                    at2 <= at1;
+                    rest3 <= beyond[XB-1] ? rest2 : less;
+                    limit3 <= limit2;
+                    bits3 <= {bits2, !beyond[XB-1]};
+                    at3 <= at2;
+                end
+                assign rest[i+1] = rest3;
+                assign limit[i+1] = limit3;
+                assign bits[i+1] = bits3;
+                assign at[i+1] = at3;
             end
-            assign rest[i+1] = rest_q;
-            assign limit[i+1] = limit_q;
-            assign bits[i+1] = bits_q;
-            assign negative[i+1] = negative_q;
+            assign reached_bits = bits[STEPS];
         end
     endgenerate
     reg [STEPS-1:0] level;
-    always @(posedge clk) level <= bits[STEPS] > top ? top : bits[STEPS];
+    always @(posedge clk) level <= reached_bits > top ? top : reached_bits;
 
     // --- the greatest level of the window so far, lane 0 first ---
 

@@ -27,7 +27,8 @@ module snncc_top #(
         .STEPS(`SNNCC_STEPS), .MIXED(`SNNCC_MIXED), .MA(`SNNCC_MA), .WA(`SNNCC_WA), .NEA(`SNNCC_NEA),
         .RVA(`SNNCC_RVA), .RCB(`SNNCC_RCB), .CWA(`SNNCC_CWA), .CCB(`SNNCC_CCB), .RWA(`SNNCC_RWA),
         .CWIA(`SNNCC_CWIA), .ORA(`SNNCC_ORA), .PA(`SNNCC_PA), .MAP_WORDS(`SNNCC_MAP_WORDS),
-        .WEIGHT_WORDS(`SNNCC_WEIGHT_WORDS), .NEURON_WORDS(`SNNCC_NEURON_WORDS)
+        .WEIGHT_WORDS(`SNNCC_WEIGHT_WORDS), .NEURON_WORDS(`SNNCC_NEURON_WORDS),
+        .TABLE_ROWS(`SNNCC_TABLE_ROWS), .TRA(`SNNCC_TRA), .BB(`SNNCC_BB)
     ) core (
         .clk(clk), .rst(rst), .start(start), .busy(busy), .done(done), .cycle(cycle),
         .host_write(host_write), .host_bank(host_bank), .host_address(host_address), .host_data(host_data),

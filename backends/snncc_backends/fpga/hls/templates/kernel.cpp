@@ -153,15 +153,17 @@ void add_windows(const Pass &pass, const Maps &maps, Potential (&sums)[GROUPS][W
   }
 }
 
-// lo + clip(floor(potential / theta), 0, top), a bit at a time: no divider.
-Level fire(const Pass &pass, Potential potential, std::int64_t theta) {
+// lo + the greatest q of 0 .. top with potential >= q theta + breaks[first + q], a bit at a time: no divider.
+Level fire(const Pass &pass, Potential potential, std::int64_t theta, int group, std::uint32_t row) {
   HLS(INLINE)
   int level = 0;
   LOOP(bits)
   for (int bit = STEPS - 1; bit >= 0; bit--) {
     HLS(UNROLL)
     const int trial = level + (1 << bit);
-    if (trial <= pass.top && potential >= Comparand(Comparand(theta) * Comparand(trial))) level = trial;
+    const int correction = TABLE_ROWS > 0 ? breaks[group][(row << STEPS) + trial] : 0;
+    const Comparand limit = Comparand(Comparand(theta) * Comparand(trial) + Comparand(correction));
+    if (trial <= pass.top && potential >= limit) level = trial;
   }
   return Level(pass.lo + level);
 }
@@ -211,12 +213,13 @@ void run_tile(const Pass &pass, Maps &maps, Results &results, int block, int til
     LOOP(neuron)
     for (int lane = 0; lane < WORD; lane++) {
       HLS(PIPELINE II=1)
+      const std::uint32_t row_of = table_rows[TABLE_ROWS > 0 ? neuron + lane : 0];
       for (int group = 0; group < GROUPS; group++) {
         HLS(UNROLL)
         const Neuron &own = neurons[neuron + lane][group];
         const Potential potential = Potential(sums[group][lane] + Potential(own.bias));
         sums[group][lane] = potential;
-        const Level level = fire(pass, potential, own.theta);
+        const Level level = fire(pass, potential, own.theta, TABLE_ROWS > 0 ? group : 0, row_of);
         if (level > levels[group][lane]) levels[group][lane] = level;
       }
       if (pass.readout) {

@@ -39,7 +39,7 @@ using Level = std::conditional_t<(SIGNED != 0), Signed<LB>, Unsigned<LB>>;
 using Potential = Signed<VB>;
 using Weight = Signed<(WB > 1 ? WB : 2)>;  // a single bit stands for -1 and +1
 using Product = Signed<LB + WB + 2>;
-using Comparand = Signed<TB + STEPS + 1>;
+using Comparand = Signed<(TB + STEPS > BB ? TB + STEPS : BB) + 2>;
 using Output = std::conditional_t<(VB > 32), std::int64_t, std::int32_t>;
 
 using Maps = Level[GROUPS][MAP_WORDS][WORD];
