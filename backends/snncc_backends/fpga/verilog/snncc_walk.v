@@ -43,12 +43,22 @@ module snncc_walk #(
     reg [RWA-1:0] row_base, tile_base;
     reg [CWIA-1:0] column_base, place_base;
 
-    wire p_last = p == projections - 8'd1;
-    wire wx_last = wx == window_columns - 8'd1;
-    wire wy_last = wy == window_rows - 8'd1;
-    wire ox_last = ox == columns - 16'd1;
-    wire rt_last = rt == tiles - 16'd1;
-    wire block_last = block == blocks - 16'd1;
+    reg [7:0] p_end, wx_end, wy_end;
+    reg [15:0] ox_end, rt_end, block_end;
+    always @(posedge clk) begin
+        p_end <= projections - 8'd1;
+        wx_end <= window_columns - 8'd1;
+        wy_end <= window_rows - 8'd1;
+        ox_end <= columns - 16'd1;
+        rt_end <= tiles - 16'd1;
+        block_end <= blocks - 16'd1;
+    end
+    wire p_last = p == p_end;
+    wire wx_last = wx == wx_end;
+    wire wy_last = wy == wy_end;
+    wire ox_last = ox == ox_end;
+    wire rt_last = rt == rt_end;
+    wire block_last = block == block_end;
     wire [RWA-1:0] next_row = row_base + projections;
     wire [CWIA-1:0] next_column = column_base + projections;
 

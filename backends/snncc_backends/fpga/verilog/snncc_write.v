@@ -39,8 +39,13 @@ module snncc_write #(
     reg [ORA-1:0] row_base;
     reg [MA-1:0] place;
     reg [15:0] channel;
-    wire column_last = column == columns - 16'd1;
-    wire tile_last = tile == tiles - 16'd1;
+    reg [15:0] column_end, tile_end;
+    always @(posedge clk) begin
+        column_end <= columns - 16'd1;
+        tile_end <= tiles - 16'd1;
+    end
+    wire column_last = column == column_end;
+    wire tile_last = tile == tile_end;
 
     // the window that is written: groups still to go, row slot and channel word of the next
     reg complete1, last1, busy, last;
