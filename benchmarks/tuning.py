@@ -1,6 +1,6 @@
 """What tune_thresholds gains on the CIFAR-10 networks of a data folder, and what it takes.
 
-    python benchmarks/tuning.py DATA [--subset 0] [--settings 2/8 3/8 4/8 4/4] [--networks resnet8 ...]
+    python benchmarks/tuning.py DATA [--subset 0] [--settings 2/8 3/8 4/8 4/4] [--networks resnet8 ...] [--hidden 5]
 
 A setting is level bits/weight bits. Calibration sees 256 of the 512 calibration images (chosen by the number
 of the subset), never a label; accuracy is that of the integer network on the 2,000 test images.
@@ -20,6 +20,7 @@ from cifar import NETWORKS, Network, float_run, float_session, options_for, real
 
 from snncc import dataset
 from snncc.driver import compile_model
+from snncc.passes.tune_thresholds import TuneThresholds
 from snncc.sim.evaluate import evaluate_images
 from snncc_ir.encoding import format_of
 from snncc_ir.progress import silent
@@ -29,13 +30,13 @@ FAST, SLOW = 0.006, 0.002
 """Learning rates for levels of up to 2 bits, and for finer ones, which start nearer to the float network."""
 
 
-def pipeline(levels: int, weights: int, tune: bool) -> str:
-    """Default passes, or those with the tuning in the place of bias correction."""
+def pipeline(levels: int, weights: int, hidden: float | None) -> str:
+    """Default passes, or, with a weight of the hidden populations, the tuning in place of bias correction."""
     balance = f"balance{{method=mse,level_bits={levels}}}"
     quantize = f"quantize{{weight_bits={weights},level_bits={levels}}}"
-    if tune:
+    if hidden is not None:
         rate = FAST if levels <= 2 else SLOW
-        tune_thresholds = f"tune_thresholds{{rate={rate},weight_bits={weights}}}"
+        tune_thresholds = f"tune_thresholds{{rate={rate},hidden={hidden},weight_bits={weights}}}"
         return f"{balance};{tune_thresholds};{quantize};choose_code"
     return f"{balance};{quantize};correct_bias;choose_code"
 
@@ -69,6 +70,7 @@ def main() -> int:
     parser.add_argument("--subset", type=int, default=0)
     parser.add_argument("--settings", nargs="+", default=["2/8", "3/8", "4/8", "4/4"])
     parser.add_argument("--networks", nargs="+", default=["resnet8", "resnet20", "mobilenet"])
+    parser.add_argument("--hidden", type=float, default=TuneThresholds.hidden)
     chosen = parser.parse_args()
     stored = dataset.load(chosen.data / "cifar10.npz").calibration
     part = np.random.default_rng(chosen.subset).permutation(len(stored))[:IMAGES]
@@ -82,9 +84,9 @@ def main() -> int:
             real = float_accuracy(chosen.data, network)
             for setting in chosen.settings:
                 levels, weights = map(int, setting.split("/"))
-                plain, _ = compiled(chosen.data, calibration, network, pipeline(levels, weights, tune=False))
+                plain, _ = compiled(chosen.data, calibration, network, pipeline(levels, weights, None))
                 tuned, seconds = compiled(
-                    chosen.data, calibration, network, pipeline(levels, weights, tune=True)
+                    chosen.data, calibration, network, pipeline(levels, weights, chosen.hidden)
                 )
                 print(
                     f"{network.file:32} {setting:>4} {real:6.2f}  {plain:6.2f} {real - plain:6.2f} "
