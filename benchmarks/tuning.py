@@ -1,6 +1,7 @@
 """What tune_thresholds gains on the CIFAR-10 networks of a data folder, and what it takes.
 
-    python benchmarks/tuning.py DATA [--subset 0] [--settings 2/8 3/8 4/8 4/4] [--networks resnet8 ...] [--hidden 5]
+    python benchmarks/tuning.py DATA [--subset 0] [--settings 2/8 3/8 4/8 4/4]
+        [--networks resnet8 ...] [--hidden 5]
 
 A setting is level bits/weight bits. Calibration sees 256 of the 512 calibration images (chosen by the number
 of the subset), never a label; accuracy is that of the integer network on the 2,000 test images.
