@@ -178,7 +178,12 @@ def measure(data: Path, network: Network, subsets: int, columns: dict[str, Colum
                 tried["tuned"] = case.tuned(promise) if tunes else tried["chosen"]
             for kind, (graph, seconds) in tried.items():
                 columns[kind].add(promise, network.file, loss(graph, case), seconds)
-        print(f"# {network.file}: subset {subset + 1} of {subsets}", file=sys.stderr, flush=True)
+        last = columns.get("tuned", columns["chosen"])
+        latest = " ".join(
+            f"{promise.levels}/{promise.weights} {last.losses[promise, network.file][-1]:.2f}"
+            for promise in PROMISES
+        )
+        print(f"# {network.file}: subset {subset + 1} of {subsets}: {latest}", file=sys.stderr, flush=True)
 
 
 def _settings(case: Subject, promise: Promise) -> dict[str, tuple[str, str]]:
