@@ -169,9 +169,9 @@ def measure(data: Path, network: Network, subsets: int, columns: dict[str, Colum
     for subset in range(subsets):
         case = subject(data, network, subset, folder)
         for promise in PROMISES:
-            tried = {
-                kind: case.built(promise, *setting) for kind, setting in _settings(case, promise).items()
-            }
+            settings = _settings(case, promise)
+            built = {setting: case.built(promise, *setting) for setting in set(settings.values())}
+            tried = {kind: built[setting] for kind, setting in settings.items()}
             tried["chosen"] = min(tried.values(), key=lambda one: case.distance(one[0]))
             if "tuned" in columns:
                 tunes = promise.levels in RATES

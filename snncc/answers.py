@@ -13,6 +13,14 @@ from snncc.steps import COLUMNS
 from snncc.verify import Ladder
 from snncc.verify import as_plain as plain_ladder
 
+ESTIMATED = {
+    "luts": "LUTs",
+    "brams": "block memories",
+    "multipliers": "multipliers",
+    "fmax_mhz": "MHz",
+}
+"""What is said of the estimates for an FPGA."""
+
 CERTIFICATE = ("population", "channels", "proved", "tabled", "approximated")
 
 
@@ -47,8 +55,8 @@ def print_compiled(compiled: Compiled, *, as_json: bool) -> None:
     )
     if "lanes" in size:
         say(f"{size['cycles']} clock cycles per image with {size['lanes']} lanes")
-        fabric = f"{size['luts']} LUTs, {size['brams']} block memories, {size['multipliers']} multipliers"
-        say(f"estimated: {fabric}, {size['fmax_mhz']:.0f} MHz")
+        parts = [f"{size[name]:.0f} {what}" for name, what in ESTIMATED.items() if size[name] is not None]
+        say(f"estimated: {', '.join(parts)}")
     if "binarised" in size:
         say(f"its levels and one-bit weights lose {size['binarised']['text']} that it was calibrated on")
     if "max_loss" in size:

@@ -16,7 +16,7 @@ from snncc.driver import check_target_files, machine_of
 from snncc.samples import image_digests, load_images
 from snncc.sim.evaluate import Evaluation, Runner, engine_runner, evaluate_images
 from snncc.steps import NO_OPTIONS, StepOptions, StepReport, check_options, report
-from snncc.targets import find_engine, load_target, target_names
+from snncc.targets import check_runs, find_engine, load_target, target_names
 from snncc_ir.encoding import InputFormat, format_of
 from snncc_ir.errors import SnnccError, ToolError
 from snncc_ir.progress import Watch, no_watch, silent
@@ -105,6 +105,7 @@ def _foreign_runner(found: Artefact, name: str, watch: Watch) -> Runner:
             where=str(found.path),
             hint=f"compile with --target {backend.name}",
         )
+    check_runs(engine, found.graph)
     check_target_files(found)
     missing = engine.missing()
     if missing:

@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 
 from snncc_ir.backend import Backend, Engine
 from snncc_ir.errors import TargetError
+from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
 
 GROUP = "snncc.backends"
@@ -77,6 +78,16 @@ def _with_lanes(machine: Machine, lanes: int) -> Machine:
     if not machine.lanes:
         raise TargetError(f"{machine.name} has no lanes to choose", where="--lanes", hint="leave it out")
     return replace(machine, lanes=lanes)
+
+
+def check_runs(engine: Engine, graph: Graph) -> None:
+    """Raise TargetError where nothing is emitted of `graph` for the engine."""
+    if not engine.runs(graph):
+        raise TargetError(
+            f"{engine.name} does not run networks of this code",
+            where="--engine",
+            hint="choose another engine, or compile with another --code",
+        )
 
 
 def find_engine(name: str) -> tuple[Backend, Engine] | None:

@@ -19,7 +19,7 @@ from snncc.golden import reference_values
 from snncc.sim.levels import LevelEngine
 from snncc.sim.spikes import SpikeEngine
 from snncc.sim.streams import StreamEngine
-from snncc.targets import load_target
+from snncc.targets import check_runs, load_target
 from snncc_ir.backend import Backend, Engine
 from snncc_ir.costs import spread
 from snncc_ir.errors import ArtefactError, SnnccError, TargetError, ToolError
@@ -83,8 +83,8 @@ def verify(path: Path, *, only: str | None = None, watch: Watch = no_watch) -> L
     backend = load_target(str(found.manifest["target"]))
     known = backend.engines if only is None else (_engine(backend, only),)
     engines = [engine for engine in known if engine.runs(found.graph)]
-    if only is not None and not engines:
-        raise TargetError(f"{only} does not run this network", where="--engine", hint="choose another engine")
+    if only is not None:
+        check_runs(known[0], found.graph)
     check_target_files(found)
     climber = _Climber(found)
     steps: list[Callable[[], Rung]] = [climber.golden]

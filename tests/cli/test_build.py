@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,30 @@ def test_compile_prints_the_estimate(snncc: Snncc) -> None:
     assert set(result.json) >= NAMES | {"cycles", "lanes"}
     assert 1500 < result.json["luts"] < 4000
     assert result.json["multipliers"] == 8
+
+
+@pytest.mark.parametrize("code", ["rate", "stbif"])
+def test_compile_for_the_event_core(snncc: Snncc, code: str) -> None:
+    result = snncc(*COMPILE, "--code", code, "-o", "events.snncc")
+    assert result.code == 0, result.err
+    lines = result.out.splitlines()
+    assert any(line.endswith("clock cycles per image with 8 lanes") for line in lines)
+    assert any(re.fullmatch(r"estimated: \d+ block memories, 8 multipliers", line) for line in lines)
+
+    for command in ("verify", "simulate"):
+        data = ("--data", "data.npz") if command == "simulate" else ()
+        refused = snncc(command, "events.snncc", "--engine", "csim", *data)
+        assert (refused.code, refused.err) == (
+            1,
+            "snncc: error: --engine: csim does not run networks of this code; "
+            "choose another engine, or compile with another --code\n",
+        )
+
+    refused = snncc("build", "events.snncc", "--stage", "synthesis")
+    assert refused.code == 1
+    assert refused.err.endswith(
+        "has a streaming code, which the level core does not run; compile with a phased --code\n"
+    )
 
 
 def test_synthesis(tables: Snncc, tmp_path: Path) -> None:

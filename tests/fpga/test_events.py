@@ -132,7 +132,7 @@ FIXED = 32
 
 
 def test_cycles_by_hand() -> None:
-    """Two steps of one population and one readout, from the formulas of docs/fpga.md, section 7."""
+    """Two steps of one population and one readout, from the formulas of docs/fpga.md, section 9."""
     case = small_case(Rate(2))
     run = EventSimulator(build_event_tables(case.graph, 8)).run(case.batch)
     levels = case.batch["x"].reshape(4, -1)

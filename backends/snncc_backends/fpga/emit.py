@@ -16,6 +16,7 @@ from snncc_backends.fpga.capacity import block_memories, result_words
 from snncc_backends.fpga.cycles import Run, Simulator, Trace
 from snncc_backends.fpga.estimate import estimate
 from snncc_backends.fpga.hls.emit import hls_files
+from snncc_backends.fpga.memory import Memory
 from snncc_backends.fpga.tables import PARAMETERS, PassTable, Tables
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
@@ -101,13 +102,7 @@ def _manifest(
         "network": graph.name,
         "chip": machine.name,
         "parameters": parameters(tables),
-        "files": {
-            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            for name, data in sorted(content.items())
-        },
-        "memories": {
-            name: {"words": memory.words, "bits": memory.bits} for name, memory in tables.memories.items()
-        },
+        **described(tables.memories, content),
         "block_memories": block_memories(tables),
         "estimate": asdict(estimate(tables)),
         "inputs": [node.name for node in graph.inputs],
@@ -115,6 +110,17 @@ def _manifest(
         "outputs": {name: _output(graph, tables, name) for name in graph.outputs},
         "passes": [_pass(item, float(mean)) for item, mean in zip(tables.passes, cycles, strict=True)],
         "expected": {"cycles": run.cycles.tolist(), "trace_sha256": trace_digest(run.traces)},
+    }
+
+
+def described(memories: Mapping[str, Memory], content: Mapping[str, bytes]) -> dict[str, Any]:
+    """What a manifest says of the emitted files and of the memories that they fill."""
+    return {
+        "files": {
+            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in sorted(content.items())
+        },
+        "memories": {name: {"words": memory.words, "bits": memory.bits} for name, memory in memories.items()},
     }
 
 

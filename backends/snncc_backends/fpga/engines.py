@@ -139,7 +139,11 @@ class RtlEngine:
 def tables_for(graph: Graph, machine: Machine) -> Tables:
     """The level core's tables; raises TargetError where it cannot express the graph."""
     if not isinstance(graph.timing, Phased):
-        raise TargetError("runs phased codes alone", where=graph.name, hint="use cycles or rtl")
+        raise TargetError(
+            "has a streaming code, which the level core does not run",
+            where=graph.name,
+            hint="compile with a phased --code",
+        )
     refusals = find_refusals(graph, machine)
     if refusals:
         raise TargetError("; ".join(refusals))

@@ -1,4 +1,4 @@
-"""The descriptors of the event core's passes: 16 words each (docs/fpga.md, section 7)."""
+"""The descriptors of the event core's passes: 16 words each (docs/fpga.md, section 9)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from snncc_ir.tensors import Ints
-
-DESCRIPTOR_WORDS = 16
 
 
 class Op(IntEnum):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from snncc_backends.fpga.emit import FOLDER, FORMAT, trace_digest
+from snncc_backends.fpga.emit import FOLDER, FORMAT, described, trace_digest
 from snncc_backends.fpga.events.assemble import build_event_tables
 from snncc_backends.fpga.events.capacity import event_block_memories
 from snncc_backends.fpga.events.plan import Kind
@@ -16,6 +16,7 @@ from snncc_backends.fpga.events.rtl import core, parameters, table_files
 from snncc_backends.fpga.events.simulator import EventRun, EventSimulator
 from snncc_backends.fpga.events.tables import EventTables, Placed
 from snncc_ir.graph import Graph
+from snncc_ir.hardware import Resources
 from snncc_ir.machine import Machine
 from snncc_ir.tensors import Ints
 
@@ -33,20 +34,16 @@ def emit_event_files(graph: Graph, machine: Machine, golden: Mapping[str, Ints])
 def _manifest(
     graph: Graph, machine: Machine, tables: EventTables, run: EventRun, content: Mapping[str, bytes]
 ) -> dict[str, Any]:
+    blocks = event_block_memories(tables)
     return {
         "format": FORMAT,
         "core": "event",
         "network": graph.name,
         "chip": machine.name,
         "parameters": parameters(tables),
-        "files": {
-            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            for name, data in sorted(content.items())
-        },
-        "memories": {
-            name: {"words": memory.words, "bits": memory.bits} for name, memory in tables.memories.items()
-        },
-        "block_memories": event_block_memories(tables),
+        **described(tables.memories, content),
+        "block_memories": blocks,
+        "estimate": asdict(_estimate(tables, sum(blocks.values()))),
         "inputs": {
             name: {"address": at, "shape": list(tables.shapes[name])} for name, at in tables.inputs.items()
         },
@@ -59,6 +56,12 @@ def _manifest(
             "trace_sha256": trace_digest(run.traces),
         },
     }
+
+
+def _estimate(tables: EventTables, blocks: int) -> Resources:
+    """Nothing is fitted to placed event cores yet: memories and multipliers are counted, the rest is open."""
+    lanes = tables.widths.lanes
+    return Resources(luts=None, flip_flops=None, brams=blocks, multipliers=lanes, fmax_mhz=None)
 
 
 def _unit(placed: Placed) -> dict[str, Any]:

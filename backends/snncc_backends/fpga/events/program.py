@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc_backends.fpga.events.descriptors import DESCRIPTOR_WORDS, Descriptor, Op, read_descriptor
+from snncc_backends.fpga.events.descriptors import Descriptor, Op, read_descriptor
 from snncc_backends.fpga.events.tables import EventTables, EventWidths
 from snncc_backends.fpga.memory import Memory
 from snncc_backends.fpga.packing import unpack_words
+from snncc_backends.fpga.tables import DESCRIPTOR_WORDS
 from snncc_ir.tensors import Ints
 
 EXACT = 52

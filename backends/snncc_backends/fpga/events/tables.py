@@ -44,7 +44,7 @@ PARAMETERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class EventWidths:
-    """Bits of everything that the core holds; `docs/fpga.md`, section 7, tells which field has which.
+    """Bits of everything that the core holds; `docs/fpga.md`, section 9, tells which field has which.
 
     `signed_spikes`, `stbif` and `mixed_weights` are 0 or 1. The counts of words say how deep each memory is.
     """

@@ -1,4 +1,4 @@
-// The event core: runs the tables of docs/fpga.md, section 7, step by step. `start` runs one image that the host has
+// The event core: runs the tables of docs/fpga.md, section 9, step by step. `start` runs one image that the host has
 // loaded; every word of spikes and of results leaves the core as it is written.
 `default_nettype none
 module snncc_event_core #(
