@@ -23,7 +23,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
 from snncc_ir.timing import Phased
 
-DEVICES = ("ecp5-85k", "ecp5-45k", "ecp5-25k")
+DEVICES = ("ecp5-85k", "ecp5-45k", "ecp5-25k", "xczu7ev")
 """Machine descriptions that this backend emits for; the first is the default."""
 
 
