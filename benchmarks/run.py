@@ -1,7 +1,8 @@
 """All benchmarks, one after the other: `make bench`, or with a data folder `make bench ARGS=DATA`.
 
 Without DATA the digits network runs in every code and on FPGAs, and the onnx package's node models are
-compiled; with it, the networks of the data folder as well. tuning.py and `accuracy.py --tuned` take hours and run alone.
+compiled; with it, the networks of the data folder as well. tuning.py and
+`accuracy.py --tuned` take hours and run alone.
 """
 
 from __future__ import annotations
