@@ -58,22 +58,28 @@ class PoolShape(ctypes.Structure):
     )
 
 
+class Wide(ctypes.Structure):
+    """A value's buffer, and the one of its codes' high bytes (-1: they have 8 bits)."""
+
+    _fields_ = (("low", c_int32), ("high", c_int32))
+
+
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "buffer": (c_void_p, POINTER(Geometry)),
     "input": (c_void_p, c_int32),
     "export": (c_void_p, c_int32),
     "probe": (c_void_p, c_int32, c_int32, POINTER(c_int64), c_int32),
-    "copy": (c_void_p, c_int32, c_int32, POINTER(c_int32), c_int64, c_int32),
-    "max_pool": (c_void_p, c_int32, c_int32, POINTER(PoolShape)),
+    "copy": (c_void_p, POINTER(Wide), POINTER(Wide), POINTER(c_int32), c_int64, c_int32),
+    "max_pool": (c_void_p, POINTER(Wide), POINTER(Wide), POINTER(PoolShape)),
     "begin_layer": (c_void_p, c_int32, c_int32, c_int32, c_int32, c_int32),
     "conv": (c_void_p, c_int32, POINTER(ConvShape), POINTER(c_int8), c_int32),
     "scale": (c_void_p, c_int32, POINTER(c_int32), c_int32),
     "sum_pool": (c_void_p, c_int32, POINTER(PoolShape), POINTER(c_int32), POINTER(c_int32), c_int32),
     "end_stairs": (
-        *(c_void_p, c_int32, c_int32, POINTER(c_int64), POINTER(c_int64), c_int32, POINTER(c_int32), c_int32),
+        *(c_void_p, POINTER(Wide), POINTER(c_int64), POINTER(c_int64), c_int32, POINTER(c_int32), c_int32),
     ),
     "end_table": (
-        *(c_void_p, c_int32, c_int32, POINTER(c_int64), c_int32, POINTER(c_int32), c_int32),
+        *(c_void_p, POINTER(Wide), POINTER(c_int64), c_int32, POINTER(c_int32), c_int32),
         *(POINTER(c_float), POINTER(c_float)),
     ),
     "end_readout": (c_void_p, POINTER(c_int64), c_int32, POINTER(c_int32)),

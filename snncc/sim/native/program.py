@@ -21,7 +21,6 @@ from snncc.sim.native.storage import (
     image_shape,
     map_bytes,
     runs,
-    shifts,
 )
 from snncc.sim.tables import find_line
 from snncc_ir.certificates import Interval, drive_interval
@@ -98,21 +97,16 @@ class Lowering:
     def _(self, node: Wiring) -> None:
         result = self._store(node.name)
         sources = [self.stored[name] for name in node.sources]
-        found = zip(
-            sources, runs(node, sources, result), shifts(node, sources, result), strict=True
-        )
-        for source, taken, shift in found:
-            for plane, target in zip(source.planes, result.planes, strict=False):
-                self.program("copy", plane.buffer, target.buffer, taken, len(taken), shift)
+        for source, taken in zip(sources, runs(node, sources, result), strict=True):
+            shift = source.levels.lo - result.levels.lo  # parts may begin at different levels
+            self.program("copy", source.buffers, result.buffers, taken, len(taken), shift)
 
     @add.register
     def _(self, node: MaxPool) -> None:
         result = self._store(node.name)
-        if len(result.planes) > 1:
-            raise NativeError("pools levels of more than 8 bits")
         source = self.stored[node.source]
         shape = _windows(node.kernel, node.stride, (node.padding[0][0], node.padding[1][0]))
-        self.program("max_pool", source.planes[0].buffer, result.planes[0].buffer, shape)
+        self.program("max_pool", source.buffers, result.buffers, shape)
 
     @add.register
     def _(self, node: Population) -> None:
@@ -138,7 +132,7 @@ class Lowering:
         result = self._store(node.name)
         self._begin(node, wide=_reach(drive_interval(self.graph, node), offsets) > NARROW)
         self.program(
-            "end_stairs", *_buffers(result), theta, offsets, len(offsets), classes, result.span
+            "end_stairs", result.buffers, theta, offsets, len(offsets), classes, result.span
         )
 
     def _table(self, node: Population, neuron: Table) -> None:
@@ -150,7 +144,7 @@ class Lowering:
         slope, start = (None, None) if line is None else (line.slope, line.start)
         self._begin(node, wide=_reach(drive, np.zeros(1, np.int64)) > NARROW)
         self.program(
-            "end_table", *_buffers(result), np.ascontiguousarray(inside), len(inside), classes, result.span,
+            "end_table", result.buffers, np.ascontiguousarray(inside), len(inside), classes, result.span,
             slope, start,
         )  # fmt: skip
 
@@ -227,11 +221,6 @@ def _reach(drive: Interval, offsets: Array) -> int:
     """Greatest magnitude of U and of U + offset."""
     low, high = int(drive.low.min()), int(drive.high.max())
     return max(-low, high, -(low + int(offsets.min())), high + int(offsets.max()))
-
-
-def _buffers(value: Stored) -> tuple[int, int]:
-    low, *high = (plane.buffer for plane in value.planes)
-    return low, high[0] if high else -1
 
 
 def _span(source: Stored) -> int:

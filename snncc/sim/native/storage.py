@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc.sim.native.library import Geometry, NativeError
+from snncc.sim.native.library import Geometry, Wide
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
 from snncc_ir.nodes import Conv, Pair, SumPool, Wiring
@@ -43,6 +43,12 @@ class Stored:
     def span(self) -> int:
         """The greatest code."""
         return self.levels.hi - self.levels.lo
+
+    @property
+    def buffers(self) -> Wide:
+        """The library's name for it."""
+        low, *high = (plane.buffer for plane in self.planes)
+        return Wide(low, high[0] if high else -1)
 
     def addresses(self) -> Array:
         """Byte of every element, in the value's own shape."""
@@ -111,13 +117,3 @@ def _joined(to: Array, source: Array) -> Array:
     starts = np.flatnonzero(np.r_[True, (np.diff(to) != 1) | (np.diff(source) != 1)]) if len(to) else to
     lengths = np.diff(np.r_[starts, len(to)])
     return np.ascontiguousarray(np.stack([to[starts], source[starts], lengths], axis=1), dtype=np.int32)
-
-
-def shifts(node: Wiring, sources: list[Stored], result: Stored) -> list[int]:
-    """What is added to the codes of every source: they may begin at different levels."""
-    found = [source.levels.lo - result.levels.lo for source in sources]
-    if any(found) and len(result.planes) > 1:
-        raise NativeError("joins levels of more than 8 bits that begin at different levels", where=node.name)
-    return found
-
-

@@ -15,6 +15,7 @@ using snncc::ConvShape;
 using snncc::Geometry;
 using snncc::PoolShape;
 using snncc::Program;
+using snncc::Wide;
 
 namespace {
 
@@ -39,6 +40,12 @@ SNNCC_EXPORT const char* snncc_message() { return message.c_str(); }
 SNNCC_EXPORT const char* snncc_kernels(const char* wanted) {
     const snncc::Kernels* found = snncc::find_kernels(wanted);
     return found ? found->name : "";
+}
+
+// Products of bytes in `rounds` rounds of the kernels' own instruction, in registers; 0 where there is no such loop.
+SNNCC_EXPORT uint64_t snncc_peak(const char* kernels, int64_t rounds) {
+    const snncc::Kernels* found = snncc::find_kernels(kernels);
+    return found && found->peak ? found->peak(rounds) : 0;
 }
 
 SNNCC_EXPORT Program* snncc_new(const char* kernels, int32_t maps) {
@@ -70,13 +77,14 @@ SNNCC_EXPORT int snncc_probe(Program* program, int32_t buffer, int32_t mode, con
     return guarded([&] { return program->add_probe(buffer, mode, fans, count); });
 }
 
-SNNCC_EXPORT int snncc_copy(Program* program, int32_t source, int32_t destination, const int32_t* runs, int64_t count,
-                            int32_t shift) {
-    return guarded([&] { return program->add_copy(source, destination, runs, count, shift), 0; });
+SNNCC_EXPORT int snncc_copy(Program* program, const Wide* source, const Wide* destination, const int32_t* runs,
+                            int64_t count, int32_t shift) {
+    return guarded([&] { return program->add_copy(*source, *destination, runs, count, shift), 0; });
 }
 
-SNNCC_EXPORT int snncc_max_pool(Program* program, int32_t source, int32_t destination, const PoolShape* shape) {
-    return guarded([&] { return program->add_max_pool(source, destination, *shape), 0; });
+SNNCC_EXPORT int snncc_max_pool(Program* program, const Wide* source, const Wide* destination,
+                                const PoolShape* shape) {
+    return guarded([&] { return program->add_max_pool(*source, *destination, *shape), 0; });
 }
 
 SNNCC_EXPORT int snncc_begin_layer(Program* program, int32_t channels, int32_t height, int32_t width, int32_t group,
@@ -98,16 +106,16 @@ SNNCC_EXPORT int snncc_sum_pool(Program* program, int32_t source, const PoolShap
     return guarded([&] { return program->add_sum_pool(source, *shape, weights, factors, multiplier), 0; });
 }
 
-SNNCC_EXPORT int snncc_end_stairs(Program* program, int32_t low, int32_t high, const int64_t* theta,
-                                  const int64_t* offsets, int32_t class_count, const int32_t* classes, int32_t span) {
-    return guarded([&] { return program->end_stairs(low, high, theta, offsets, class_count, classes, span), 0; });
+SNNCC_EXPORT int snncc_end_stairs(Program* program, const Wide* levels, const int64_t* theta, const int64_t* offsets,
+                                  int32_t class_count, const int32_t* classes, int32_t span) {
+    return guarded([&] { return program->end_stairs(*levels, theta, offsets, class_count, classes, span), 0; });
 }
 
-SNNCC_EXPORT int snncc_end_table(Program* program, int32_t low, int32_t high, const int64_t* breakpoints,
+SNNCC_EXPORT int snncc_end_table(Program* program, const Wide* levels, const int64_t* breakpoints,
                                  int32_t class_count, const int32_t* classes, int32_t span, const float* slope,
                                  const float* start) {
     return guarded(
-        [&] { return program->end_table(low, high, breakpoints, class_count, classes, span, slope, start), 0; });
+        [&] { return program->end_table(*levels, breakpoints, class_count, classes, span, slope, start), 0; });
 }
 
 SNNCC_EXPORT int snncc_end_readout(Program* program, const int64_t* offsets, int32_t class_count,

@@ -82,11 +82,12 @@ struct Kernels {
     void (*depthwise)(const Depthwise&, int tile);
     void (*bits)(const Bits&, int tile);
     void (*pack_bits)(const uint8_t* codes, int channels, uint64_t* words);
-    void (*stairs)(const uint32_t* sums, int width, const Stairs&, uint8_t* codes);
-    void (*table)(const uint32_t* sums, int width, const Table&, uint8_t* codes);
+    void (*stairs)(const uint32_t* sums, int count, const Stairs&, uint8_t* codes);
+    void (*table)(const uint32_t* sums, int count, const Table&, uint8_t* codes);
     void (*scale)(uint32_t* sums, const uint8_t* codes, const int32_t* weights, int count);
     void (*add_up)(uint32_t* sums, const uint8_t* codes, int count);
     void (*greatest)(uint8_t* best, const uint8_t* codes, int count);
+    uint64_t (*peak)(int64_t rounds);  // products of bytes without any memory access: how many were made
     uint32_t (*count)(const uint8_t* codes, int count, uint8_t zero, int mode);
 };
 

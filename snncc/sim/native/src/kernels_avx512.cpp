@@ -34,8 +34,11 @@ void tile_of(const Product& p) {
             w += N * 64;
         }
     }
+    uint32_t* out = p.sums;
+#pragma GCC unroll 12
     for (int m = 0; m < M; ++m)
-        for (int n = 0; n < N; ++n) _mm512_store_si512(p.sums + m * BLOCK + n * LANES, sums[m][n]);
+#pragma GCC unroll 4
+        for (int n = 0; n < N; ++n) _mm512_store_si512(out + m * BLOCK + n * LANES, sums[m][n]);
 }
 
 void product(const Product& p, int vectors, int tile) {
@@ -70,6 +73,55 @@ void depthwise(const Depthwise& p, int tile) {
         _mm512_store_si512(out + 16, _mm512_shuffle_i32x4(a, b, 0xDD));
         _mm512_store_si512(out + 32, _mm512_shuffle_i32x4(c, d, 0x88));
         _mm512_store_si512(out + 48, _mm512_shuffle_i32x4(c, d, 0xDD));
+    }
+}
+
+inline __mmask16 channels_left(int count, int first) {
+    return count - first >= LANES ? static_cast<__mmask16>(0xFFFF) : static_cast<__mmask16>((1u << (count - first)) - 1);
+}
+
+inline void write_codes(uint8_t* codes, __mmask16 inside, __m512i levels) {
+    _mm512_mask_cvtepi32_storeu_epi8(codes, inside, levels);
+}
+
+inline __m512i quotient(__m512i v, const Stairs& s, int c) {
+    if (s.in_float) {
+        const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_load_ps(s.inverse + c));
+        return _mm512_cvttps_epi32(_mm512_add_ps(product, _mm512_load_ps(s.half + c)));
+    }
+    __m256i parts[2];
+    for (int i = 0; i < 2; ++i) {
+        const __m256i own = i ? _mm512_extracti64x4_epi64(v, 1) : _mm512_castsi512_si256(v);
+        const __m512d product = _mm512_mul_pd(_mm512_cvtepi32_pd(own), _mm512_load_pd(s.wide_inverse + c + 8 * i));
+        parts[i] = _mm512_cvttpd_epi32(_mm512_add_pd(product, _mm512_load_pd(s.wide_half + c + 8 * i)));
+    }
+    return _mm512_inserti64x4(_mm512_castsi256_si512(parts[0]), parts[1], 1);
+}
+
+void stairs(const uint32_t* sums, int count, const Stairs& s, uint8_t* codes) {
+    for (int c = 0; c < count; c += LANES) {
+        __m512i v = _mm512_add_epi32(_mm512_load_si512(sums + c), _mm512_load_si512(s.offset + c));
+        v = _mm512_min_epi32(_mm512_max_epi32(v, _mm512_setzero_si512()), _mm512_load_si512(s.top + c));
+        write_codes(codes + c, channels_left(count, c), quotient(v, s, c));
+    }
+}
+
+void table(const uint32_t* sums, int count, const Table& t, uint8_t* codes) {
+    const __m512 most = _mm512_set1_ps(static_cast<float>(t.span));
+    for (int c = 0; c < count; c += LANES) {
+        const __m512i u = _mm512_add_epi32(_mm512_load_si512(sums + c), _mm512_load_si512(t.offset + c));
+        const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(u), _mm512_load_ps(t.slope + c));
+        const __m512 guess = _mm512_add_ps(product, _mm512_load_ps(t.start + c));
+        const __m512 inside = _mm512_min_ps(_mm512_max_ps(guess, _mm512_setzero_ps()), most);
+        __m512i level = _mm512_cvttps_epi32(inside);
+        const __m512i place = _mm512_add_epi32(_mm512_load_si512(t.rows + c), level);
+        const __m512i at = _mm512_i32gather_epi32(place, t.entries, 4);
+        const __m512i after = _mm512_i32gather_epi32(place, t.entries + 1, 4);
+        const __m512i one = _mm512_set1_epi32(1);
+        const __mmask16 up = _mm512_cmpge_epi32_mask(u, after), down = _mm512_cmplt_epi32_mask(u, at);
+        level = _mm512_mask_add_epi32(level, up, level, one);
+        level = _mm512_mask_sub_epi32(level, down, level, one);
+        write_codes(codes + c, channels_left(count, c), level);
     }
 }
 
@@ -109,6 +161,20 @@ void pack_bits(const uint8_t* codes, int channels, uint64_t* words) {
     }
 }
 
+uint64_t peak(int64_t rounds) {
+    __m512i sums[24] = {}, x = _mm512_set1_epi8(1), w = _mm512_set1_epi8(1);
+#pragma GCC unroll 24
+    for (int n = 0; n < 24; ++n) asm volatile("" : "+v"(sums[n]));  // sums of their own, for all the compiler knows
+    for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 24
+        for (int n = 0; n < 24; ++n) sums[n] = _mm512_dpbusd_epi32(sums[n], x, w);
+        asm volatile("" : "+v"(x), "+v"(w));  // the loop's products are not one and the same
+    }
+#pragma GCC unroll 24
+    for (int n = 0; n < 24; ++n) asm volatile("" : : "v"(sums[n]));
+    return static_cast<uint64_t>(rounds) * 24 * 64;
+}
+
 uint32_t count(const uint8_t* codes, int count, uint8_t zero, int mode) {
     const __m512i middle = _mm512_set1_epi8(static_cast<char>(zero));
     __m512i total = _mm512_setzero_si512();
@@ -131,7 +197,7 @@ uint32_t count(const uint8_t* codes, int count, uint8_t zero, int mode) {
 
 const Kernels AVX512 = {
     "avx512", {0, 12, 12, 8, 6}, BITS_TILE, product, depthwise, bits, pack_bits, stairs, table, scale, add_up,
-    greatest, count,
+    greatest, peak, count,
 };
 
 }  // namespace snncc

@@ -40,8 +40,8 @@ void depthwise(const Depthwise& p, int tile) {
 }  // namespace
 
 const Kernels BASELINE = {
-    "baseline", {0, 4, 4, 4, 4}, 0, product, depthwise, nullptr, nullptr, stairs, table, scale, add_up, greatest,
-    count_plain,
+    "baseline", {0, 4, 4, 4, 4}, 0, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
+    nullptr, count_plain,
 };
 
 }  // namespace snncc

@@ -7,56 +7,62 @@
 namespace snncc {
 namespace {
 
-// Numbers of lanes are rounded up to 16, so that the loops have no remainder; `sums` has room for that.
-inline int whole(int width) { return (width + LANES - 1) / LANES * LANES; }
+// Lanes are computed sixteen at a time and written as far as they are channels; `sums` and tables have room.
+template <class Lane>
+inline void by_sixteen(int count, uint8_t* codes, Lane lane) {
+    for (int first = 0; first < count; first += LANES) {
+        uint8_t sixteen[LANES];
+        for (int i = 0; i < LANES; ++i) sixteen[i] = lane(first + i);
+        const int left = count - first;
+        __builtin_memcpy(codes + first, sixteen, static_cast<size_t>(left < LANES ? left : LANES));
+    }
+}
 
 template <class Real>
-void stairs_in(const uint32_t* sums, int width, const Stairs& s, const Real* inverse, const Real* half,
-               uint8_t* codes) {
-    for (int first = 0; first < width; first += LANES) {
-        for (int c = first; c < first + LANES; ++c) {
-            int32_t v = static_cast<int32_t>(sums[c] + s.offset[c]);
-            v = v < 0 ? 0 : v;
-            v = v > s.top[c] ? s.top[c] : v;
-            codes[c] = static_cast<uint8_t>(static_cast<int32_t>(static_cast<Real>(v) * inverse[c] + half[c]));
-        }
-    }
+inline void stairs_in(const uint32_t* __restrict sums, int count, const Stairs& s, const Real* __restrict inverse,
+                      const Real* __restrict half, uint8_t* codes) {
+    const uint32_t* __restrict offset = s.offset;
+    const int32_t* __restrict top = s.top;
+    by_sixteen(count, codes, [=](int c) {
+        int32_t v = static_cast<int32_t>(sums[c] + offset[c]);
+        v = v < 0 ? 0 : v;
+        v = v > top[c] ? top[c] : v;
+        return static_cast<uint8_t>(static_cast<int32_t>(static_cast<Real>(v) * inverse[c] + half[c]));
+    });
 }
 
-void stairs(const uint32_t* sums, int width, const Stairs& s, uint8_t* codes) {
+[[maybe_unused]] void stairs_plain(const uint32_t* sums, int count, const Stairs& s, uint8_t* codes) {
     if (s.in_float)
-        stairs_in<float>(sums, width, s, s.inverse, s.half, codes);
+        stairs_in<float>(sums, count, s, s.inverse, s.half, codes);
     else
-        stairs_in<double>(sums, width, s, s.wide_inverse, s.wide_half, codes);
+        stairs_in<double>(sums, count, s, s.wide_inverse, s.wide_half, codes);
 }
 
-void table(const uint32_t* sums, int width, const Table& t, uint8_t* codes) {
+[[maybe_unused]] void table_plain(const uint32_t* sums, int count, const Table& t, uint8_t* codes) {
     const float most = static_cast<float>(t.span);
-    for (int first = 0; first < width; first += LANES) {
-        for (int c = first; c < first + LANES; ++c) {
-            const int32_t u = static_cast<int32_t>(sums[c] + t.offset[c]);
-            const float product = static_cast<float>(u) * t.slope[c];
-            float guess = product + t.start[c];
-            guess = guess < 0.0f ? 0.0f : guess;  // cutting off is floor from here on
-            guess = guess > most ? most : guess;
-            const int32_t estimate = static_cast<int32_t>(guess);
-            const int32_t place = t.rows[c] + estimate;
-            const int32_t up = u >= t.entries[place + 1];
-            const int32_t down = u < t.entries[place];
-            codes[c] = static_cast<uint8_t>(estimate + up - down);
-        }
-    }
+    by_sixteen(count, codes, [&](int c) {
+        const int32_t u = static_cast<int32_t>(sums[c] + t.offset[c]);
+        const float product = static_cast<float>(u) * t.slope[c];
+        float guess = product + t.start[c];
+        guess = guess < 0.0f ? 0.0f : guess;  // cutting off is floor from here on
+        guess = guess > most ? most : guess;
+        const int32_t estimate = static_cast<int32_t>(guess);
+        const int32_t place = t.rows[c] + estimate;
+        const int32_t up = u >= t.entries[place + 1];
+        const int32_t down = u < t.entries[place];
+        return static_cast<uint8_t>(estimate + up - down);
+    });
 }
 
-void scale(uint32_t* sums, const uint8_t* codes, const int32_t* weights, int count) {
+void scale(uint32_t* __restrict sums, const uint8_t* __restrict codes, const int32_t* __restrict weights, int count) {
     for (int c = 0; c < count; ++c) sums[c] += static_cast<uint32_t>(codes[c]) * static_cast<uint32_t>(weights[c]);
 }
 
-void add_up(uint32_t* sums, const uint8_t* codes, int count) {
+void add_up(uint32_t* __restrict sums, const uint8_t* __restrict codes, int count) {
     for (int c = 0; c < count; ++c) sums[c] += codes[c];
 }
 
-void greatest(uint8_t* best, const uint8_t* codes, int count) {
+void greatest(uint8_t* __restrict best, const uint8_t* __restrict codes, int count) {
     for (int c = 0; c < count; ++c) best[c] = best[c] > codes[c] ? best[c] : codes[c];
 }
 

@@ -37,9 +37,9 @@ std::unique_ptr<Term> make_scale(const Geometry&, int source, const int32_t* wei
 std::unique_ptr<Term> make_sum_pool(const Geometry&, int source, const PoolShape&, const int32_t* weights,
                                     const int32_t* factors, int32_t multiplier, Layer&);
 
-// Where neurons write their codes: one buffer, or two for levels of more than 8 bits.
+// Where neurons write their codes.
 struct Target {
-    int low, high;
+    Wide levels;
     std::vector<int32_t> places;
 };
 

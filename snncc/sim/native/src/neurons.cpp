@@ -31,17 +31,12 @@ class Firing : public Neuron {
   protected:
     void write(Context& context, int map, int32_t place, int32_t channel, int64_t code) const {
         const int64_t at = target_.places[place] + channel;
-        context.arena.map(target_.low, map)[at] = static_cast<uint8_t>(code);
-        if (target_.high >= 0) context.arena.map(target_.high, map)[at] = static_cast<uint8_t>(code >> 8);
+        context.arena.map(target_.levels.low, map)[at] = static_cast<uint8_t>(code);
+        if (target_.levels.high >= 0) context.arena.map(target_.levels.high, map)[at] = static_cast<uint8_t>(code >> 8);
     }
 
-    // Kernels write whole vectors; what is behind the block's channels belongs to the next position.
-    void copy(Context& context, const Tile& tile, int m, const Block& block, const uint8_t* codes) const {
-        uint8_t* out = context.arena.map(target_.low, tile.map[m]) + target_.places[tile.place[m]] + block.first;
-        if (block.count == BLOCK)
-            std::memcpy(out, codes, BLOCK);
-        else
-            std::memcpy(out, codes, static_cast<size_t>(block.count));
+    uint8_t* codes(Context& context, const Tile& tile, int m, const Block& block) const {
+        return context.arena.map(target_.levels.low, tile.map[m]) + target_.places[tile.place[m]] + block.first;
     }
 
     const Target target_;
@@ -67,19 +62,17 @@ class StairsNeuron : public Firing {
           correction_(layer.correction), offset_(lanes_.size), top_(lanes_.size), inverse_(lanes_.size), half_(lanes_.size), wide_inverse_(lanes_.size),
           wide_half_(lanes_.size) {
         for (const int64_t step : theta_) require(step >= 1 && step < (int64_t{1} << 46), "a threshold out of range");
-        fits_ = !layer.wide && target_.high < 0;
+        fits_ = !layer.wide && target_.levels.high < 0;
         for (const int64_t step : theta_) fits_ &= (int64_t{span} + 1) * step <= INT32_MAX;
         if (fits_) prepare(layer);
     }
 
     void narrow(Context& context, const Tile& tile, const Block& block, const uint32_t* sums) const override {
         if (!fits_) return slowly(context, tile, block, sums);
-        alignas(64) uint8_t codes[BLOCK];
         for (int m = 0; m < tile.count; ++m) {
             const size_t at = lanes_.at(block, classes_.at(tile.place[m]));
             const Stairs stairs{&offset_[at], &top_[at], &inverse_[at], &half_[at], &wide_inverse_[at], &wide_half_[at], in_float_};
-            context.kernels.stairs(sums + m * BLOCK, block.vectors * LANES, stairs, codes);
-            copy(context, tile, m, block, codes);
+            context.kernels.stairs(sums + m * BLOCK, block.count, stairs, codes(context, tile, m, block));
         }
     }
 
@@ -153,19 +146,17 @@ class TableNeuron : public Firing {
         : Firing(layer, std::move(target), std::move(classes)), span_(span), channels_(layer.channels),
           breakpoints_(breakpoints, breakpoints + int64_t{classes_.count} * layer.channels * span),
           correction_(layer.correction), offset_(lanes_.size), slope_(lanes_.size), start_(lanes_.size),
-          rows_(lanes_.size), fast_(slope && start && !layer.wide && target_.high < 0) {
+          rows_(lanes_.size), fast_(slope && start && !layer.wide && target_.levels.high < 0) {
         require(int64_t{classes_.count} * channels_ * (span + 2) < INT32_MAX, "a table of 2^31 entries or more");
         if (fast_) prepare(layer, slope, start);
     }
 
     void narrow(Context& context, const Tile& tile, const Block& block, const uint32_t* sums) const override {
         if (!fast_) return slowly(context, tile, block, sums);
-        alignas(64) uint8_t codes[BLOCK];
         for (int m = 0; m < tile.count; ++m) {
             const size_t at = lanes_.at(block, classes_.at(tile.place[m]));
             const Table table{&offset_[at], &slope_[at], &start_[at], entries_.data(), &rows_[at], span_};
-            context.kernels.table(sums + m * BLOCK, block.vectors * LANES, table, codes);
-            copy(context, tile, m, block, codes);
+            context.kernels.table(sums + m * BLOCK, block.count, table, codes(context, tile, m, block));
         }
     }
 

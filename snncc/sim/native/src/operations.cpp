@@ -45,34 +45,52 @@ struct Run {
     int32_t to, from, length;
 };
 
+// Codes of 8 bits, or of 16 in two buffers.
+int32_t read(Context& context, const Wide& value, int map, int64_t at) {
+    const int32_t low = context.arena.map(value.low, map)[at];
+    return value.high < 0 ? low : low | context.arena.map(value.high, map)[at] << 8;
+}
+
+void write(Context& context, const Wide& value, int map, int64_t at, int32_t code) {
+    context.arena.map(value.low, map)[at] = static_cast<uint8_t>(code);
+    if (value.high >= 0) context.arena.map(value.high, map)[at] = static_cast<uint8_t>(code >> 8);
+}
+
 class Copy : public Operation {
   public:
-    Copy(int source, int destination, std::vector<Run> runs, uint8_t shift)
+    Copy(Wide source, Wide destination, std::vector<Run> runs, int32_t shift)
         : source_(source), destination_(destination), runs_(std::move(runs)), shift_(shift) {}
 
     void run(Context& context) const override {
-        for (int map = 0; map < context.count; ++map) {
-            const uint8_t* from = context.arena.map(source_, map);
-            uint8_t* to = context.arena.map(destination_, map);
-            for (const Run& r : runs_)
-                if (shift_)
-                    for (int32_t i = 0; i < r.length; ++i) to[r.to + i] = static_cast<uint8_t>(from[r.from + i] + shift_);
-                else if (r.length == 1)
-                    to[r.to] = from[r.from];
-                else
-                    std::memcpy(to + r.to, from + r.from, static_cast<size_t>(r.length));
-        }
+        const bool plain = !shift_ && source_.high < 0 && destination_.high < 0;
+        for (int map = 0; map < context.count; ++map) plain ? move(context, map) : convert(context, map);
     }
 
   private:
-    const int source_, destination_;
+    void move(Context& context, int map) const {
+        const uint8_t* from = context.arena.map(source_.low, map);
+        uint8_t* to = context.arena.map(destination_.low, map);
+        for (const Run& r : runs_)
+            if (r.length == 1)
+                to[r.to] = from[r.from];
+            else
+                std::memcpy(to + r.to, from + r.from, static_cast<size_t>(r.length));
+    }
+
+    void convert(Context& context, int map) const {
+        for (const Run& r : runs_)
+            for (int32_t i = 0; i < r.length; ++i)
+                write(context, destination_, map, r.to + i, read(context, source_, map, r.from + i) + shift_);
+    }
+
+    const Wide source_, destination_;
     const std::vector<Run> runs_;
-    const uint8_t shift_;
+    const int32_t shift_;
 };
 
 class MaxPool : public Operation {
   public:
-    MaxPool(const Geometry& from, const Geometry& to, int source, int destination, const PoolShape& s)
+    MaxPool(const Geometry& from, const Geometry& to, Wide source, Wide destination, const PoolShape& s)
         : from_(from), to_(to), shape_(s), source_(source), destination_(destination) {}
 
     void run(Context& context) const override {
@@ -83,21 +101,29 @@ class MaxPool : public Operation {
 
   private:
     void pool(Context& context, int map, int32_t y, int32_t x) const {
-        uint8_t* best = context.arena.map(destination_, map) + to_.pixel(y, x) * to_.channels;
-        const uint8_t* source = context.arena.map(source_, map);
+        const int64_t best = to_.pixel(y, x) * to_.channels;
         const int64_t top = int64_t{y} * shape_.stride_height - shape_.pad_top;
         const int64_t left = int64_t{x} * shape_.stride_width - shape_.pad_left;
         const int64_t bottom = std::min<int64_t>(top + shape_.kernel_height, from_.height);
         const int64_t right = std::min<int64_t>(left + shape_.kernel_width, from_.width);
-        std::memset(best, 0, static_cast<size_t>(to_.channels));  // no code is less
+        for (int32_t c = 0; c < to_.channels; ++c) write(context, destination_, map, best + c, 0);  // no code is less
         for (int64_t row = std::max<int64_t>(top, 0); row < bottom; ++row)
             for (int64_t column = std::max<int64_t>(left, 0); column < right; ++column)
-                context.kernels.greatest(best, source + from_.pixel(row, column) * from_.channels, from_.channels);
+                join(context, map, best, from_.pixel(row, column) * from_.channels);
+    }
+
+    void join(Context& context, int map, int64_t best, int64_t member) const {
+        if (source_.high < 0)
+            return context.kernels.greatest(context.arena.map(destination_.low, map) + best,
+                                            context.arena.map(source_.low, map) + member, from_.channels);
+        for (int32_t c = 0; c < from_.channels; ++c)
+            write(context, destination_, map, best + c,
+                  std::max(read(context, destination_, map, best + c), read(context, source_, map, member + c)));
     }
 
     const Geometry from_, to_;
     const PoolShape shape_;
-    const int source_, destination_;
+    const Wide source_, destination_;
 };
 
 // Sums over a map: spikes at each position times its fan-outs, `[maps][fans]`.
@@ -134,9 +160,9 @@ std::unique_ptr<Operation> make_transfer(const Geometry& g, int buffer, int slot
     return std::make_unique<Transfer>(g, buffer, slot, in);
 }
 
-std::unique_ptr<Operation> make_copy(const Geometry& from, const Geometry& to, int source, int destination,
-                                     const int32_t* runs, int64_t count, int shift) {
-    require(source != destination, "wiring onto itself");
+std::unique_ptr<Operation> make_copy(const Geometry& from, const Geometry& to, Wide source, Wide destination,
+                                     const int32_t* runs, int64_t count, int32_t shift) {
+    require(source.low != destination.low, "wiring onto itself");
     std::vector<Run> list;
     list.reserve(static_cast<size_t>(count));
     for (int64_t i = 0; i < count; ++i) {
@@ -146,12 +172,13 @@ std::unique_ptr<Operation> make_copy(const Geometry& from, const Geometry& to, i
                 "wiring outside its values");
         list.push_back(r);
     }
-    return std::make_unique<Copy>(source, destination, std::move(list), static_cast<uint8_t>(shift));
+    return std::make_unique<Copy>(source, destination, std::move(list), shift);
 }
 
-std::unique_ptr<Operation> make_max_pool(const Geometry& from, const Geometry& to, int source, int destination,
+std::unique_ptr<Operation> make_max_pool(const Geometry& from, const Geometry& to, Wide source, Wide destination,
                                          const PoolShape& s) {
-    require(source != destination && from.channels == to.channels, "a pool and its source have different channels");
+    require(source.low != destination.low && from.channels == to.channels && (source.high < 0) == (destination.high < 0),
+            "a pool and its source are of different kinds");
     require(s.kernel_height > 0 && s.kernel_width > 0 && s.stride_height > 0 && s.stride_width > 0 && s.pad_top >= 0 &&
                 s.pad_left >= 0,
             "a pool without a window");

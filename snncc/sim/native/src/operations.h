@@ -8,10 +8,10 @@ namespace snncc {
 std::unique_ptr<Operation> make_transfer(const Geometry&, int buffer, int slot, bool in);
 
 // Runs of bytes (to, from, length); `shift` is added to every code.
-std::unique_ptr<Operation> make_copy(const Geometry& from, const Geometry& to, int source, int destination,
-                                     const int32_t* runs, int64_t count, int shift);
+std::unique_ptr<Operation> make_copy(const Geometry& from, const Geometry& to, Wide source, Wide destination,
+                                     const int32_t* runs, int64_t count, int32_t shift);
 
-std::unique_ptr<Operation> make_max_pool(const Geometry& from, const Geometry& to, int source, int destination,
+std::unique_ptr<Operation> make_max_pool(const Geometry& from, const Geometry& to, Wide source, Wide destination,
                                          const PoolShape&);
 
 std::unique_ptr<Operation> make_probe(const Geometry&, int buffer, int slot, int mode, const int64_t* fans,

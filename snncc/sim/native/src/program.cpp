@@ -32,6 +32,17 @@ const Geometry& Program::buffer(int index) const {
     return buffers_[static_cast<size_t>(index)];
 }
 
+const Geometry& Program::buffer(Wide value) const {
+    const Geometry& low = buffer(value.low);
+    if (value.high >= 0) {
+        const Geometry& high = buffer(value.high);
+        require(value.high != value.low && high.channels == low.channels && high.bytes() == low.bytes() &&
+                    high.pixel(0, 0) == low.pixel(0, 0) && high.row() == low.row(),
+                "the two bytes of a value lie differently");
+    }
+    return low;
+}
+
 int Program::add_buffer(const Geometry& g) {
     for (const int32_t size : {g.channels, g.height, g.width})
         require(size > 0 && size <= MOST_ELEMENTS, "a value without elements, or with too many");
@@ -66,11 +77,11 @@ int Program::add_probe(int index, int mode, const int64_t* fans, int fan_count) 
     return slot;
 }
 
-void Program::add_copy(int source, int destination, const int32_t* runs, int64_t count, int shift) {
+void Program::add_copy(Wide source, Wide destination, const int32_t* runs, int64_t count, int32_t shift) {
     operations_.push_back(make_copy(buffer(source), buffer(destination), source, destination, runs, count, shift));
 }
 
-void Program::add_max_pool(int source, int destination, const PoolShape& shape) {
+void Program::add_max_pool(Wide source, Wide destination, const PoolShape& shape) {
     operations_.push_back(make_max_pool(buffer(source), buffer(destination), source, destination, shape));
 }
 
@@ -114,31 +125,27 @@ Classes read_classes(const Layer& layer, int32_t count, const int32_t* of) {
     return classes;
 }
 
-void check_target(const Layer& layer, const Geometry& g) {
+Target target_of(const Layer& layer, const Geometry& g, Wide levels, int32_t span) {
     require(g.channels == layer.channels && g.height == layer.height && g.width == layer.width,
             "a layer and its levels have different shapes");
+    require(span > 0 && span < (levels.high >= 0 ? 65536 : 256), "more levels than their codes hold");
+    return {levels, places_of(g)};
 }
 
 }  // namespace
 
-void Program::end_stairs(int low, int high, const int64_t* theta, const int64_t* offsets, int32_t class_count,
+void Program::end_stairs(Wide levels, const int64_t* theta, const int64_t* offsets, int32_t class_count,
                          const int32_t* classes, int32_t span) {
     Layer& layer = open_layer();
-    check_target(layer, buffer(low));
-    if (high >= 0) check_target(layer, buffer(high));
-    require(span > 0 && span < (high >= 0 ? 65536 : 256), "more levels than their codes hold");
-    Target target{low, high, places_of(buffer(low))};
+    Target target = target_of(layer, buffer(levels), levels, span);
     layer.neuron = make_stairs(layer, std::move(target), read_classes(layer, class_count, classes), theta, offsets, span);
     close_layer();
 }
 
-void Program::end_table(int low, int high, const int64_t* breakpoints, int32_t class_count, const int32_t* classes,
+void Program::end_table(Wide levels, const int64_t* breakpoints, int32_t class_count, const int32_t* classes,
                         int32_t span, const float* slope, const float* start) {
     Layer& layer = open_layer();
-    check_target(layer, buffer(low));
-    if (high >= 0) check_target(layer, buffer(high));
-    require(span > 0 && span < (high >= 0 ? 65536 : 256), "more levels than their codes hold");
-    Target target{low, high, places_of(buffer(low))};
+    Target target = target_of(layer, buffer(levels), levels, span);
     layer.neuron =
         make_table(layer, std::move(target), read_classes(layer, class_count, classes), breakpoints, span, slope, start);
     close_layer();

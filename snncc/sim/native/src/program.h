@@ -27,6 +27,11 @@ struct Geometry {
     int64_t pixel(int64_t y, int64_t x) const { return (y + top) * row() + x + left; }
 };
 
+// A value's buffer, and the one of its codes' high bytes where they have more than 8 bits (else -1).
+struct Wide {
+    int32_t low, high;
+};
+
 // Output channels that are computed together.
 struct Block {
     int32_t index, first, count, vectors;
@@ -122,8 +127,8 @@ class Program {
     int add_input(int buffer);
     int add_export(int buffer);
     int add_probe(int buffer, int mode, const int64_t* fans, int fan_count);
-    void add_copy(int source, int destination, const int32_t* runs, int64_t count, int shift);
-    void add_max_pool(int source, int destination, const PoolShape& shape);
+    void add_copy(Wide source, Wide destination, const int32_t* runs, int64_t count, int32_t shift);
+    void add_max_pool(Wide source, Wide destination, const PoolShape& shape);
 
     // A layer is begun, gets its terms, and ends with what it makes of their sum.
     // Its blocks lie within groups of `group` channels.
@@ -132,9 +137,9 @@ class Program {
     void add_scale(int source, const int32_t* weights, int32_t multiplier);
     void add_sum_pool(int source, const PoolShape& shape, const int32_t* weights, const int32_t* factors,
                       int32_t multiplier);
-    void end_stairs(int low, int high, const int64_t* theta, const int64_t* offsets, int32_t class_count,
+    void end_stairs(Wide levels, const int64_t* theta, const int64_t* offsets, int32_t class_count,
                     const int32_t* classes, int32_t span);
-    void end_table(int low, int high, const int64_t* breakpoints, int32_t class_count, const int32_t* classes,
+    void end_table(Wide levels, const int64_t* breakpoints, int32_t class_count, const int32_t* classes,
                    int32_t span, const float* slope, const float* start);
     int end_readout(const int64_t* offsets, int32_t class_count, const int32_t* classes);
 
@@ -147,6 +152,7 @@ class Program {
 
   private:
     const Geometry& buffer(int index) const;
+    const Geometry& buffer(Wide value) const;
     Layer& open_layer();
     void close_layer();
     void run_groups(const uint8_t* const* inputs, void* const* outputs, int64_t count, class Counter& next);
