@@ -124,7 +124,7 @@ class Counter:
     """Counts the spikes and synaptic operations of a phased graph from the levels of its values."""
 
     def __init__(self, graph: Graph) -> None:
-        """Prepare `spikes` and `synops`, what is counted; `values` names the nodes whose levels `count` needs."""
+        """Prepare `spikes` and `synops`, what is counted; `values` names the nodes that it takes."""
         sent = trains_sent(graph)
         senders = (*graph.inputs, *graph.populations)
         self._strands = graph.strands

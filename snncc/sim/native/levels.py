@@ -14,7 +14,9 @@ from snncc.sim.native.program import Lowering, codes_of, levels_of
 from snncc_ir.codes import Code
 from snncc_ir.costs import Counter, Counts
 from snncc_ir.graph import Graph
+from snncc_ir.nodes import Input
 from snncc_ir.semantics import check_input
+from snncc_ir.types import Levels
 
 Array = NDArray[Any]
 
@@ -40,7 +42,7 @@ class NativeEngine:
     def __init__(
         self, graph: Graph, levels: tuple[str, ...] = (), workers: int = 0, counter: Counter | None = None
     ) -> None:
-        """Prepare a program that gives the levels of the named nodes, every readout's drive, and `counter`'s counts."""
+        """Prepare a program for the levels of the named nodes, all readouts and `counter`'s counts."""
         self.graph, self.levels, self.workers = graph, levels, workers or threads()
         self._lowering = Lowering(graph).all()
         self._counter = counter
@@ -63,11 +65,14 @@ class NativeEngine:
         for node in self.graph.inputs:
             slots = self._lowering.inputs[node.name]
             levels = self.graph.levels(node.name)
-            feed |= dict(zip(slots, codes_of(checked(node, inputs[node.name], levels.shape), levels), strict=True))
+            feed |= dict(zip(slots, codes_of(checked(node, inputs[node.name], levels), levels), strict=True))
         count = len(next(iter(feed.values())))
         found = self._outputs(count)
         self._lowering.program.run(
-            [feed[slot] for slot in sorted(feed)], [found[slot] for slot in sorted(found)], count, self.workers
+            [feed[slot] for slot in sorted(feed)],
+            [found[slot] for slot in sorted(found)],
+            count,
+            self.workers,
         )
         values = {
             name: levels_of((found[slot] for slot in slots), self.graph.levels(name))
@@ -89,7 +94,7 @@ class NativeEngine:
         return found
 
     def _probes(self, counter: Counter) -> tuple[_Sums, ...]:
-        """Probes for all counts; none where a value mixes codes or has more than 8 bits: then its levels are kept."""
+        """Probes for all counts; none where a value mixes codes or has more than 8 bits: levels tell then."""
         stored, strands = self._lowering.stored, self.graph.strands
         if any(len(strands[name]) > 1 or len(stored[name].planes) > 1 for name in counter.values):
             return ()
@@ -111,7 +116,8 @@ class NativeEngine:
             return None
         if not self._sums:
             return self._counter.count(values)
-        spikes, synops = {}, {}
+        spikes: dict[str, int] = {}
+        synops: dict[str, int] = {}
         for sums in self._sums:
             totals = [int(total) for total in found[sums.slot].sum(axis=0)]
             spikes |= dict(zip(sums.spikes, totals, strict=False))
@@ -119,8 +125,8 @@ class NativeEngine:
         return Counts(spikes, synops)
 
 
-def checked(node: Any, x: Array, shape: tuple[int, ...]) -> Array:
+def checked(node: Input, x: Array, levels: Levels) -> Array:
     """Levels of an input that are in range; pixels of the right shape cannot be wrong."""
-    if x.dtype == np.uint8 and x.shape[1:] == shape and (node.type.lo, node.type.hi) == (0, 255):
+    if x.dtype == np.uint8 and x.shape[1:] == levels.shape and (levels.lo, levels.hi) == (0, 255):
         return x
     return check_input(node, x)

@@ -42,10 +42,20 @@ class ConvShape(ctypes.Structure):
 
     _fields_ = tuple(
         (name, c_int32)
-        for name in (
-            "outputs fan_in kernel_height kernel_width stride_height stride_width pad_top pad_left "
-            "dilation_height dilation_width groups span"
-        ).split()
+        for name in [
+            "outputs",
+            "fan_in",
+            "kernel_height",
+            "kernel_width",
+            "stride_height",
+            "stride_width",
+            "pad_top",
+            "pad_left",
+            "dilation_height",
+            "dilation_width",
+            "groups",
+            "span",
+        ]
     )
 
 
@@ -54,7 +64,7 @@ class PoolShape(ctypes.Structure):
 
     _fields_ = tuple(
         (name, c_int32)
-        for name in "kernel_height kernel_width stride_height stride_width pad_top pad_left".split()
+        for name in ["kernel_height", "kernel_width", "stride_height", "stride_width", "pad_top", "pad_left"]
     )
 
 
@@ -189,9 +199,7 @@ class Program:
 
     def run(self, inputs: Sequence[Array], outputs: Sequence[Array], count: int, workers: int) -> None:
         """Run `count` maps; inputs and outputs are contiguous, one for each slot."""
-        self(
-            "run", _addresses(inputs), _sizes(inputs), _addresses(outputs), _sizes(outputs), count, workers
-        )
+        self("run", _addresses(inputs), _sizes(inputs), _addresses(outputs), _sizes(outputs), count, workers)
 
     def _message(self) -> str:
         return str(self._library.snncc_message().decode())

@@ -131,9 +131,7 @@ class Lowering:
         offsets = offsets + (theta // 2 - neuron.lo * theta)
         result = self._store(node.name)
         self._begin(node, wide=_reach(drive_interval(self.graph, node), offsets) > NARROW)
-        self.program(
-            "end_stairs", result.buffers, theta, offsets, len(offsets), classes, result.span
-        )
+        self.program("end_stairs", result.buffers, theta, offsets, len(offsets), classes, result.span)
 
     def _table(self, node: Population, neuron: Table) -> None:
         drive = drive_interval(self.graph, node)
@@ -232,7 +230,7 @@ def _windows(kernel: tuple[int, int], stride: tuple[int, int], pads: tuple[int, 
 
 
 def _group(projections: Iterable[Linear], channels: int) -> int:
-    """Channels within which no projection changes its group; a group of its own per channel has its kernel."""
+    """Channels within which no projection changes its group; depthwise ones have a kernel of their own."""
     size = channels
     for node in projections:
         if isinstance(node, Conv) and node.groups > 1:
