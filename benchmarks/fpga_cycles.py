@@ -222,7 +222,7 @@ def resnet(data: Path) -> bool:
     levels = form.to_levels(images)
     run = counter(graph, build_tables(graph, RESNET_LANES))
     cycles = np.concatenate([run(levels[i : i + BATCH]) for i in range(0, len(levels), BATCH)])
-    accuracy = evaluate_images(graph, form, images, "levels", silent).accuracy(labels)
+    accuracy = evaluate_images(graph, form, images, None, silent).accuracy(labels)
     print(f"ResNet-8, 4-bit levels, 8-bit input, {len(images)} images: accuracy {accuracy:.2%}")
     return _row(f"P = {RESNET_LANES}", float(cycles.mean()), RESNET_CYCLES)
 

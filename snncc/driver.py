@@ -265,10 +265,10 @@ def _binary_cost(prepared: Prepared, built: Built) -> dict[str, Any]:
     if samples.synthetic or not any(isinstance(step, Binarise) for step in built.pipeline.passes):
         return {}
     phased = isinstance(built.graph.timing, Phased)
-    most, engine = (CORRECTION_IMAGES, "levels") if phased else (STREAMED_IMAGES, "spikes")
+    most = CORRECTION_IMAGES if phased else STREAMED_IMAGES
     samples = samples.chosen(np.arange(min(len(samples.images), most)))
     real = predictions_of(float_outputs_of(prepared, samples)[0])
-    found = evaluate_images(built.graph, samples.form, samples.images, engine, silent).predictions
+    found = evaluate_images(built.graph, samples.form, samples.images, None, silent).predictions
     return {"binarised": loss(found, real, samples.labels).as_plain()}
 
 
