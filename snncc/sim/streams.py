@@ -87,7 +87,7 @@ class StreamEngine:
         images = len(next(iter(inputs.values())))
         groups = [slice(first, first + self.group) for first in range(0, images, self.group)]
         runs = [self._run({name: x[part] for name, x in inputs.items()}) for part in groups]
-        return runs[0] if len(runs) == 1 else _together(runs)
+        return runs[0] if len(runs) == 1 else together(runs)
 
     def _run(self, inputs: Mapping[str, Array]) -> StreamBatch:
         batch = _Batch(self, inputs)
@@ -118,7 +118,7 @@ def _last_reads(graph: Graph) -> dict[str, list[str]]:
     return found
 
 
-def _together(runs: Sequence[StreamBatch]) -> StreamBatch:
+def together(runs: Sequence[StreamBatch]) -> StreamBatch:
     """Runs of different images as one; what has ended keeps its drives and costs nothing more."""
     steps = max(len(next(iter(run.spikes.values()))) for run in runs)
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc.sim.native.library import threads
-from snncc.sim.native.program import Lowering, codes_of, levels_of
+from snncc.sim.native.level_program import LevelLowering
+from snncc.sim.native.program import codes_of, levels_of
 from snncc_ir.codes import Code
 from snncc_ir.costs import Counter, Counts
 from snncc_ir.graph import Graph
@@ -44,7 +45,8 @@ class NativeEngine:
     ) -> None:
         """Prepare a program for the levels of the named nodes, all readouts and `counter`'s counts."""
         self.graph, self.levels, self.workers = graph, levels, workers or threads()
-        self._lowering = Lowering(graph).all()
+        self._lowering = LevelLowering(graph)
+        self._lowering.all()
         self._counter = counter
         self._sums = self._probes(counter) if counter else ()
         self._kept = dict.fromkeys(levels if self._sums or not counter else (*levels, *counter.values))

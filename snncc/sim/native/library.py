@@ -93,6 +93,23 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
         *(POINTER(c_float), POINTER(c_float)),
     ),
     "end_readout": (c_void_p, POINTER(c_int64), c_int32, POINTER(c_int32)),
+    "lasting": (c_void_p, c_int32),
+    "stream_input": (c_void_p, c_int32),
+    "stream_pool": (c_void_p, c_int32, c_int32, POINTER(PoolShape)),
+    "end_rate": (
+        *(c_void_p, c_int32, POINTER(c_int64), POINTER(c_int64), c_int32, POINTER(c_int32), c_int32, c_int32),
+    ),
+    "end_stbif": (
+        *(c_void_p, c_int32, POINTER(c_int64), POINTER(c_int64), c_int32, POINTER(c_int32), c_int32, c_int32),
+    ),
+    "end_stbif_table": (
+        *(c_void_p, c_int32, POINTER(c_int64), c_int32, POINTER(c_int32), c_int32, c_int32),
+    ),
+    "end_stream_readout": (c_void_p, POINTER(c_int64), c_int32, POINTER(c_int32), c_int32, c_int32),
+    "run_stream": (
+        *(c_void_p, POINTER(c_void_p), POINTER(c_int64), POINTER(c_void_p), POINTER(c_int64)),
+        *(c_int64, c_int64, c_int32, POINTER(c_int64), c_int32),
+    ),
     "run": (
         *(c_void_p, POINTER(c_void_p), POINTER(c_int64), POINTER(c_void_p), POINTER(c_int64)),
         *(c_int64, c_int32),
@@ -200,6 +217,15 @@ class Program:
     def run(self, inputs: Sequence[Array], outputs: Sequence[Array], count: int, workers: int) -> None:
         """Run `count` maps; inputs and outputs are contiguous, one for each slot."""
         self("run", _addresses(inputs), _sizes(inputs), _addresses(outputs), _sizes(outputs), count, workers)
+
+    def run_stream(
+        self, inputs: Sequence[Array], outputs: Sequence[Array], steps: int, *, until_silent: bool, workers: int
+    ) -> Array:
+        """Run every image through `steps` steps, or until nothing happens any more: the steps taken, or -1."""
+        taken = np.zeros(len(inputs[0]), np.int64)
+        given = (_addresses(inputs), _sizes(inputs), _addresses(outputs), _sizes(outputs))
+        self("run_stream", *given, len(taken), steps, int(until_silent), taken, workers)
+        return taken
 
     def _message(self) -> str:
         return str(self._library.snncc_message().decode())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 from typing import Any
 
@@ -19,11 +20,9 @@ from snncc.sim.native.storage import (
     geometry,
     halos,
     image_shape,
-    map_bytes,
     runs,
 )
-from snncc.sim.tables import find_line
-from snncc_ir.certificates import Interval, drive_interval
+from snncc_ir.certificates import Interval
 from snncc_ir.graph import Graph
 from snncc_ir.linear import pool_factors
 from snncc_ir.neurons import Bias, Staircase, Table
@@ -47,37 +46,28 @@ Array = NDArray[Any]
 NARROW = 2**31 - 2
 """Sums of smaller magnitude, offsets included, are kept in 32 bits."""
 
-CACHE = 1 << 20
-"""Bytes of all values of the maps that go through the network together, about."""
-
 
 @dataclass
-class Lowering:
-    """Adds a graph's nodes to a program; `stored` says where their levels are."""
+class Lowering(ABC):
+    """Adds a graph's nodes to a program; `stored` says where their codes are."""
 
     graph: Graph
-    maps: int = 0
+    maps: int
     stored: dict[str, Stored] = field(default_factory=dict)
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     readouts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.halos = halos(self.graph)
-        self.maps = self.maps or max(4, min(32, CACHE // map_bytes(self.graph)))
         self.program = Program(self.maps)
 
-    def all(self) -> Lowering:
+    def all(self) -> None:
         """Add every node."""
         for node in self.graph.nodes:
             try:
                 self.add(node)
             except NativeError as error:
                 raise NativeError(error.what, where=node.name, hint=error.hint) from None
-        return self
-
-    def export(self, name: str) -> tuple[int, ...]:
-        """Slots to which the planes of a value are written."""
-        return tuple(self.program("export", plane.buffer) for plane in self.stored[name].planes)
 
     @singledispatchmethod
     def add(self, node: AnyNode) -> None:
@@ -86,8 +76,7 @@ class Lowering:
 
     @add.register
     def _(self, node: Input) -> None:
-        value = self._store(node.name)
-        self.inputs[node.name] = tuple(self.program("input", plane.buffer) for plane in value.planes)
+        self.inputs[node.name] = self.input(node, self._store(node.name))
 
     @add.register
     def _(self, node: Linear) -> None:
@@ -103,51 +92,53 @@ class Lowering:
 
     @add.register
     def _(self, node: MaxPool) -> None:
-        result = self._store(node.name)
-        source = self.stored[node.source]
-        shape = _windows(node.kernel, node.stride, (node.padding[0][0], node.padding[1][0]))
-        self.program("max_pool", source.buffers, result.buffers, shape)
+        shape = windows(node.kernel, node.stride, (node.padding[0][0], node.padding[1][0]))
+        self.pool(node, self.stored[node.source], self._store(node.name), shape)
 
     @add.register
     def _(self, node: Population) -> None:
         match node.neuron:
             case Staircase() as neuron:
-                self._stairs(node, neuron)
+                self.stairs(node, neuron, self._store(node.name))
             case Table() as neuron:
-                self._table(node, neuron)
+                self.table(node, neuron, self._store(node.name))
             case _:
                 raise TypeError("a real unit has no integer form")
 
     @add.register
     def _(self, node: Readout) -> None:
-        offsets, classes = spread(node.bias)
-        reach = _reach(drive_interval(self.graph, node), np.zeros_like(offsets))
-        self._begin(node, wide=reach > NARROW)
-        self.readouts[node.name] = self.program("end_readout", offsets, len(offsets), classes)
+        self.readout(node)
 
-    def _stairs(self, node: Population, neuron: Staircase) -> None:
-        theta = np.ascontiguousarray(neuron.theta.data)
-        offsets, classes = spread(neuron.bias)
-        offsets = offsets + (theta // 2 - neuron.lo * theta)
-        result = self._store(node.name)
-        self._begin(node, wide=_reach(drive_interval(self.graph, node), offsets) > NARROW)
-        self.program("end_stairs", result.buffers, theta, offsets, len(offsets), classes, result.span)
+    @abstractmethod
+    def input(self, node: Input, value: Stored) -> tuple[int, ...]:
+        """Add an input; gives the slots of its planes."""
 
-    def _table(self, node: Population, neuron: Table) -> None:
-        drive = drive_interval(self.graph, node)
-        values, classes = spread_classes(neuron.breakpoints.data, neuron.rows, neuron.columns)
-        inside = np.clip(values, drive.low[:, None], drive.high[:, None] + 1)  # no other drive occurs
-        result = self._store(node.name)
-        line = find_line(neuron, drive)
-        slope, start = (None, None) if line is None else (line.slope, line.start)
-        self._begin(node, wide=_reach(drive, np.zeros(1, np.int64)) > NARROW)
-        self.program(
-            "end_table", result.buffers, np.ascontiguousarray(inside), len(inside), classes, result.span,
-            slope, start,
-        )  # fmt: skip
+    @abstractmethod
+    def pool(self, node: MaxPool, source: Stored, result: Stored, shape: PoolShape) -> None:
+        """Add a max-pool."""
+
+    @abstractmethod
+    def stairs(self, node: Population, neuron: Staircase, result: Stored) -> None:
+        """Add a population of staircases."""
+
+    @abstractmethod
+    def table(self, node: Population, neuron: Table, result: Stored) -> None:
+        """Add a population of breakpoint tables."""
+
+    @abstractmethod
+    def readout(self, node: Readout) -> None:
+        """Add a readout."""
+
+    @abstractmethod
+    def range(self, name: str) -> Levels:
+        """What the codes of a value stand for."""
+
+    def gain(self, source: str) -> int:  # noqa: ARG002
+        """What one level of a source counts as."""
+        return 1
 
     def _store(self, name: str) -> Stored:
-        levels = self.graph.levels(name)
+        levels = self.range(name)
         halo = self.halos.get(name, NONE)
         planes = []
         for plane in range(1 if levels.hi - levels.lo < 256 else 2):
@@ -156,14 +147,16 @@ class Lowering:
         self.stored[name] = Stored(levels, halo, tuple(planes))
         return self.stored[name]
 
-    def _begin(self, node: Population | Readout, *, wide: bool) -> None:
+    def begin(self, node: Population | Readout, *, wide: bool) -> None:
         """Begin a layer and add its projections."""
         projections = self.graph.projections(node)
         shape = image_shape(self.graph.types[node.name].shape)
         self.program("begin_layer", *shape, _group(projections, shape[0]), int(wide))
         for projection in projections:
-            for plane in self.stored[projection.source].planes:
-                self._project(projection, plane, self.stored[projection.source])
+            source, gain = self.stored[projection.source], self.gain(projection.source)
+            for plane in source.planes:
+                own = replace(plane, multiplier=plane.multiplier * gain)
+                self._project(projection, own, source)
 
     @singledispatchmethod
     def _project(self, node: Linear, plane: Plane, source: Stored) -> None:
@@ -192,7 +185,7 @@ class Lowering:
         factors = pool_factors(node, source.levels.shape)
         if int(factors.max()) > NARROW:
             raise NativeError("a pool whose windows have too many different sizes")
-        shape = _windows(node.kernel, node.stride, (node.padding[0][0], node.padding[1][0]))
+        shape = windows(node.kernel, node.stride, (node.padding[0][0], node.padding[1][0]))
         weights = node.weight.data.astype(np.int32)
         self.program("sum_pool", plane.buffer, shape, weights, factors.astype(np.int32), plane.multiplier)
 
@@ -215,7 +208,7 @@ def spread_classes(
     return np.ascontiguousarray(by_class), np.ascontiguousarray(classes, dtype=np.int32)
 
 
-def _reach(drive: Interval, offsets: Array) -> int:
+def reach_of(drive: Interval, offsets: Array) -> int:
     """Greatest magnitude of U and of U + offset."""
     low, high = int(drive.low.min()), int(drive.high.max())
     return max(-low, high, -(low + int(offsets.min())), high + int(offsets.max()))
@@ -225,7 +218,7 @@ def _span(source: Stored) -> int:
     return source.span if len(source.planes) == 1 else 255
 
 
-def _windows(kernel: tuple[int, int], stride: tuple[int, int], pads: tuple[int, int]) -> PoolShape:
+def windows(kernel: tuple[int, int], stride: tuple[int, int], pads: tuple[int, int]) -> PoolShape:
     return PoolShape(*kernel, *stride, *pads)
 
 

@@ -123,6 +123,50 @@ SNNCC_EXPORT int snncc_end_readout(Program* program, const int64_t* offsets, int
     return guarded([&] { return program->end_readout(offsets, class_count, classes); });
 }
 
+SNNCC_EXPORT int snncc_lasting(Program* program, int32_t buffer) {
+    return guarded([&] { return program->declare_lasting(buffer), 0; });
+}
+
+SNNCC_EXPORT int snncc_stream_input(Program* program, int32_t buffer) {
+    return guarded([&] { return program->add_stream_input(buffer); });
+}
+
+SNNCC_EXPORT int snncc_stream_pool(Program* program, int32_t source, int32_t destination, const PoolShape* shape) {
+    return guarded([&] { return program->add_stream_pool(source, destination, *shape), 0; });
+}
+
+SNNCC_EXPORT int snncc_end_rate(Program* program, int32_t levels, const int64_t* theta, const int64_t* offsets,
+                                int32_t class_count, const int32_t* classes, int32_t with_negative, int32_t hard) {
+    return guarded([&] {
+        return program->end_rate(levels, theta, offsets, class_count, classes, with_negative != 0, hard != 0);
+    });
+}
+
+SNNCC_EXPORT int snncc_end_stbif(Program* program, int32_t levels, const int64_t* theta, const int64_t* start,
+                                 int32_t class_count, const int32_t* classes, int32_t lo, int32_t hi) {
+    return guarded([&] { return program->end_stbif(levels, theta, start, class_count, classes, lo, hi); });
+}
+
+SNNCC_EXPORT int snncc_end_stbif_table(Program* program, int32_t levels, const int64_t* breakpoints,
+                                       int32_t class_count, const int32_t* classes, int32_t lo, int32_t span) {
+    return guarded([&] { return program->end_stbif_table(levels, breakpoints, class_count, classes, lo, span); });
+}
+
+SNNCC_EXPORT int snncc_end_stream_readout(Program* program, const int64_t* offsets, int32_t class_count,
+                                          const int32_t* classes, int32_t every_step, int32_t delay) {
+    return guarded(
+        [&] { return program->end_stream_readout(offsets, class_count, classes, every_step != 0, delay); });
+}
+
+SNNCC_EXPORT int snncc_run_stream(Program* program, const uint8_t* const* inputs, const int64_t* input_bytes,
+                                  void* const* outputs, const int64_t* output_bytes, int64_t count, int64_t steps,
+                                  int32_t until_silent, int64_t* taken, int32_t threads) {
+    return guarded([&] {
+        program->run_stream(inputs, input_bytes, outputs, output_bytes, count, steps, until_silent != 0, taken, threads);
+        return 0;
+    });
+}
+
 SNNCC_EXPORT int snncc_run(Program* program, const uint8_t* const* inputs, const int64_t* input_bytes,
                            void* const* outputs, const int64_t* output_bytes, int64_t count, int32_t threads) {
     return guarded([&] { return program->run(inputs, input_bytes, outputs, output_bytes, count, threads), 0; });

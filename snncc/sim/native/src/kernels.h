@@ -72,6 +72,34 @@ struct Table {
     int32_t span;
 };
 
+// One step of streaming neurons, on `sums` of what arrives; `sent` is the sum of their spikes so far. Codes are
+// spikes + zero. All give whether any neuron fired.
+struct Rate {
+    const uint32_t* offset;  // the bias, in every step
+    const int32_t* theta;
+    int32_t* v;
+    int32_t* sent;
+    uint8_t zero;  // 1 if spikes may be negative, else 0
+    bool hard;     // v = 0 after a spike
+};
+
+struct Stbif {
+    const uint32_t* offset;
+    const int32_t* theta;
+    int32_t* v;
+    int32_t* sent;
+    int32_t lo, hi;
+};
+
+struct StbifTable {
+    const uint32_t* offset;
+    const int32_t* entries;  // as in Table
+    const int32_t* rows;
+    int32_t* v;
+    int32_t* sent;
+    int32_t lo;
+};
+
 enum Mode { NONZERO = 1, MAGNITUDE = 2, ONES = 4 };
 
 struct Kernels {
@@ -87,6 +115,9 @@ struct Kernels {
     void (*scale)(uint32_t* sums, const uint8_t* codes, const int32_t* weights, int count);
     void (*add_up)(uint32_t* sums, const uint8_t* codes, int count);
     void (*greatest)(uint8_t* best, const uint8_t* codes, int count);
+    bool (*rate)(const uint32_t* sums, int count, const Rate&, uint8_t* codes);
+    bool (*stbif)(const uint32_t* sums, int count, const Stbif&, uint8_t* codes);
+    bool (*stbif_table)(const uint32_t* sums, int count, const StbifTable&, uint8_t* codes);
     uint64_t (*peak)(int64_t rounds);  // products of bytes without any memory access: how many were made
     uint32_t (*count)(const uint8_t* codes, int count, uint8_t zero, int mode);
 };

@@ -151,7 +151,7 @@ uint32_t count(const uint8_t* codes, int count, uint8_t zero, int mode) {
 
 const Kernels AVX2 = {
     "avx2", {0, 4, 4, 4, 4}, 0, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
-    peak, count,
+    rate_plain, stbif_plain, stbif_table_plain, peak, count,
 };
 
 }  // namespace snncc

@@ -197,7 +197,7 @@ uint32_t count(const uint8_t* codes, int count, uint8_t zero, int mode) {
 
 const Kernels AVX512 = {
     "avx512", {0, 12, 12, 8, 6}, BITS_TILE, product, depthwise, bits, pack_bits, stairs, table, scale, add_up,
-    greatest, peak, count,
+    greatest, rate_plain, stbif_plain, stbif_table_plain, peak, count,
 };
 
 }  // namespace snncc

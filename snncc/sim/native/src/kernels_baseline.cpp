@@ -41,7 +41,7 @@ void depthwise(const Depthwise& p, int tile) {
 
 const Kernels BASELINE = {
     "baseline", {0, 4, 4, 4, 4}, 0, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
-    nullptr, count_plain,
+    rate_plain, stbif_plain, stbif_table_plain, nullptr, count_plain,
 };
 
 }  // namespace snncc

@@ -54,6 +54,67 @@ inline void stairs_in(const uint32_t* __restrict sums, int count, const Stairs& 
     });
 }
 
+template <bool HARD, bool SIGNED>
+inline int32_t rate_step(int32_t* __restrict v, int32_t theta, int32_t arriving) {
+    const int32_t now = static_cast<int32_t>(static_cast<uint32_t>(*v) + static_cast<uint32_t>(arriving));
+    const int32_t up = now >= theta, down = SIGNED && now < 0;
+    const int32_t spike = up - down;
+    *v = HARD ? (up ? 0 : now) : now - (up ? theta : 0) + (down ? theta : 0);
+    return spike;
+}
+
+template <bool HARD, bool SIGNED>
+inline bool rate_in(const uint32_t* __restrict sums, int count, const Rate& r, uint8_t* codes) {
+    const uint32_t* __restrict offset = r.offset;
+    const int32_t* __restrict theta = r.theta;
+    int32_t* __restrict v = r.v;
+    int32_t* __restrict sent = r.sent;
+    int32_t any = 0;
+    by_sixteen(count, codes, [&](int c) {
+        const int32_t spike = rate_step<HARD, SIGNED>(v + c, theta[c], static_cast<int32_t>(sums[c] + offset[c]));
+        sent[c] += spike;
+        any |= c < count ? spike : 0;
+        return static_cast<uint8_t>(spike + SIGNED);
+    });
+    return any != 0;
+}
+
+bool rate_plain(const uint32_t* sums, int count, const Rate& r, uint8_t* codes) {
+    if (r.hard) return rate_in<true, false>(sums, count, r, codes);
+    return r.zero ? rate_in<false, true>(sums, count, r, codes) : rate_in<false, false>(sums, count, r, codes);
+}
+
+bool stbif_plain(const uint32_t* __restrict sums, int count, const Stbif& s, uint8_t* codes) {
+    const uint32_t* __restrict offset = s.offset;
+    const int32_t* __restrict theta = s.theta;
+    int32_t* __restrict v = s.v;
+    int32_t* __restrict sent = s.sent;
+    const int32_t lo = s.lo, hi = s.hi;
+    int32_t any = 0;
+    by_sixteen(count, codes, [&](int c) {
+        const int32_t now = static_cast<int32_t>(static_cast<uint32_t>(v[c]) + sums[c] + offset[c]);
+        const int32_t up = (now >= theta[c]) & (sent[c] < hi), down = (now < 0) & (sent[c] > lo);
+        v[c] = now - (up ? theta[c] : 0) + (down ? theta[c] : 0);
+        sent[c] += up - down;
+        any |= c < count ? up | down : 0;
+        return static_cast<uint8_t>(1 + up - down);
+    });
+    return any != 0;
+}
+
+bool stbif_table_plain(const uint32_t* sums, int count, const StbifTable& t, uint8_t* codes) {
+    bool any = false;
+    for (int c = 0; c < count; ++c) {
+        t.v[c] = static_cast<int32_t>(static_cast<uint32_t>(t.v[c]) + sums[c] + t.offset[c]);
+        const int32_t place = t.rows[c] + t.sent[c] - t.lo;
+        const int32_t spike = (t.v[c] >= t.entries[place + 1]) - (t.v[c] < t.entries[place]);
+        t.sent[c] += spike;
+        any |= spike != 0;
+        codes[c] = static_cast<uint8_t>(1 + spike);
+    }
+    return any;
+}
+
 void scale(uint32_t* __restrict sums, const uint8_t* __restrict codes, const int32_t* __restrict weights, int count) {
     for (int c = 0; c < count; ++c) sums[c] += static_cast<uint32_t>(codes[c]) * static_cast<uint32_t>(weights[c]);
 }

@@ -43,11 +43,11 @@ void Layer::run_narrow(Context& context) const {
         const int size = context.kernels.tile[block.vectors];
         Tile tile;
         tile.count = 0;
-        for (int map = 0; map < context.count; ++map)
+        for (int map = context.begin; map < context.end; ++map)
             for (int32_t place = 0; place < places; ++place) {
                 tile.map[tile.count] = map;
                 tile.place[tile.count++] = place;
-                const bool last = map == context.count - 1 && place == places - 1;
+                const bool last = map == context.end - 1 && place == places - 1;
                 if (tile.count < size && !last) continue;
                 bool first = true;
                 for (const auto& term : terms) {
@@ -63,7 +63,7 @@ void Layer::run_narrow(Context& context) const {
 void Layer::run_wide(Context& context) const {
     int64_t sums[BLOCK];
     for (const Block& block : blocks)
-        for (int map = 0; map < context.count; ++map)
+        for (int map = context.begin; map < context.end; ++map)
             for (int32_t place = 0; place < positions(); ++place) {
                 std::memset(sums, 0, sizeof sums);
                 for (const auto& term : terms) term->wide(context, map, place, block, sums);

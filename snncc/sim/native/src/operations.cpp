@@ -17,7 +17,7 @@ class Transfer : public Operation {
           places_(places_of(g)) {}
 
     void run(Context& context) const override {
-        for (int map = 0; map < context.count; ++map) {
+        for (int map = context.begin; map < context.end; ++map) {
             const int64_t start = (context.first + map) * elements_;
             uint8_t* inner = context.arena.map(buffer_, map);
             in_ ? take(context.inputs[slot_] + start, inner)
@@ -63,7 +63,7 @@ class Copy : public Operation {
 
     void run(Context& context) const override {
         const bool plain = !shift_ && source_.high < 0 && destination_.high < 0;
-        for (int map = 0; map < context.count; ++map) plain ? move(context, map) : convert(context, map);
+        for (int map = context.begin; map < context.end; ++map) plain ? move(context, map) : convert(context, map);
     }
 
   private:
@@ -94,7 +94,7 @@ class MaxPool : public Operation {
         : from_(from), to_(to), shape_(s), source_(source), destination_(destination) {}
 
     void run(Context& context) const override {
-        for (int map = 0; map < context.count; ++map)
+        for (int map = context.begin; map < context.end; ++map)
             for (int32_t y = 0; y < to_.height; ++y)
                 for (int32_t x = 0; x < to_.width; ++x) pool(context, map, y, x);
     }
@@ -134,7 +134,7 @@ class Probe : public Operation {
           fans_(fans, fans + g.positions() * fan_count), places_(places_of(g)) {}
 
     void run(Context& context) const override {
-        for (int map = 0; map < context.count; ++map) {
+        for (int map = context.begin; map < context.end; ++map) {
             int64_t* totals = static_cast<int64_t*>(context.outputs[slot_]) + (context.first + map) * fan_count_;
             std::fill(totals, totals + fan_count_, 0);
             const uint8_t* codes = context.arena.map(buffer_, map);

@@ -9,15 +9,30 @@
 
 #include "layer.h"
 #include "operations.h"
+#include "stream.h"
 
 namespace snncc {
 
 constexpr int64_t MOST_BYTES = int64_t{1} << 31;  // of all values of one map
 
-Arena::Arena(const std::vector<Geometry>& buffers, int maps) : bits_(buffers.size()) {
+Arena::Arena(const std::vector<Geometry>& buffers, int maps, const std::vector<int64_t>& states) : bits_(buffers.size()) {
     for (const Geometry& g : buffers) {
         maps_.emplace_back(static_cast<size_t>(g.bytes() * maps + SLACK), g.zero);
         strides_.push_back(g.bytes());
+        zeros_.push_back(g.zero);
+    }
+    for (const int64_t size : states) states_.emplace_back(static_cast<size_t>(size), 0);
+}
+
+void Arena::silence() {
+    for (size_t i = 0; i < maps_.size(); ++i)
+        std::memset(map(static_cast<int>(i), 0), zeros_[i], static_cast<size_t>(strides_[i]));
+}
+
+void Arena::keep_last(int from) {
+    for (size_t i = 0; i < maps_.size(); ++i) {
+        const int buffer = static_cast<int>(i);
+        std::memcpy(map(buffer, 0), map(buffer, from), static_cast<size_t>(strides_[i]));
     }
 }
 
@@ -58,31 +73,33 @@ int Program::add_buffer(const Geometry& g) {
 
 int Program::add_input(int index) {
     const int slot = static_cast<int>(input_sizes_.size());
-    operations_.push_back(make_transfer(buffer(index), index, slot, true));
+    add_operation(make_transfer(buffer(index), index, slot, true), false);
     input_sizes_.push_back(buffer(index).elements());
     return slot;
 }
 
 int Program::add_export(int index) {
     const int slot = static_cast<int>(output_sizes_.size());
-    operations_.push_back(make_transfer(buffer(index), index, slot, false));
+    add_operation(make_transfer(buffer(index), index, slot, false), false);
     output_sizes_.push_back(buffer(index).elements());
     return slot;
 }
 
 int Program::add_probe(int index, int mode, const int64_t* fans, int fan_count) {
     const int slot = static_cast<int>(output_sizes_.size());
-    operations_.push_back(make_probe(buffer(index), index, slot, mode, fans, fan_count));
+    add_operation(make_probe(buffer(index), index, slot, mode, fans, fan_count), is_lasting(index));
     output_sizes_.push_back(static_cast<int64_t>(sizeof(int64_t)) * fan_count);
     return slot;
 }
 
 void Program::add_copy(Wide source, Wide destination, const int32_t* runs, int64_t count, int32_t shift) {
-    operations_.push_back(make_copy(buffer(source), buffer(destination), source, destination, runs, count, shift));
+    add_operation(make_copy(buffer(source), buffer(destination), source, destination, runs, count, shift),
+                  is_lasting(destination.low));
 }
 
 void Program::add_max_pool(Wide source, Wide destination, const PoolShape& shape) {
-    operations_.push_back(make_max_pool(buffer(source), buffer(destination), source, destination, shape));
+    add_operation(make_max_pool(buffer(source), buffer(destination), source, destination, shape),
+                  is_lasting(destination.low));
 }
 
 void Program::begin_layer(int32_t channels, int32_t height, int32_t width, int32_t group, bool wide) {
@@ -94,25 +111,34 @@ Layer& Program::open_layer() {
     return *layer_;
 }
 
+void Program::add_operation(std::unique_ptr<Operation> operation, bool lasting) {
+    operations_.push_back(std::move(operation));
+    runs_once_.push_back(lasting);
+}
+
+std::vector<std::unique_ptr<Term>>& Program::terms_for(int source) {
+    return is_lasting(source) ? lasting_terms_ : layer_->terms;
+}
+
 void Program::close_layer() {
     require(!layer_->terms.empty(), "a layer without terms");
-    operations_.push_back(std::move(layer_));
+    add_operation(std::move(layer_), false);
 }
 
 void Program::add_conv(int source, const ConvShape& shape, const int8_t* weights, int32_t multiplier) {
     Layer& layer = open_layer();
-    layer.terms.push_back(make_conv(kernels_, buffer(source), source, shape, weights, multiplier, layer));
+    terms_for(source).push_back(make_conv(kernels_, buffer(source), source, shape, weights, multiplier, layer));
 }
 
 void Program::add_scale(int source, const int32_t* weights, int32_t multiplier) {
     Layer& layer = open_layer();
-    layer.terms.push_back(make_scale(buffer(source), source, weights, multiplier, layer));
+    terms_for(source).push_back(make_scale(buffer(source), source, weights, multiplier, layer));
 }
 
 void Program::add_sum_pool(int source, const PoolShape& shape, const int32_t* weights, const int32_t* factors,
                            int32_t multiplier) {
     Layer& layer = open_layer();
-    layer.terms.push_back(make_sum_pool(buffer(source), source, shape, weights, factors, multiplier, layer));
+    terms_for(source).push_back(make_sum_pool(buffer(source), source, shape, weights, factors, multiplier, layer));
 }
 
 namespace {
@@ -182,13 +208,29 @@ class Counter {
     std::exception_ptr error_;
 };
 
+namespace {
+
+// The helpers end with the call: nothing waits for work, nothing spins.
+template <class Work>
+void in_parallel(int64_t items, int threads, Work work) {
+    Counter next(items);
+    std::vector<std::thread> helpers;
+    for (int64_t i = 1; i < std::min<int64_t>(threads, items); ++i) helpers.emplace_back([&] { work(next); });
+    work(next);
+    for (auto& helper : helpers) helper.join();
+    next.check();
+}
+
+}  // namespace
+
 void Program::run_groups(const uint8_t* const* inputs, void* const* outputs, int64_t count, Counter& next) {
     try {
-        Arena arena(buffers_, static_cast<int>(std::min<int64_t>(maps_, count)));
+        Arena arena(buffers_, static_cast<int>(std::min<int64_t>(maps_, count)), states_);
         int64_t group;
         while (next.take(group)) {
             const int64_t first = group * maps_;
-            Context context{kernels_, arena, first, static_cast<int>(std::min<int64_t>(maps_, count - first)), inputs, outputs};
+            const int end = static_cast<int>(std::min<int64_t>(maps_, count - first));
+            Context context{kernels_, arena, first, 0, end, inputs, outputs};
             for (const auto& operation : operations_) operation->run(context);
         }
     } catch (...) {
@@ -204,14 +246,155 @@ void Program::run(const uint8_t* const* inputs, const int64_t* input_bytes, void
         require(input_bytes[i] == input_sizes_[i] * count, "an input has another size");
     for (size_t i = 0; i < output_sizes_.size(); ++i)
         require(output_bytes[i] == output_sizes_[i] * count, "an output has another size");
-    const int64_t groups = (count + maps_ - 1) / maps_;
-    Counter next(groups);
-    std::vector<std::thread> helpers;  // they end with the call: nothing waits, nothing spins
-    for (int i = 1; i < std::min<int64_t>(threads, groups); ++i)
-        helpers.emplace_back([&] { run_groups(inputs, outputs, count, next); });
-    run_groups(inputs, outputs, count, next);
-    for (auto& helper : helpers) helper.join();
-    next.check();
+    in_parallel((count + maps_ - 1) / maps_, threads, [&](Counter& next) { run_groups(inputs, outputs, count, next); });
+}
+
+// --- streaming codes ---------------------------------------------------------------------------------------------
+
+void Program::declare_lasting(int index) {
+    buffer(index);
+    lasting_.resize(buffers_.size(), false);
+    lasting_[static_cast<size_t>(index)] = true;
+}
+
+int Program::add_state(int64_t size) {
+    require(size > 0 && size < MOST_BYTES / 4, "a state of 2 GiB or more");
+    states_.push_back(size);
+    return static_cast<int>(states_.size()) - 1;
+}
+
+int Program::add_stream_input(int index) {
+    const int slot = static_cast<int>(input_sizes_.size());
+    add_operation(make_stream_input(buffer(index), index, slot, is_lasting(index)), false);
+    input_sizes_.push_back(buffer(index).elements());
+    return slot;
+}
+
+void Program::add_stream_pool(int source, int destination, const PoolShape& shape) {
+    const Geometry &from = buffer(source), &to = buffer(destination);
+    const int state = add_state(stream_pool_state(from, to));
+    add_operation(make_stream_pool(from, to, source, destination, shape, state), false);
+}
+
+// The slot of a population's spike sums, int32.
+int Program::add_sums() {
+    output_sizes_.push_back(static_cast<int64_t>(sizeof(int32_t)) * layer_->positions() * layer_->channels);
+    per_image_.resize(output_sizes_.size(), false);
+    per_image_.back() = true;
+    return static_cast<int>(output_sizes_.size()) - 1;
+}
+
+void Program::end_stream(std::unique_ptr<Stepping> neurons, int delay) {
+    require(!layer_->terms.empty() || !lasting_terms_.empty(), "a layer without terms");
+    add_operation(std::make_unique<StreamLayer>(std::move(layer_), std::move(lasting_terms_), delay, std::move(neurons)),
+                  false);
+    lasting_terms_.clear();
+}
+
+namespace {
+
+StreamTarget stream_target(const Layer& layer, const Geometry& g, int levels, int state, int slot) {
+    require(g.channels == layer.channels && g.height == layer.height && g.width == layer.width,
+            "a layer and its spikes have different shapes");
+    return {levels, places_of(g), state, slot};
+}
+
+int64_t spiking_state(const Layer& layer) {
+    return 2 * layer.positions() * static_cast<int64_t>(layer.blocks.size()) * BLOCK;
+}
+
+}  // namespace
+
+int Program::end_rate(int levels, const int64_t* theta, const int64_t* offsets, int32_t class_count,
+                      const int32_t* classes, bool with_negative, bool hard) {
+    Layer& layer = open_layer();
+    const int slot = add_sums();
+    StreamTarget target = stream_target(layer, buffer(levels), levels, add_state(spiking_state(layer)), slot);
+    end_stream(make_rate(layer, std::move(target), read_classes(layer, class_count, classes), theta, offsets,
+                         with_negative, hard), 0);
+    return slot;
+}
+
+int Program::end_stbif(int levels, const int64_t* theta, const int64_t* start, int32_t class_count,
+                       const int32_t* classes, int32_t lo, int32_t hi) {
+    Layer& layer = open_layer();
+    const int slot = add_sums();
+    StreamTarget target = stream_target(layer, buffer(levels), levels, add_state(spiking_state(layer)), slot);
+    end_stream(make_stbif(layer, std::move(target), read_classes(layer, class_count, classes), theta, start, lo, hi), 1);
+    return slot;
+}
+
+int Program::end_stbif_table(int levels, const int64_t* breakpoints, int32_t class_count, const int32_t* classes,
+                             int32_t lo, int32_t span) {
+    Layer& layer = open_layer();
+    require(lo <= 0 && span > 0 && span < 65536 && lo + span >= 0, "levels out of range");
+    const int slot = add_sums();
+    StreamTarget target = stream_target(layer, buffer(levels), levels, add_state(spiking_state(layer)), slot);
+    end_stream(make_stbif_table(layer, std::move(target), read_classes(layer, class_count, classes), breakpoints, lo, span), 1);
+    return slot;
+}
+
+int Program::end_stream_readout(const int64_t* offsets, int32_t class_count, const int32_t* classes, bool every_step,
+                                int delay) {
+    Layer& layer = open_layer();
+    require(delay == 0 || delay == 1, "a delay of more than one step");
+    const int slot = static_cast<int>(output_sizes_.size());
+    output_sizes_.push_back(static_cast<int64_t>(sizeof(int64_t)) * layer.positions() * layer.channels);
+    const int state = add_state(2 * layer.positions() * layer.channels);
+    end_stream(make_stream_readout(layer, read_classes(layer, class_count, classes), offsets, every_step, state, slot), delay);
+    return slot;
+}
+
+int64_t Program::run_image(Context& context, int64_t steps, bool until_silent) const {
+    int64_t done = 0;
+    while (done < steps) {
+        const int end = 1 + static_cast<int>(std::min<int64_t>(maps_ - 1, steps - done));
+        context.step = done;
+        context.first = context.image * steps + done - 1;
+        context.begin = 1;
+        std::fill(context.events->begin(), context.events->end(), 0);
+        for (size_t i = 0; i < operations_.size(); ++i) {
+            context.end = runs_once_[i] ? 2 : end;
+            operations_[i]->run(context);
+        }
+        done += end - 1;
+        for (int map = 1; until_silent && map < end; ++map)
+            if (!(*context.events)[map] && context.step + map > 1) return done;
+        context.arena.keep_last(end - 1);
+    }
+    return until_silent ? -1 : done;
+}
+
+void Program::run_images(const uint8_t* const* inputs, void* const* outputs, int64_t steps, bool until_silent,
+                         int64_t* taken, Counter& next) {
+    try {
+        Arena arena(buffers_, maps_, states_);
+        std::vector<uint8_t> events(static_cast<size_t>(maps_));
+        int64_t image;
+        while (next.take(image)) {
+            arena.silence();
+            Context context{kernels_, arena, 0, 1, 1, inputs, outputs};
+            context.image = image;
+            context.events = &events;
+            taken[image] = run_image(context, steps, until_silent);
+            for (const auto& operation : operations_) operation->finish(context);
+        }
+    } catch (...) {
+        next.fail(std::current_exception());
+    }
+}
+
+void Program::run_stream(const uint8_t* const* inputs, const int64_t* input_bytes, void* const* outputs,
+                         const int64_t* output_bytes, int64_t count, int64_t steps, bool until_silent, int64_t* taken,
+                         int threads) {
+    require(layer_ == nullptr, "a layer was not ended");
+    require(count >= 0 && threads > 0 && steps > 0 && maps_ > 1, "nothing to run, or nothing to run it on");
+    per_image_.resize(output_sizes_.size(), false);
+    for (size_t i = 0; i < input_sizes_.size(); ++i)
+        require(input_bytes[i] == input_sizes_[i] * count, "an input has another size");
+    for (size_t i = 0; i < output_sizes_.size(); ++i)
+        require(output_bytes[i] == output_sizes_[i] * count * (per_image_[i] ? 1 : steps), "an output has another size");
+    in_parallel(count, threads, [&](Counter& next) { run_images(inputs, outputs, steps, until_silent, taken, next); });
 }
 
 }  // namespace snncc

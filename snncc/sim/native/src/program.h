@@ -60,26 +60,34 @@ class Aligned {
 // The maps of one thread.
 class Arena {
   public:
-    Arena(const std::vector<Geometry>& buffers, int maps);
+    Arena(const std::vector<Geometry>& buffers, int maps, const std::vector<int64_t>& states);
+    void keep_last(int from);  // map `from` of every value becomes map 0
+    void silence();            // map 0 of every value becomes zeros
     uint8_t* map(int buffer, int index) { return maps_[buffer].data() + index * strides_[buffer]; }
     const uint8_t* map(int buffer, int index) const { return const_cast<Arena*>(this)->map(buffer, index); }
+    Aligned<int32_t>& state(int index) { return states_[static_cast<size_t>(index)]; }
     std::vector<uint64_t>& bits(int buffer) { return bits_[buffer]; }
     const std::vector<uint64_t>& bits(int buffer) const { return bits_[buffer]; }
 
   private:
     std::vector<Aligned<uint8_t>> maps_;
     std::vector<int64_t> strides_;
+    std::vector<uint8_t> zeros_;
     std::vector<std::vector<uint64_t>> bits_;
+    std::vector<Aligned<int32_t>> states_;
 };
 
 // One group of maps on its way through the program.
 struct Context {
     const Kernels& kernels;
     Arena& arena;
-    int64_t first;  // the group's first map among all
-    int count;
+    int64_t first;  // what is added to a map's index to find its place in the caller's arrays
+    int begin, end;  // the maps to run
     const uint8_t* const* inputs;
     void* const* outputs;
+    int64_t image = 0;  // while steps of one image are run: which image, from which step, and what happened
+    int64_t step = 0;
+    std::vector<uint8_t>* events = nullptr;  // by map
 };
 
 // Output positions whose sums are computed together.
@@ -114,9 +122,11 @@ class Operation {
   public:
     virtual ~Operation() = default;
     virtual void run(Context&) const = 0;
+    virtual void finish(Context&) const {}  // at the end of an image that was run step by step
 };
 
 class Layer;
+class Counter;
 
 class Program {
   public:
@@ -143,9 +153,29 @@ class Program {
                    int32_t span, const float* slope, const float* start);
     int end_readout(const int64_t* offsets, int32_t class_count, const int32_t* classes);
 
+    // A network of streaming codes: maps are the steps of one image. Values that are the same in every step are
+    // declared so before anything reads or writes them.
+    void declare_lasting(int buffer);
+    int add_stream_input(int buffer);
+    void add_stream_pool(int source, int destination, const PoolShape& shape);
+    int end_rate(int levels, const int64_t* theta, const int64_t* offsets, int32_t class_count, const int32_t* classes,
+                 bool with_negative, bool hard);
+    int end_stbif(int levels, const int64_t* theta, const int64_t* start, int32_t class_count, const int32_t* classes,
+                  int32_t lo, int32_t hi);
+    int end_stbif_table(int levels, const int64_t* breakpoints, int32_t class_count, const int32_t* classes, int32_t lo,
+                        int32_t span);
+    int end_stream_readout(const int64_t* offsets, int32_t class_count, const int32_t* classes, bool every_step,
+                           int delay);
+
     // Runs maps [0, count); `inputs` and `outputs` hold one array per slot, in the order of their making.
     void run(const uint8_t* const* inputs, const int64_t* input_bytes, void* const* outputs,
              const int64_t* output_bytes, int64_t count, int threads);
+
+    // Runs images [0, count) through `steps` steps at most; with `until_silent` each until nothing happens any
+    // more, and -1 in `taken` where that was not reached. Rows of steps that were not run stay as they are.
+    void run_stream(const uint8_t* const* inputs, const int64_t* input_bytes, void* const* outputs,
+                    const int64_t* output_bytes, int64_t count, int64_t steps, bool until_silent, int64_t* taken,
+                    int threads);
 
     int64_t bytes_per_map() const { return bytes_per_map_; }
     const Kernels& kernels() const { return kernels_; }
@@ -155,7 +185,7 @@ class Program {
     const Geometry& buffer(Wide value) const;
     Layer& open_layer();
     void close_layer();
-    void run_groups(const uint8_t* const* inputs, void* const* outputs, int64_t count, class Counter& next);
+    void run_groups(const uint8_t* const* inputs, void* const* outputs, int64_t count, Counter& next);
 
     const Kernels& kernels_;
     int maps_;
@@ -164,6 +194,22 @@ class Program {
     std::vector<std::unique_ptr<Operation>> operations_;
     std::vector<int64_t> input_sizes_, output_sizes_;  // bytes per map
     std::unique_ptr<Layer> layer_;
+
+    // Of streaming codes.
+    bool is_lasting(int buffer) const { return lasting_.size() > static_cast<size_t>(buffer) && lasting_[buffer]; }
+    std::vector<std::unique_ptr<Term>>& terms_for(int source);
+    int add_state(int64_t size);
+    int add_sums();
+    void end_stream(std::unique_ptr<class Stepping> neurons, int delay);
+    void add_operation(std::unique_ptr<Operation> operation, bool lasting);
+    void run_images(const uint8_t* const* inputs, void* const* outputs, int64_t steps, bool until_silent, int64_t* taken,
+                    Counter& next);
+    int64_t run_image(Context& context, int64_t steps, bool until_silent) const;
+    std::vector<bool> lasting_;
+    std::vector<std::unique_ptr<Term>> lasting_terms_;
+    std::vector<int64_t> states_;
+    std::vector<bool> runs_once_;       // per operation: its value is lasting
+    std::vector<bool> per_image_;       // per output: one row for an image, not for every step
 };
 
 }  // namespace snncc

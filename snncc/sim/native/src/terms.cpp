@@ -225,8 +225,8 @@ class BinaryConv : public Tiled {
     void prepare(Context& context) const override {
         auto& bits = context.arena.bits(source_);
         const int64_t pixels = geometry_.pixels();
-        bits.resize(static_cast<size_t>(context.count * pixels * words_));
-        for (int map = 0; map < context.count; ++map) {
+        bits.resize(static_cast<size_t>(context.end * pixels * words_));
+        for (int map = 0; map < context.end; ++map) {
             const uint8_t* codes = context.arena.map(source_, map);
             for (int64_t pixel = 0; pixel < pixels; ++pixel)
                 context.kernels.pack_bits(codes + pixel * geometry_.channels, geometry_.channels,

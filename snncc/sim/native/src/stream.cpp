@@ -1,0 +1,377 @@
+#include "stream.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace snncc {
+
+StreamLayer::StreamLayer(std::unique_ptr<Layer> layer, std::vector<std::unique_ptr<Term>> lasting, int delay,
+                         std::unique_ptr<Stepping> neurons)
+    : layer_(std::move(layer)), lasting_(std::move(lasting)), delay_(delay), neurons_(std::move(neurons)) {
+    require(!layer_->wide, "streaming neurons have at most 32 bits");
+}
+
+void StreamLayer::run(Context& context) const {
+    if (context.step == 0) neurons_->start(context);
+    for (const auto& term : layer_->terms) term->prepare(context);
+    for (const auto& term : lasting_) term->prepare(context);
+    alignas(64) uint32_t sums[2 * TILE * BLOCK];
+    alignas(64) uint32_t constant[2 * TILE * BLOCK];
+    for (const Block& block : layer_->blocks) {
+        const int size = context.kernels.tile[block.vectors], width = block.vectors * LANES;
+        for (int32_t place = 0; place < layer_->positions(); ++place) {
+            std::memset(constant, 0, sizeof(uint32_t) * BLOCK);
+            Tile one{1, {1}, {place}};
+            bool first = true;
+            for (const auto& term : lasting_) {
+                term->narrow(context, one, block, constant, first);
+                first = false;
+            }
+            for (int map = context.begin; map < context.end; map += size) {
+                Tile tile;
+                tile.count = std::min(size, context.end - map);
+                for (int m = 0; m < tile.count; ++m) {
+                    tile.map[m] = map + m - delay_;
+                    tile.place[m] = place;
+                }
+                first = true;
+                for (const auto& term : layer_->terms) {
+                    term->narrow(context, tile, block, sums, first);
+                    first = false;
+                }
+                if (first) std::memset(sums, 0, sizeof(uint32_t) * tile.count * BLOCK);
+                if (!lasting_.empty())
+                    for (int m = 0; m < tile.count; ++m)
+                        for (int c = 0; c < width; ++c) sums[m * BLOCK + c] += constant[c];
+                neurons_->advance(context, map, tile.count, place, block, sums);
+            }
+        }
+    }
+}
+
+void StreamLayer::finish(Context& context) const { neurons_->finish(context); }
+
+namespace {
+
+// Potentials and spike sums of a layer, and how they come to the caller.
+class Spiking : public Stepping {
+  public:
+    Spiking(const Layer& layer, StreamTarget target, Classes classes)
+        : target_(std::move(target)), classes_(std::move(classes)), blocks_(layer.blocks),
+          row_(static_cast<int64_t>(layer.blocks.size()) * BLOCK), positions_(layer.positions()), channels_(layer.channels) {}
+
+    void start(Context& context) const override {
+        auto& state = context.arena.state(target_.state);
+        std::memset(state.data(), 0, state.size() * sizeof(int32_t));
+    }
+
+    void finish(Context& context) const override {
+        int32_t* out = static_cast<int32_t*>(context.outputs[target_.slot]) + context.image * positions_ * channels_;
+        const int32_t* sent = context.arena.state(target_.state).data() + positions_ * row_;
+        for (const Block& block : blocks_)
+            for (int64_t place = 0; place < positions_; ++place)
+                for (int32_t c = 0; c < block.count; ++c)
+                    out[(block.first + c) * positions_ + place] = sent[place * row_ + block.index * BLOCK + c];
+    }
+
+  protected:
+    int32_t* potentials(Context& context, int32_t place, const Block& block) const {
+        return context.arena.state(target_.state).data() + place * row_ + block.index * BLOCK;
+    }
+    int32_t* spike_sums(Context& context, int32_t place, const Block& block) const {
+        return potentials(context, place, block) + positions_ * row_;
+    }
+    uint8_t* codes(Context& context, int map, int32_t place, const Block& block) const {
+        return context.arena.map(target_.buffer, map) + target_.places[place] + block.first;
+    }
+    size_t lanes() const { return blocks_.size() * static_cast<size_t>(classes_.count) * BLOCK; }
+    size_t at(const Block& block, int32_t border) const {
+        return (static_cast<size_t>(block.index) * classes_.count + border) * BLOCK;
+    }
+    void happened(Context& context, int map) const { (*context.events)[map] = 1; }
+
+    const StreamTarget target_;
+    const Classes classes_;
+    const std::vector<Block> blocks_;
+    const int64_t row_, positions_, channels_;
+};
+
+class RateNeurons : public Spiking {
+  public:
+    RateNeurons(const Layer& layer, StreamTarget target, Classes classes, const int64_t* theta, const int64_t* offsets,
+                bool with_negative, bool hard)
+        : Spiking(layer, std::move(target), std::move(classes)), negative_(with_negative), hard_(hard), offset_(lanes()),
+          theta_(lanes(), INT32_MAX) {
+        for (const Block& block : blocks_)
+            for (int32_t border = 0; border < classes_.count; ++border)
+                for (int32_t c = 0; c < block.count; ++c) {
+                    const int64_t channel = block.first + c;
+                    require(theta[channel] > 0 && theta[channel] <= INT32_MAX, "a threshold out of range");
+                    offset_[at(block, border) + c] =
+                        static_cast<uint32_t>(offsets[border * channels_ + channel]) + layer.correction[channel];
+                    theta_[at(block, border) + c] = static_cast<int32_t>(theta[channel]);
+                }
+    }
+
+    void start(Context& context) const override {
+        Spiking::start(context);
+        for (const Block& block : blocks_)
+            for (int32_t place = 0; place < positions_; ++place)
+                for (int32_t c = 0; c < block.count; ++c) potentials(context, place, block)[c] = theta_[at(block, 0) + c] / 2;
+    }
+
+    void advance(Context& context, int map, int count, int32_t place, const Block& block,
+                 const uint32_t* sums) const override {
+        const size_t lane = at(block, classes_.at(place));
+        const Rate step{&offset_[lane], &theta_[lane], potentials(context, place, block), spike_sums(context, place, block),
+                        static_cast<uint8_t>(negative_), hard_};
+        for (int m = 0; m < count; ++m)
+            if (context.kernels.rate(sums + m * BLOCK, block.count, step, codes(context, map + m, place, block)))
+                happened(context, map + m);
+    }
+
+  private:
+    const bool negative_, hard_;
+    Aligned<uint32_t> offset_;
+    Aligned<int32_t> theta_;
+};
+
+class StbifNeurons : public Spiking {
+  public:
+    StbifNeurons(const Layer& layer, StreamTarget target, Classes classes, const int64_t* theta, const int64_t* start,
+                 int32_t lo, int32_t hi)
+        : Spiking(layer, std::move(target), std::move(classes)), lo_(lo), hi_(hi), offset_(lanes()), theta_(lanes(), INT32_MAX),
+          start_(lanes()) {
+        for (const Block& block : blocks_)
+            for (int32_t border = 0; border < classes_.count; ++border)
+                for (int32_t c = 0; c < block.count; ++c) {
+                    const int64_t channel = block.first + c;
+                    const size_t lane = at(block, border) + c;
+                    require(theta[channel] > 0 && theta[channel] <= INT32_MAX, "a threshold out of range");
+                    offset_[lane] = layer.correction[channel];
+                    theta_[lane] = static_cast<int32_t>(theta[channel]);
+                    start_[lane] = static_cast<int32_t>(start[border * channels_ + channel]);
+                }
+    }
+
+    void start(Context& context) const override {
+        Spiking::start(context);
+        for (const Block& block : blocks_)
+            for (int32_t place = 0; place < positions_; ++place)
+                std::memcpy(potentials(context, place, block), &start_[at(block, classes_.at(place))], sizeof(int32_t) * BLOCK);
+    }
+
+    void advance(Context& context, int map, int count, int32_t place, const Block& block,
+                 const uint32_t* sums) const override {
+        const size_t lane = at(block, classes_.at(place));
+        const Stbif step{&offset_[lane], &theta_[lane], potentials(context, place, block), spike_sums(context, place, block),
+                         lo_, hi_};
+        for (int m = 0; m < count; ++m)
+            if (context.kernels.stbif(sums + m * BLOCK, block.count, step, codes(context, map + m, place, block)))
+                happened(context, map + m);
+    }
+
+  private:
+    const int32_t lo_, hi_;
+    Aligned<uint32_t> offset_;
+    Aligned<int32_t> theta_, start_;
+};
+
+class StbifTableNeurons : public Spiking {
+  public:
+    StbifTableNeurons(const Layer& layer, StreamTarget target, Classes classes, const int64_t* breakpoints, int32_t lo,
+                      int32_t span)
+        : Spiking(layer, std::move(target), std::move(classes)), lo_(lo), offset_(lanes()), rows_(lanes()) {
+        require(int64_t{classes_.count} * channels_ * (int64_t{span} + 2) < INT32_MAX, "a table of 2^31 entries or more");
+        for (int64_t row = 0; row < int64_t{classes_.count} * channels_; ++row) {
+            entries_.push_back(INT32_MIN);
+            for (int32_t j = 0; j < span; ++j) {
+                const int64_t value = breakpoints[row * span + j];
+                require(value > INT32_MIN && value < INT32_MAX, "a breakpoint out of range");
+                entries_.push_back(static_cast<int32_t>(value));
+            }
+            entries_.push_back(INT32_MAX);
+        }
+        for (const Block& block : blocks_)
+            for (int32_t border = 0; border < classes_.count; ++border)
+                for (int32_t c = 0; c < block.count; ++c) {
+                    offset_[at(block, border) + c] = layer.correction[block.first + c];
+                    rows_[at(block, border) + c] =
+                        static_cast<int32_t>((border * channels_ + block.first + c) * (int64_t{span} + 2));
+                }
+    }
+
+    void advance(Context& context, int map, int count, int32_t place, const Block& block,
+                 const uint32_t* sums) const override {
+        const size_t lane = at(block, classes_.at(place));
+        const StbifTable step{&offset_[lane], entries_.data(), &rows_[lane], potentials(context, place, block),
+                              spike_sums(context, place, block), lo_};
+        for (int m = 0; m < count; ++m)
+            if (context.kernels.stbif_table(sums + m * BLOCK, block.count, step, codes(context, map + m, place, block)))
+                happened(context, map + m);
+    }
+
+  private:
+    const int32_t lo_;
+    Aligned<uint32_t> offset_;
+    Aligned<int32_t> rows_;
+    std::vector<int32_t> entries_;
+};
+
+// The drive after every step, as int64 [step][channel, row, column].
+class StreamReadout : public Stepping {
+  public:
+    StreamReadout(const Layer& layer, Classes classes, const int64_t* offsets, bool every_step, int state, int slot)
+        : classes_(std::move(classes)), blocks_(layer.blocks), correction_(layer.correction),
+          offsets_(offsets, offsets + int64_t{classes_.count} * layer.channels), positions_(layer.positions()),
+          channels_(layer.channels), every_step_(every_step), state_(state), slot_(slot) {}
+
+    void start(Context& context) const override {
+        int64_t* total = totals(context);
+        for (int64_t place = 0; place < positions_; ++place)
+            for (int64_t c = 0; c < channels_; ++c)
+                total[c * positions_ + place] =
+                    every_step_ ? 0 : offsets_[classes_.at(static_cast<int32_t>(place)) * channels_ + c];
+    }
+
+    void advance(Context& context, int map, int count, int32_t place, const Block& block,
+                 const uint32_t* sums) const override {
+        int64_t* total = totals(context);
+        for (int m = 0; m < count; ++m) {
+            int64_t* out = static_cast<int64_t*>(context.outputs[slot_]) + (context.first + map + m) * positions_ * channels_;
+            for (int32_t c = 0; c < block.count; ++c) {
+                const int32_t channel = block.first + c;
+                const int64_t index = channel * positions_ + place;
+                total[index] += static_cast<int32_t>(sums[m * BLOCK + c] + correction_[channel]);
+                if (every_step_) total[index] += offsets_[classes_.at(place) * channels_ + channel];
+                out[index] = total[index];
+            }
+        }
+    }
+
+  private:
+    int64_t* totals(Context& context) const { return reinterpret_cast<int64_t*>(context.arena.state(state_).data()); }
+
+    const Classes classes_;
+    const std::vector<Block> blocks_;
+    const std::vector<uint32_t> correction_;
+    const std::vector<int64_t> offsets_;
+    const int64_t positions_, channels_;
+    const bool every_step_;
+    const int state_, slot_;
+};
+
+class StreamInput : public Operation {
+  public:
+    StreamInput(const Geometry& g, int buffer, int slot, bool lasting)
+        : geometry_(g), places_(places_of(g)), buffer_(buffer), slot_(slot), lasting_(lasting) {}
+
+    void run(Context& context) const override {
+        const uint8_t* outer = context.inputs[slot_] + context.image * geometry_.elements();
+        if (context.step == 0) {
+            take(outer, context.arena.map(buffer_, 1));
+            for (int64_t i = 0; i < geometry_.elements(); ++i) (*context.events)[1] |= outer[i] != geometry_.zero;
+        }
+        if (!lasting_)
+            for (int map = context.step == 0 ? 2 : 1; map < context.end; ++map)
+                std::memset(context.arena.map(buffer_, map), geometry_.zero, static_cast<size_t>(geometry_.bytes()));
+    }
+
+  private:
+    void take(const uint8_t* outer, uint8_t* inner) const {
+        const int64_t positions = geometry_.positions();
+        for (int64_t c = 0; c < geometry_.channels; ++c)
+            for (int64_t place = 0; place < positions; ++place) inner[places_[place] + c] = outer[c * positions + place];
+    }
+
+    const Geometry geometry_;
+    const std::vector<int32_t> places_;
+    const int buffer_, slot_;
+    const bool lasting_;
+};
+
+class StreamPool : public Operation {
+  public:
+    StreamPool(const Geometry& from, const Geometry& to, int source, int destination, const PoolShape& s, int state)
+        : from_(from), to_(to), shape_(s), source_(source), destination_(destination), state_(state) {}
+
+    void run(Context& context) const override {
+        auto& state = context.arena.state(state_);
+        if (context.step == 0) std::memset(state.data(), 0, state.size() * sizeof(int32_t));
+        int32_t* sums = state.data();
+        int32_t* sent = sums + from_.bytes();
+        for (int map = context.begin; map < context.end; ++map) {
+            const uint8_t* codes = context.arena.map(source_, map);
+            for (int64_t i = 0; i < from_.bytes(); ++i) sums[i] += codes[i] - from_.zero;  // halos add nothing
+            for (int32_t y = 0; y < to_.height; ++y)
+                for (int32_t x = 0; x < to_.width; ++x)
+                    pool(sums, sent + (int64_t{y} * to_.width + x) * to_.channels, y, x,
+                         context.arena.map(destination_, map) + to_.pixel(y, x) * to_.channels);
+        }
+    }
+
+  private:
+    void pool(const int32_t* sums, int32_t* sent, int32_t y, int32_t x, uint8_t* codes) const {
+        const int64_t top = int64_t{y} * shape_.stride_height - shape_.pad_top;
+        const int64_t left = int64_t{x} * shape_.stride_width - shape_.pad_left;
+        const int64_t bottom = std::min<int64_t>(top + shape_.kernel_height, from_.height);
+        const int64_t right = std::min<int64_t>(left + shape_.kernel_width, from_.width);
+        for (int32_t first = 0; first < to_.channels; first += BLOCK) {
+            const int32_t count = std::min(BLOCK, to_.channels - first);
+            int32_t best[BLOCK];
+            std::fill(best, best + BLOCK, INT32_MIN);
+            for (int64_t row = std::max<int64_t>(top, 0); row < bottom; ++row)
+                for (int64_t column = std::max<int64_t>(left, 0); column < right; ++column) {
+                    const int32_t* member = sums + from_.pixel(row, column) * from_.channels + first;
+                    for (int32_t c = 0; c < count; ++c) best[c] = std::max(best[c], member[c]);
+                }
+            for (int32_t c = 0; c < count; ++c) {
+                codes[first + c] = static_cast<uint8_t>(best[c] - sent[first + c] + to_.zero);
+                sent[first + c] = best[c];
+            }
+        }
+    }
+
+    const Geometry from_, to_;
+    const PoolShape shape_;
+    const int source_, destination_, state_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stepping> make_rate(const Layer& layer, StreamTarget target, Classes classes, const int64_t* theta,
+                                    const int64_t* offsets, bool with_negative, bool hard) {
+    return std::make_unique<RateNeurons>(layer, std::move(target), std::move(classes), theta, offsets, with_negative, hard);
+}
+
+std::unique_ptr<Stepping> make_stbif(const Layer& layer, StreamTarget target, Classes classes, const int64_t* theta,
+                                     const int64_t* start, int32_t lo, int32_t hi) {
+    return std::make_unique<StbifNeurons>(layer, std::move(target), std::move(classes), theta, start, lo, hi);
+}
+
+std::unique_ptr<Stepping> make_stbif_table(const Layer& layer, StreamTarget target, Classes classes,
+                                           const int64_t* breakpoints, int32_t lo, int32_t span) {
+    return std::make_unique<StbifTableNeurons>(layer, std::move(target), std::move(classes), breakpoints, lo, span);
+}
+
+std::unique_ptr<Stepping> make_stream_readout(const Layer& layer, Classes classes, const int64_t* offsets,
+                                              bool every_step, int state, int slot) {
+    return std::make_unique<StreamReadout>(layer, std::move(classes), offsets, every_step, state, slot);
+}
+
+std::unique_ptr<Operation> make_stream_input(const Geometry& g, int buffer, int slot, bool lasting) {
+    return std::make_unique<StreamInput>(g, buffer, slot, lasting);
+}
+
+std::unique_ptr<Operation> make_stream_pool(const Geometry& from, const Geometry& to, int source, int destination,
+                                            const PoolShape& s, int state) {
+    require(source != destination && from.channels == to.channels, "a pool and its source have different channels");
+    require(s.kernel_height > 0 && s.kernel_width > 0 && s.stride_height > 0 && s.stride_width > 0 && s.pad_top >= 0 &&
+                s.pad_left >= 0,
+            "a pool without a window");
+    return std::make_unique<StreamPool>(from, to, source, destination, s, state);
+}
+
+int64_t stream_pool_state(const Geometry& from, const Geometry& to) { return from.bytes() + to.elements(); }
+
+}  // namespace snncc
