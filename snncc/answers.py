@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from snncc import explain
+from snncc import explain, fit_report
 from snncc.build import Build
 from snncc.console import print_json, print_table, say, warn
 from snncc.driver import Compiled
 from snncc.explain import Explanation
+from snncc.fit import Fit
 from snncc.frontend.check import Report
 from snncc.simulate import Simulation
 from snncc.steps import COLUMNS
@@ -57,6 +58,8 @@ def print_compiled(compiled: Compiled, *, as_json: bool) -> None:
         say(f"{size['cycles']} clock cycles per image with {size['lanes']} lanes")
         parts = [f"{size[name]:.0f} {what}" for name, what in ESTIMATED.items() if size[name] is not None]
         say(f"estimated: {', '.join(parts)}")
+    if compiled.fit is not None:
+        _print_cores(compiled.fit)
     if "binarised" in size:
         say(f"its levels and one-bit weights lose {size['binarised']['text']} that it was calibrated on")
     if "max_loss" in size:
@@ -65,6 +68,22 @@ def print_compiled(compiled: Compiled, *, as_json: bool) -> None:
             f"levels of {chosen['mean_level_bits']:.2f} bits in the mean lose {chosen['text']}, measured on "
             "calibration images that set no threshold"
         )
+
+
+def _print_cores(found: Fit) -> None:
+    if found.planned is not None:
+        print_table(*fit_report.cores(found))
+    for line in (fit_report.headline(found), *found.notes, *found.changes):
+        say(line)
+
+
+def print_fit(found: Fit) -> None:
+    """What a network takes of a chip by core, and what an image costs by unit and by code."""
+    if found.planned is not None:
+        for table in (fit_report.cores, fit_report.units, fit_report.codes):
+            print_table(*table(found))
+    for line in (fit_report.headline(found), *fit_report.lines(found)):
+        say(line)
 
 
 def _counted(number: int, what: str) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from snncc import __version__, artefact
 from snncc.artefact import Artefact
+from snncc.fit import Fit, fit, fit_summary, images_among
 from snncc.frontend.calibrate import float_outputs
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
@@ -45,12 +46,13 @@ STREAMED_IMAGES = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Compiled:
-    """What a compilation gave; `summary` is what `--json` prints."""
+    """What a compilation gave; `summary` is what `--json` prints, `fit` what it takes of a chip of cores."""
 
     path: Path
     graph: Graph
     summary: dict[str, Any]
     warnings: tuple[str, ...]
+    fit: Fit | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ def write(prepared: Prepared, built: Built, start: float, more: Mapping[str, Any
         {**_notes(prepared, built.pipeline), **more},
         force=options.force,
     )
+    fitted = fit(graph, machine, images_among(golden)) if machine.core else None
     summary = {
         "artefact": str(options.output),
         "target": options.target,
@@ -136,9 +139,11 @@ def write(prepared: Prepared, built: Built, start: float, more: Mapping[str, Any
         **size_of(graph),
         **more,
         **backend.figures(files),
+        **(fit_summary(fitted) if fitted else {}),
         "seconds": round(time.perf_counter() - start, 3),
     }
-    return Compiled(path=options.output, graph=graph, summary=summary, warnings=_warnings(prepared, built))
+    warnings = _warnings(prepared, built)
+    return Compiled(path=options.output, graph=graph, summary=summary, warnings=warnings, fit=fitted)
 
 
 def size_of(graph: Graph) -> dict[str, int]:

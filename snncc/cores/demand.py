@@ -91,7 +91,7 @@ class Demands:
         channel, row, column = np.nonzero(there)
         present[channel, kind[row, column]] = True
         words = longest = 0
-        outputs = _outputs_by_channel(read, box)
+        outputs = outputs_by_channel(read, box)
         pairs = list(product(rows.kinds, columns.kinds))
         for count in np.unique(outputs).tolist():
             of_count = present[outputs == count]
@@ -124,7 +124,7 @@ def _outputs_of(read: Read, box: Box) -> dict[int, int]:
     return found
 
 
-def _outputs_by_channel(read: Read, box: Box) -> NDArray[np.int64]:
+def outputs_by_channel(read: Read, box: Box) -> NDArray[np.int64]:
     """Output channels of the box that each source channel reaches."""
     (first, last), size = box[0], read.outputs_per_group
     starts = np.arange(first // size, (last - 1) // size + 1) * size

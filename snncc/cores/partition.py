@@ -124,11 +124,12 @@ class _Partitioner:
     def _choose(self, unit: Unit) -> Choice:
         """The tile that costs the fewest cores here and at the sources, and then the fewest axons."""
         choices = self.tiling.choices(unit, self._most(unit))
-        if not unit.reads or len(choices) == 1:
-            return min(choices, key=lambda choice: (choice.cores, choice.axons))
-        return min(
-            choices, key=lambda choice: (round(choice.cores + self._pressure(unit, choice), 3), choice.axons)
-        )
+
+        def cost(choice: Choice) -> tuple[float, int, int]:
+            more = self._pressure(unit, choice) if len(choices) > 1 else 0.0
+            return round(choice.cores + more, 3), choice.axons, choice.boxes
+
+        return min(choices, key=cost)
 
     def _most(self, unit: Unit) -> int:
         """Neurons of a core if all have as many output axons as they have in the mean."""

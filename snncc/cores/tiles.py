@@ -16,11 +16,12 @@ Tile = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Choice:
-    """A tile with the cores that its boxes would fill, and the axons that end in them."""
+    """A tile with the cores that its boxes would fill, the axons that end in them, and their number."""
 
     tile: Tile
     cores: float
     axons: int
+    boxes: int
 
 
 def intervals(size: int, tile: int) -> list[Interval]:
@@ -47,7 +48,7 @@ class Tiling:
         if key not in self._choices:
             tiles = dict.fromkeys(self._tiles(unit, most))
             self._choices[key] = [self._choice(unit, tile, most) for tile in tiles] or [
-                Choice((1, 1, 1), unit.size, 0)
+                Choice((1, 1, 1), unit.size, 0, unit.size)
             ]
         return self._choices[key]
 
@@ -87,14 +88,15 @@ class Tiling:
 
     def _choice(self, unit: Unit, tile: Tile, most: int) -> Choice:
         """Boxes of one shape share cores only with boxes as small: n of them fit a core or do not."""
-        cores, axons = 0.0, 0
+        cores, axons, boxes = 0.0, 0, 0
         for number, box in _kinds_of_box(unit.shape, tile):
             usage = self.demands.of(unit, box, 0)
             fill = max(used / limit for used, limit in zip(usage, self.limits, strict=True))
             fill = max(fill, size_of(box) / most)
             cores += number / max(1, int(1 / fill + 1e-9))
             axons += number * usage[2]
-        return Choice(tile, cores, axons)
+            boxes += number
+        return Choice(tile, cores, axons, boxes)
 
 
 def within(usage: Usage, limits: Usage) -> bool:

@@ -95,7 +95,7 @@ def test_without_data_it_shows_sizes_codes_and_bounds(snncc: Snncc) -> None:
         low, high = node["drive"]
         assert max(-low, high) < 2 ** (node["membrane_bits"] - 1)
     text = snncc("explain", "model.snncc").out
-    assert text.splitlines()[-1] == "phased: exact after 12 steps"
+    assert "phased: exact after 12 steps" in text.splitlines()
 
 
 def test_the_model_must_be_the_one_that_was_compiled(snncc: Snncc, tmp_path: Path) -> None:

@@ -1,0 +1,167 @@
+"""Energy and time of an inference, estimated from counted events and the chip's figures for one event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncc.cores.activity import Activity
+from snncc.cores.demand import outputs_by_channel, sources_of
+from snncc.cores.planning import Planned
+from snncc.cores.units import Read
+from snncc_ir.machine import Events, Machine
+from snncc_ir.plan import Box
+
+Array = NDArray[Any]
+
+NANO = 1e-3
+"""Nanojoules in a picojoule."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Events of one image at a unit: what enters it, and what it costs in nanojoules.
+
+    `hops` are spikes times hops along rows and columns; `macs` are the multiply-accumulates of the same layer
+    of the network that does not spike.
+    """
+
+    synops: float
+    updates: float
+    spikes: float
+    hops: float
+    energy: float
+    macs: float
+    mac_energy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Costs by unit; steps of an image from start to end, and the time that they take in microseconds.
+
+    `interval` is the time after which the next image can enter.
+    """
+
+    units: dict[str, Cost]
+    steps: int
+    latency: float
+    interval: float
+
+    @property
+    def total(self) -> Cost:
+        """All units together."""
+        names = Cost.__dataclass_fields__
+        return Cost(**{name: sum(getattr(cost, name) for cost in self.units.values()) for name in names})
+
+
+def estimate(planned: Planned, machine: Machine, activity: Activity) -> Estimate:
+    """What an image costs on average."""
+    if machine.events is None:
+        raise ValueError(f"{machine.name} has no figures")
+    meter = _Meter(planned, machine.events, activity)
+    units = {unit.name: meter.cost(unit.name) for unit in planned.network.units if unit.compartments}
+    step = meter.step_time()
+    return Estimate(
+        units=units,
+        steps=activity.steps,
+        latency=step * activity.steps * NANO,
+        interval=step * activity.window * NANO,
+    )
+
+
+class _Meter:
+    """Counts the events of slices, and adds them up by unit and by core."""
+
+    def __init__(self, planned: Planned, events: Events, activity: Activity) -> None:
+        self.planned, self.events, self.activity = planned, events, activity
+        network, plan = planned.network, planned.plan
+        self.rates = np.ones(network.neurons, dtype=np.float64)
+        for unit in network.units:
+            if unit.name in activity.spikes:
+                self.rates[unit.first : unit.first + unit.size] = activity.spikes[unit.name].ravel()
+        self.column, self.row = (np.full(network.neurons, -1, dtype=np.int64) for _ in range(2))
+        self.busy = np.zeros(len(plan.cores))
+        self.farthest = 0
+        self.counted: dict[str, NDArray[np.float64]] = {}
+        mesh_columns = 1 + max(place.column for place in plan.places)
+        for core, place in zip(plan.cores, plan.places, strict=True):
+            for item in core.slices:
+                unit = network.by_name[item.unit]
+                box = tuple(slice(*axis) for axis in item.box)
+                own = slice(unit.first, unit.first + unit.size)
+                column = place.chip * mesh_columns + place.column
+                self.column[own].reshape(unit.shape)[box] = column
+                self.row[own].reshape(unit.shape)[box] = place.row
+        for index, core in enumerate(plan.cores):
+            for item in core.slices:
+                self._count(index, item.unit, item.box)
+
+    def _count(self, core: int, name: str, box: Box) -> None:
+        """Synaptic operations, updates, spikes, hops along rows, hops along columns of a slice."""
+        unit = self.planned.network.by_name[name]
+        size = int(np.prod([stop - start for start, stop in box]))
+        found = np.zeros(5)
+        found[1] = size * unit.compartments * self.activity.window
+        here = unit.first + int(np.ravel_multi_index(tuple(start for start, _ in box), unit.shape))
+        for read in unit.reads:
+            ids, targets = _arriving(read, box)
+            spikes = self.rates[ids]
+            found[0] += float((spikes * targets).sum())
+            found[2] += float(spikes.sum())
+            placed = self.column[ids] >= 0
+            across = np.abs(self.column[ids] - self.column[here]) * placed
+            along = np.abs(self.row[ids] - self.row[here]) * placed
+            found[3] += float((spikes * across).sum())
+            found[4] += float((spikes * along).sum())
+            self.farthest = max(self.farthest, int((across + along).max(initial=0)))
+        self.counted[name] = self.counted.get(name, np.zeros(5)) + found
+        events = self.events
+        times = (events.synapse_time.value, events.update_time.value, events.spike_time.value)
+        self.busy[core] += float(found[:3] @ np.array(times))
+
+    def cost(self, name: str) -> Cost:
+        """The costs of a unit."""
+        events, found = self.events, self.counted[name]
+        energies = (
+            events.synapse_energy,
+            events.update_energy,
+            events.spike_energy,
+            events.column_energy,
+            events.row_energy,
+        )
+        picojoules = float(found @ np.array([energy.value for energy in energies]))
+        macs = self._macs(name)
+        return Cost(
+            synops=float(found[0]),
+            updates=float(found[1]),
+            spikes=float(found[2]),
+            hops=float(found[3] + found[4]),
+            energy=picojoules * NANO,
+            macs=macs,
+            mac_energy=macs * events.mac_energy.value * NANO,
+        )
+
+    def _macs(self, name: str) -> float:
+        """Synapses of a unit, each of which is one multiply-accumulate without spikes."""
+        unit = self.planned.network.by_name[name]
+        whole: Box = ((0, unit.shape[0]), (0, unit.shape[1]), (0, unit.shape[2]))
+        return float(sum(_arriving(read, whole)[1].sum() for read in unit.reads if not read.same))
+
+    def step_time(self) -> float:
+        """Nanoseconds of a step: the busiest core, the way of the farthest spike, and the barrier."""
+        busiest = float(self.busy.max(initial=0.0)) / self.activity.window
+        return busiest + self.farthest * self.events.hop_time.value + self.events.step_time.value
+
+
+def _arriving(read: Read, box: Box) -> tuple[Array, Array]:
+    """The neurons that send into a box, and the synapses that a spike of each passes there."""
+    channels, rows, columns = sources_of(read, box)
+    ids = read.elements[channels][:, rows.positions][:, :, columns.positions]
+    down = np.array([len(kind) for kind in rows.kinds])[rows.kind]
+    along = np.array([len(kind) for kind in columns.kinds])[columns.kind]
+    targets = outputs_by_channel(read, box)[:, None, None] * down[:, None] * along
+    there = ids >= 0
+    return ids[there], np.broadcast_to(targets, ids.shape)[there]

@@ -1,0 +1,105 @@
+"""How a network fits a chip, as `compile` and `explain` say it."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import snncc_backends.chips
+from support.command import Snncc, compiled
+
+POOLED = 6 * 4 * 4
+"""Pooling windows of the model."""
+
+TEMPLATE = files(snncc_backends.chips).joinpath("template.toml").read_text(encoding="utf-8")
+
+
+def rate(snncc: Snncc, *extra: str) -> None:
+    result = snncc(
+        "compile", "model.onnx", "--target", "sim", "--calibrate", "data.npz", "--scale", "255",
+        "--code", "rate", "--steps", "8", "--force", *extra,
+    )  # fmt: skip
+    assert result.code == 0, result.err
+
+
+def test_compile_says_how_many_cores_it_takes(snncc: Snncc) -> None:
+    result = compiled(snncc, "--json")
+    assert (result.json["cores"], result.json["chips"]) == (1, 1)
+    fit = result.json["fit"]
+    assert fit["fits"] is True
+    assert fit["limits"]["compartments"] == 8192
+    assert set(fit["estimates"]) == {"radix", "graded", "count", "ttfs"}
+    (core,) = fit["use"]
+    assert core["usage"][0] == result.json["neurons"] + POOLED
+    text = compiled(snncc, "--force").out
+    assert "loihi2: 1 core on 1 chip; no plan has fewer than 1" in text
+    assert text.splitlines()[1].split()[:3] == ["core", "chip:column,row", "compartments"]
+
+
+def test_explain_maps_on_another_chip(snncc: Snncc, tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text(TEMPLATE)
+    rate(snncc)
+    explain = ("explain", "model.snncc", "--chip", "my.toml")
+    result = snncc(*explain, "--json")
+    assert result.code == 0, result.err
+    fit = result.json["fit"]
+    assert sum(core["usage"][0] for core in fit["use"]) == 6 * 8 * 8 + 6 * 4 * 4 + 5 + POOLED
+    assert fit["cores"] == 3 == fit["lower_bound"]
+    assert list(fit["estimates"]) == ["rate"]
+    total = fit["estimates"]["rate"]["total"]
+    units = fit["estimates"]["rate"]["units"].values()
+    for name, value in total.items():
+        assert abs(sum(unit[name] for unit in units) - value) <= 1e-6 * max(1.0, value)
+    measured = snncc(*explain, "--data", "other.npz", "--json").json["fit"]
+    assert measured["cores"] == 3
+    assert measured["estimates"] != fit["estimates"]
+    lines = snncc(*explain).out.splitlines()
+    assert "mychip: 3 cores on 1 chip; no plan has fewer than 3" in lines
+    assert lines[-1].startswith("energy and time are estimates from counted events and the figures")
+
+
+def test_what_does_not_fit_says_by_how_much_and_what_would_help(snncc: Snncc, tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(with_number("core.synapse_words", 8192, 95))
+    rate(snncc)
+    result = snncc("explain", "model.snncc", "--chip", "small.toml")
+    assert result.code == 0
+    assert result.out.splitlines()[-1] == (
+        "mychip: does not fit: y: one neuron takes 96 synapse words, 1 more than a core has; "
+        "use fewer weight bits, or a chip with more synaptic memory or partial sums"
+    )
+    (tmp_path / "two.toml").write_text(with_number("core.soft_compartments", 1, 2))
+    found = snncc("explain", "model.snncc", "--chip", "two.toml", "--json").json["fit"]
+    assert (found["cores"], found["chips"], found["changes"]) == (5, 1, [])
+    narrow = with_number("mesh.columns", 4, 1, with_number("core.soft_compartments", 1, 2))
+    (tmp_path / "two.toml").write_text(narrow)
+    found = snncc("explain", "model.snncc", "--chip", "two.toml", "--json").json["fit"]
+    assert (found["cores"], found["chips"]) == (5, 2)
+    assert found["changes"] == ["with --reset zero: 3 cores on 1 chip"]
+
+
+def with_number(table: str, old: int, new: int, text: str = TEMPLATE) -> str:
+    entry = f"[{table}]\nvalue = {old}\n"
+    assert text.count(entry) == 1
+    return text.replace(entry, f"[{table}]\nvalue = {new}\n")
+
+
+def test_a_code_that_the_chip_does_not_offer_is_said(snncc: Snncc) -> None:
+    compiled(snncc)
+    lines = snncc("explain", "model.snncc", "--chip", "loihi1").out.splitlines()
+    assert "code radix is not offered by loihi1; compile with --code rate" in lines
+
+
+def test_a_chip_that_there_is_not(snncc: Snncc) -> None:
+    compiled(snncc)
+    result = snncc("explain", "model.snncc", "--chip", "loihi9")
+    assert result.code == 1
+    assert result.err == (
+        "snncc: error: --chip: no chip is called 'loihi9'; there are loihi1, loihi2, or give a description "
+        "(.toml, see docs/cores.md)\n"
+    )
+
+
+def test_an_artefact_of_no_chip_of_cores_is_summarised_as_ever(snncc: Snncc) -> None:
+    rate(snncc)
+    result = snncc("explain", "model.snncc", "--json")
+    assert set(result.json) == {"nodes", "timing"}
