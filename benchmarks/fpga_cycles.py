@@ -2,17 +2,20 @@
 
     python benchmarks/fpga_cycles.py lenet DATA     LeNet-5 shape, random weights, at P = 8, 32 and 64
     python benchmarks/fpga_cycles.py resnet DATA    trained ResNet-8 at P = 64, with its accuracy
+    python benchmarks/fpga_cycles.py cnv DATA       CNV W1A1 on binary lanes at P = 32 and 64
     python benchmarks/fpga_cycles.py speed DATA     the cycle simulator against Verilator, ResNet-8, batch 64
 
 - lenet: 4-bit input and levels, 24 digits, random weights. One bias per layer is set so that the layer's map
   has its share of non-zero levels; two kernels of the first layer fire on blank paper, without which its
   share is out of reach. Shares off by more than 0.02, or more cycles than promised, exit 1.
 - resnet: 4-bit levels, 8-bit input, all images; more than 125,000 cycles an image exit 1.
+- cnv: more than 48,000 or 24,000 cycles an image, or a word that one execution of three images has and
+  another has not, exit 1.
 - speed: from pixels to the cycles of every image (levels by the fast engine, then the closed form) at least
   100 times as fast as the Verilog in Verilator, and with the trace kept, every written word with its cycle,
   20 times. One thread each, in turn, medians; start-up and builds are left out; the cycles must be equal.
 
-DATA holds mnist.npz, cifar10.npz and models/resnet8_cifar10_fp32.onnx.
+DATA holds mnist.npz, cifar10.npz, models/resnet8_cifar10_fp32.onnx and models/cnv_w1a1_cifar10.onnx.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from fpga_cnv import cnv
 
 from snncc import artefact, dataset
 from snncc.driver import compile_model
@@ -268,7 +272,7 @@ def _ratio(name: str, slow: float, fast: float, least: int) -> bool:
     return kept
 
 
-RUNS = {"lenet": lenet, "resnet": resnet, "speed": speed}
+RUNS = {"lenet": lenet, "resnet": resnet, "cnv": cnv, "speed": speed}
 
 
 def main() -> int:

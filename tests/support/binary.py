@@ -27,9 +27,9 @@ HIDDEN = ((0, 1), (0, 1), (0, 1), (0, 1), (0, 3))
 
 
 def wide_bits(lanes: int, *, signed: bool, mixed: bool) -> Widths:
-    """Widths beyond what a small random network on binary lanes needs; levels have 8 bits."""
+    """Widths beyond what a small random network on binary lanes needs."""
     found = vars(wide(lanes, mixed=mixed, table_rows=0))
-    found |= {"correction": 1, "table_address": 1, "level": 8, "signed_levels": int(signed)}
+    found |= {"correction": 1, "table_address": 1, "level": 9 if signed else 8, "signed_levels": int(signed)}
     found |= {"weight": 8 if mixed else 1, "binary": 1, "multipliers": int(mixed), "bit_words": 4096}
     return Widths(**found)
 
@@ -42,15 +42,15 @@ class BitBuilder(Builder):
         self.signed, self.mixed = signed, mixed
 
     def range(self, options: tuple[tuple[int, int], ...]) -> tuple[int, int]:
-        return self.pick([*options, (-1, 1)] if self.signed else options)
+        return self.pick([*options, (-1, 1), (-3, 1)] if self.signed else options)
 
     def bits(self) -> int:
         return self.pick((1, 1, 1, 2, 8)) if self.mixed else 1
 
     def start(self) -> None:
         shape = (self.pick(CHANNELS), self.number(2, 5), self.number(1, 6))
-        options = INPUTS if self.signed else (*INPUTS, (0, 255), (0, 255))
-        lo, hi = self.range(options)
+        wide = ((-128, 128), (-256, 255)) if self.signed else ((0, 255), (0, 255))
+        lo, hi = self.range((*INPUTS, *wide))
         x = self.rng.integers(lo, hi + 1, (self.batch, *shape))
         self.add(Input(name=self.name("x"), type=Levels(shape, lo, hi)), x)
 

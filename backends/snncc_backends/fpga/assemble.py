@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snncc_backends.fpga.bits import LANE_LEVEL, find_binary
+from snncc_backends.fpga.bits import find_binary, lane_level, level_bits
 from snncc_backends.fpga.breaks import Breaks, find_breaks
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.memory import Memory, memory
@@ -79,7 +79,7 @@ def _widths(builder: Builder, plan: Plan, lanes: int, passes: list[PassTable]) -
     highs += [theta << max(steps - 1, 0) for theta in thetas]
     signed = any(level_map.lo < 0 for level_map in builder.maps.values())
     ranges = [(m.lo, m.hi) for m in builder.maps.values()]
-    level = max(interval_bits(*limits) for limits in ranges) - (0 if signed else 1)
+    level = level_bits(ranges)
     depth = max(m.base + m.words for m in builder.maps.values())
     numbers = builder.weight_words << 3  # eight weights at most share a slot
     offsets = [0, *(record[4] for record in builder.row_visits), *(record[1] for record in builder.col_words)]
@@ -89,7 +89,7 @@ def _widths(builder: Builder, plan: Plan, lanes: int, passes: list[PassTable]) -
     return Widths(
         lanes=lanes,
         weight=plan.weight_bits,
-        level=LANE_LEVEL if binary else level,
+        level=lane_level(level, signed=signed) if binary else level,
         signed_levels=int(signed),
         potential=interval_bits(min(lows), max(highs)),
         theta=max(thetas).bit_length(),

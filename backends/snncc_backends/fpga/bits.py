@@ -1,13 +1,13 @@
 """Binary lanes: which passes run on them, which maps are packed for them, how their weights are numbered.
 
-A binary lane takes a word of 64 bits in one cycle: 64 one-bit levels of a packed map, or the bit planes of
-eight levels of any other. With the bits w of its weights, 1 for +1 and 0 for -1, the word adds
+A binary lane takes a word of 64 bits in one cycle: 64 one-bit levels of a packed map, or the bit planes, 8
+or 9, of eight levels of any other. With the bits w of its weights, 1 for +1 and 0 for -1, the word adds
 2 |n & w| - |n|, where |.| counts bits, those of plane b times 2^b. Levels of 0 add nothing, nor does padding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,8 +19,8 @@ from snncc_backends.fpga.plan import Pass, Plan
 from snncc_backends.fpga.projections import Projection
 from snncc_ir.tensors import Ints, interval_bits
 
-LANE_LEVEL = 8
-"""Bits of a level in a core with binary lanes: a word of eight levels has 64."""
+LANE_LEVEL, WIDE_LEVEL = 8, 9
+"""Bits of a level in a core with binary lanes, and where levels are signed or have 9 bits."""
 
 Range = tuple[int, int]
 Piece = tuple[int, int, int]
@@ -36,33 +36,41 @@ class Binary:
 
 
 def find_binary(plan: Plan, ranges: Mapping[str, Range], kept: tuple[str, ...], *, allowed: bool) -> Binary:
-    """All passes of weights -1 and +1 that read unsigned levels; none where levels are wider than 8 bits.
+    """All passes of weights -1 and +1; none where levels have more than 9 bits.
 
     A map of levels 0 and 1 is packed if only such passes read it, and no output is made of it.
     """
-    signed = any(lo < 0 for lo, _ in ranges.values())
-    if not allowed or max(interval_bits(*limits) for limits in ranges.values()) - (not signed) > LANE_LEVEL:
+    if not allowed or level_bits(ranges.values()) > WIDE_LEVEL:
         return Binary(passes=frozenset(), packed=frozenset())
-    passes = {
-        task.name
-        for task in plan.passes
-        if all(part.bits == 1 and ranges[part.map][0] == 0 for part in task.projections)
-    }
+    passes = {task.name for task in plan.passes if all(part.bits == 1 for part in task.projections)}
     packed = {
         task.name
         for task in plan.passes
         if not task.is_readout
         and ranges[task.name] == (0, 1)
         and task.name not in kept
-        and _packs(task, binary=task.name in passes)
+        and _packs(task, ranges)
         and _readable(plan, task, passes)
     }
     return Binary(passes=frozenset(passes), packed=frozenset(_together(plan, passes, packed)))
 
 
-def _packs(task: Pass, *, binary: bool) -> bool:
-    """Whether lanes without a channel are sure to write 0: a multiplier's weight of one bit is -1 there."""
-    return binary or task.shape[0] % WORD == 0 or max(part.bits for part in task.projections) > 1
+def level_bits(ranges: Iterable[Range]) -> int:
+    """Bits of a level in all maps of these ranges: two's complement where one is signed."""
+    found = tuple(ranges)
+    unsigned = all(lo >= 0 for lo, _ in found)
+    return max(interval_bits(*limits) for limits in found) - unsigned
+
+
+def lane_level(bits: int, *, signed: bool) -> int:
+    """Bits of a level in a core with binary lanes whose levels need `bits`: a plane below 0 is the ninth."""
+    return WIDE_LEVEL if signed else max(LANE_LEVEL, bits)
+
+
+def _packs(task: Pass, ranges: Mapping[str, Range]) -> bool:
+    """Whether lanes without a channel are sure to write 0: weights of one bit are -1 there."""
+    negative = any(ranges[part.map][0] < 0 for part in task.projections)
+    return not negative or task.shape[0] % WORD == 0 or max(part.bits for part in task.projections) > 1
 
 
 def _readable(plan: Plan, task: Pass, passes: set[str]) -> bool:

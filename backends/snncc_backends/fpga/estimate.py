@@ -10,20 +10,21 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 
 from snncc_backends.fpga.capacity import mapped_memories, slices_of
-from snncc_backends.fpga.maps import WORD, ceil_div
+from snncc_backends.fpga.maps import PACKED_WORD, WORD, ceil_div
 from snncc_backends.fpga.tables import Tables
 from snncc_ir.hardware import Resources
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What a count is made of: the core once, lanes, unpacking of weights, groups, tables that are LUTs."""
+    """What a count is made of: core, lanes, unpacking, groups, tables in LUTs, counters of binary lanes."""
 
     core: float
     lanes: float
     unpacking: float
     groups: float
     tables: float
+    counting: float = 0.0
 
     def dot(self, factors: Parts) -> float:
         """The sum of all parts, each times its factor."""
@@ -43,7 +44,7 @@ def estimate(tables: Tables) -> Resources:
         luts=round(lut_parts(tables).dot(LUT_FACTORS)),
         flip_flops=round(flip_flop_parts(tables).dot(FLIP_FLOP_FACTORS)),
         brams=sum(memory.blocks for memory in memories.values()),
-        multipliers=tables.widths.lanes,
+        multipliers=tables.widths.lanes * tables.widths.multipliers,
         fmax_mhz=round(highest - step * (tables.widths.groups.bit_length() - 1), 1),
     )
 
@@ -67,6 +68,7 @@ def lut_parts(tables: Tables) -> Parts:
         unpacking=widths.mixed_weights * widths.lanes * widths.weight,
         groups=groups * group,
         tables=constants + (slices - 1) * widths.lanes * widths.weight,
+        counting=widths.binary * _counting_luts(tables),
     )
 
 
@@ -74,8 +76,9 @@ def flip_flop_parts(tables: Tables) -> Parts:
     """Flip-flops: one for every bit of a register."""
     widths = tables.widths
     potential, level, steps = widths.potential, widths.level, widths.fire_steps
-    product = max(2, widths.weight) + level + 1
-    lane = product + 2 * potential + widths.weight + (level if _own(tables) else level // WORD)
+    product = 12 if widths.binary else max(2, widths.weight) + level + 1
+    source = (level if _own(tables) else level // WORD) + widths.weight
+    lane = product + 2 * potential + widths.multipliers * source
     fire = 3 * potential + widths.theta + steps * (potential + widths.theta + steps // 2 + 1)
     words = (4 + 2 * _own(tables)) * WORD * level
     group = fire + 2 * WORD * steps + words + 2 * level + WORD + widths.map_address
@@ -85,12 +88,29 @@ def flip_flop_parts(tables: Tables) -> Parts:
         unpacking=widths.mixed_weights * widths.lanes * widths.weight,
         groups=widths.groups * group,
         tables=0,
+        counting=widths.binary * _counting_flip_flops(tables),
     )
+
+
+def _counting_luts(tables: Tables) -> float:
+    """Of binary lanes: bytes of 64 products counted, their tree, a difference; the word that all take."""
+    widths = tables.widths
+    tree = 8 * 20 + 4 * 5 + 2 * 7 + 11
+    word = PACKED_WORD * (2 + ceil_div(widths.groups - 1, 3))
+    slices = slices_of(widths.bit_words, widths.lanes * PACKED_WORD)
+    selects = (slices - 1) * widths.lanes * PACKED_WORD
+    return (widths.lanes + 1) * tree + widths.lanes * 12 * (1 + widths.multipliers) + word + selects
+
+
+def _counting_flip_flops(tables: Tables) -> float:
+    """Of binary lanes: a copy of 64 weights, the counts of bytes, fours and all, and what is added."""
+    tree = 8 * 4 + 2 * 7 + 11
+    return (tables.widths.lanes + 1) * tree + tables.widths.lanes * PACKED_WORD + 2 * PACKED_WORD
 
 
 def _own(tables: Tables) -> int:
     """1 where lanes ever take levels of their own; else Yosys leaves that out of the core."""
-    return int(tables.memories["row_windows"].values["own"].any())
+    return int(tables.widths.multipliers and tables.memories["row_windows"].values["own"].any())
 
 
 def _shift(tables: Tables) -> int:

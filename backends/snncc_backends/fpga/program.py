@@ -182,9 +182,10 @@ class PassProgram:
         return value.reshape(*numbers.shape, self.groups, WORD)
 
     def lane_bits(self, reading: Reading, block: int) -> Ints:
-        """`[i, j, 64 bits of a word, P]`: what a bit of a word is multiplied with in a binary lane.
+        """`[i, j, bits of a word, P]`: what a bit of a word is multiplied with in a binary lane.
 
-        Bit p of a lane's weights belongs to bit p of a packed word, else to plane p div 8 of level p mod 8.
+        Bit p of a lane's weights belongs to bit p of a packed word, else to plane p div 8 of level p mod 8; a
+        ninth plane shares the weights of the first. The bits of a word are those of level 0, of level 1, ...
         """
         d, memory = self.descriptor, self.memories["bit_weights"]
         numbers = (d.weights + block * d.weight_step + reading.weights) & (
@@ -193,10 +194,13 @@ class PassProgram:
         found = memory.values["byte"][np.minimum(numbers, memory.words - 1)].astype(np.uint8)
         words = found.reshape(*numbers.shape, self.widths.lanes, 8)
         bits = np.unpackbits(words, axis=-1, bitorder="little").astype(np.int64)
+        signs = 2 * bits - 1
         if d.planes:
-            planes = (2 * bits - 1).reshape(*bits.shape[:-1], 8, WORD) << np.arange(8)[:, None]
-            return planes.swapaxes(-1, -2).reshape(bits.shape).swapaxes(-1, -2)
-        return (2 * bits - 1).swapaxes(-1, -2)
+            worth = 1 << np.arange(self.widths.level)
+            worth[8:] *= 1 - 2 * self.widths.signed_levels
+            shaped = signs.reshape(*bits.shape[:-1], 8, WORD)[..., np.arange(len(worth)) % 8, :]
+            signs = (shaped * worth[:, None]).swapaxes(-1, -2).reshape(*bits.shape[:-1], -1)
+        return signs.swapaxes(-1, -2)
 
     def neurons(self, block: int) -> tuple[Ints, Ints, Ints]:
         """Threshold, bias, place in `breaks` `[groups, tile rows or 1, columns or 1, 8 lanes]` of a block."""

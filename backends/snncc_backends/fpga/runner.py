@@ -49,14 +49,17 @@ class MapMemory:
     def write_bytes(self, places: Ints, byte: Ints, levels: Ints) -> None:
         """Store `levels[N, ..., 8]` of one bit each as one byte of packed words."""
         whole = np.packbits(levels != 0, axis=-1, bitorder="little")[..., 0]
-        self.levels[:, places, byte] = whole.view(self.levels.dtype)
+        self.levels[:, places, byte] = whole
 
-    def bits(self, places: NDArray[np.int32], masks: Bytes, images: slice) -> NDArray[np.float32]:
-        """`[images, ..., 64]` bits of words, those of bytes that are not in a mask 0."""
-        found = np.take(self.levels[images].view(np.uint64)[..., 0], places, axis=1)
+    def bits(
+        self, places: NDArray[np.int32], masks: Bytes, planes: int, images: slice
+    ) -> NDArray[np.float32]:
+        """`[images, ..., 8 * planes]`: the low bits of every level, 0 for those outside their mask."""
         taken = np.unpackbits(masks[..., None], axis=-1, bitorder="little")
-        kept = found.view(np.uint8).reshape(*found.shape, WORD) * taken[:, None, :, :]
-        return np.unpackbits(kept, axis=-1, bitorder="little").astype(np.float32)
+        kept = self.levels[images][:, places] * taken[:, None, :, :].astype(self.levels.dtype)
+        low = np.unpackbits(kept.astype(np.uint8)[..., None], axis=-1, bitorder="little")
+        parts = [low] + [(kept >> plane & 1).astype(np.uint8)[..., None] for plane in range(8, planes)]
+        return np.concatenate(parts, axis=-1).astype(np.float32).reshape(*kept.shape[:-1], -1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +171,8 @@ class PassRunner:
     def _levels(self, memory: MapMemory, reading: Reading, images: slice) -> NDArray[Any]:
         """`[images, slots, tile rows, columns, i, j * 8]`: what is multiplied."""
         if self.d.binary:
-            bits = memory.bits(reading.places, reading.masks, images)
+            planes = self.tables.widths.level if self.d.planes else 8
+            bits = memory.bits(reading.places, reading.masks, planes, images)
             return bits.reshape(*bits.shape[:5], -1).astype(self.kind, copy=False)
         levels = memory.words(reading.places, images)
         if not (reading.masks == 255).all():

@@ -224,35 +224,37 @@ module snncc_core #(
 
     // --- binary lanes: the word of the one bank that is read, and 64 weights for each lane ---
 
-    wire [63:0] word_bits;
+    wire [8*LB-1:0] word_bits;
     wire [64*P-1:0] bit_weights;
-    wire [10:0] whole;
+    wire [LB+3:0] whole;
     generate
         if (!BITS) begin : no_bits
             assign bit_weights = 0;
             assign whole = 0;
-            assign word_bits = 64'd0;
+            assign word_bits = 0;
         end else begin : binary_lanes
-            reg [63:0] joined, word2, word3;
+            reg [8*LB-1:0] joined, word2, word3;
             integer b, q, n;
             always @* begin
-                joined = 64'd0;
-                for (b = 0; b < G; b = b + 1) joined = joined | step_words[b*64+:64];
+                joined = 0;
+                for (b = 0; b < G; b = b + 1) joined = joined | step_words[b*8*LB+:8*LB];
             end
             wire [64*P-1:0] weights_read;
             reg [64*P-1:0] weights_copy;
             snncc_rom #(.WIDTH(64 * P), .DEPTH(BIT_WORDS), .ADDRESS(WA), .FILE("bit_weights.mem")) weights (
                 .clk(clk), .enable(1'b1), .address(step_weight), .q(weights_read));
             always @(posedge clk) begin
-                for (q = 0; q < 8; q = q + 1) word2[q*8+:8] <= joined[q*8+:8] & {8{step_mask[q]}};
+                for (q = 0; q < 8; q = q + 1) word2[q*LB+:LB] <= joined[q*LB+:LB] & {LB{step_mask[q]}};
                 // plane n of level q is bit n of byte q: planes change places with levels
                 for (q = 0; q < 8; q = q + 1)
-                    for (n = 0; n < 8; n = n + 1) word3[8*n+q] <= planes ? word2[8*q+n] : word2[8*n+q];
+                    for (n = 0; n < 8; n = n + 1) word3[8*n+q] <= planes ? word2[LB*q+n] : word2[LB*n+q];
+                if (LB == 9)
+                    for (q = 0; q < 8; q = q + 1) word3[8*(LB-1)+q] <= planes && word2[LB*q+LB-1];
                 weights_copy <= weights_read;
             end
             assign bit_weights = weights_copy;
             assign word_bits = word3;
-            snncc_count all (.clk(clk), .planes(planes), .bits(word_bits), .count(whole));
+            snncc_count #(.LB(LB), .SIGNED(SIGNED)) all (.clk(clk), .planes(planes), .bits(word_bits), .count(whole));
         end
     endgenerate
 
@@ -359,7 +361,8 @@ module snncc_core #(
             for (l = 0; l < 8; l = l + 1) begin : level
                 assign byte_of[l] = write_data[l*LB];
             end
-            assign packed_data = {8{byte_of}};
+            wire [LB-1:0] wide_byte = byte_of;
+            assign packed_data = {8{wide_byte}};
         end
     endgenerate
     assign bank_data = !busy ? host_data : packs ? packed_data : write_data;

@@ -1,10 +1,14 @@
-// Counts the bits of a word, three cycles later: one by one, or with `planes` byte b of it times 2^b.
+// Counts the bits of a word, three cycles later: one by one, or with `planes` byte b of it times 2^b. The ninth byte,
+// if there is one, counts +256 or, with signed levels, -256.
 `default_nettype none
-module snncc_count (
+module snncc_count #(
+    parameter LB = 8,
+    parameter SIGNED = 0
+) (
     input wire clk,
     input wire planes,
-    input wire [63:0] bits,
-    output reg [10:0] count
+    input wire [8*LB-1:0] bits,
+    output reg [LB+3:0] count
 );
     // bits of a byte: by pairs, whose two weights a LUT takes with their levels
     function [3:0] ones(input [7:0] b);
@@ -35,7 +39,20 @@ module snncc_count (
         for (k = 0; k < 8; k = k + 1) byte_of[k] <= ones(bits[8*k+:8]);
         low <= four(pair(byte_of[0], byte_of[1], planes), pair(byte_of[2], byte_of[3], planes), planes);
         high <= four(pair(byte_of[4], byte_of[5], planes), pair(byte_of[6], byte_of[7], planes), planes);
-        count <= {4'b0, low} + (planes ? {high, 4'b0} : {4'b0, high});
+        count <= {{LB - 3{1'b0}}, low} + (planes ? {{LB - 7{1'b0}}, high, 4'b0} : {{LB - 3{1'b0}}, high}) + top;
     end
+
+    wire [LB+3:0] top;
+    generate
+        if (LB == 8) assign top = 0;
+        else begin : ninth
+            reg [3:0] byte4, byte5;
+            always @(posedge clk) begin
+                byte4 <= ones(bits[8*LB-1:64]);
+                byte5 <= byte4;
+            end
+            assign top = SIGNED ? -{1'b0, byte5, 8'b0} : {1'b0, byte5, 8'b0};
+        end
+    endgenerate
 endmodule
 `default_nettype wire

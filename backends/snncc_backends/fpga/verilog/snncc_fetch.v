@@ -267,10 +267,10 @@ module snncc_fetch #(
     generate
         for (s = 0; s < G; s = s + 1) begin : map
             if (BITS) begin : bytes
-                snncc_bytes #(.DEPTH(DEPTH), .ADDRESS(MA)) memory (
+                snncc_bytes #(.LB(LB), .DEPTH(DEPTH), .ADDRESS(MA)) memory (
                     .clk(clk), .write({8{write[s]}} & write_bytes), .write_address(write_address),
                     .write_data(write_data), .enable(move[6]), .read_address(address5[s*MA+:MA]),
-                    .q(bank_q[s*64+:64]));
+                    .q(bank_q[s*8*LB+:8*LB]));
             end else begin : whole
                 snncc_bank #(.WIDTH(8 * LB), .DEPTH(DEPTH), .ADDRESS(MA)) memory (
                     .clk(clk), .write(write[s]), .write_address(write_address), .write_data(write_data),

@@ -30,9 +30,9 @@ module snncc_group #(
     // to the binary lanes, two cycles after the step; what the whole word adds is there with their counts
     input wire binary,
     input wire planes,
-    input wire [63:0] word_bits,
+    input wire [8*LB-1:0] word_bits,
     input wire [8*64-1:0] bit_weights,
-    input wire [10:0] whole,
+    input wire [LB+3:0] whole,
     // with the products
     input wire add,
     input wire first,
@@ -52,7 +52,7 @@ module snncc_group #(
 );
     localparam WD = WB == 1 ? 2 : WB;
     localparam PB = WD + LB + 1;
-    localparam AB = BITS && PB < 12 ? 12 : PB;  // a step adds so many bits: 8 * 255 either way for a binary lane
+    localparam AB = BITS && PB < LB + 5 ? LB + 5 : PB;  // bits of what a step adds: eight levels either way
 
     function [7:0] TENS(input integer n);
         TENS = 8'd48 + n / 10;
@@ -125,9 +125,12 @@ module snncc_group #(
             wire signed [AB-1:0] addend;
             if (!BITS) assign addend = w * level;
             else begin : counted
-                wire [10:0] count;
-                snncc_count lane (.clk(clk), .planes(planes), .bits(word_bits & bit_weights[i*64+:64]), .count(count));
-                wire signed [AB-1:0] difference = {count, 1'b0} - whole;
+                // a ninth plane has the weights of the first
+                wire [127:0] taken = {2{bit_weights[i*64+:64]}};
+                wire signed [LB+3:0] count;
+                snncc_count #(.LB(LB), .SIGNED(SIGNED)) lane (
+                    .clk(clk), .planes(planes), .bits(word_bits & taken[8*LB-1:0]), .count(count));
+                wire signed [AB-1:0] difference = (count <<< 1) - $signed(whole);
                 if (!MUL) assign addend = difference;
                 else assign addend = binary ? difference : w * level;
             end

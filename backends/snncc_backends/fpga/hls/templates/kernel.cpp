@@ -130,10 +130,14 @@ void add_word(const Pass &pass, const Maps &maps, Potential (&sums)[GROUPS][WORD
   }
 }
 
-// The bits of a word: one by one, or those of byte b times 2^b.
-int count_bits(std::uint64_t bits, bool planes) {
+// The bits of a word: one by one, or those of byte b times 2^b; those of the ninth, `top`, +256 or -256.
+int count_bits(std::uint64_t bits, std::uint64_t top, bool planes) {
   HLS(INLINE)
   int sum = 0;
+  for (int i = 0; i < WORD; i++) {
+    HLS(UNROLL)
+    sum += static_cast<int>(top >> i & 1) * (SIGNED != 0 ? -256 : 256);
+  }
   for (int i = 0; i < 64; i++) {
     HLS(UNROLL)
     sum += static_cast<int>(bits >> i & 1) << (planes ? i / 8 : 0);
@@ -141,26 +145,28 @@ int count_bits(std::uint64_t bits, bool planes) {
   return sum;
 }
 
-// Adds the bytes under `mask` of one word in every binary lane: 2 |n & w| - |n|.
+// Adds the levels under `mask` of one word in every binary lane: 2 |n & w| - |n|.
 void add_bits(const Pass &pass, const Maps &maps, Potential (&sums)[GROUPS][WORD], const RowVisit &visit,
                      int offset, int mask, int number) {
   HLS(INLINE)
   const int address = (static_cast<int>(visit.address) + offset) & ((1 << MA) - 1);
   if ((visit.banks >> visit.bank & 1) == 0 || address >= MAP_WORDS) return;
   std::uint64_t bits = 0;
+  std::uint64_t top = 0;
   for (int i = 0; i < 64; i++) {
     HLS(UNROLL)
     const int q = pass.planes ? i % 8 : i / 8;
     const int b = pass.planes ? i / 8 : i % 8;
     const int byte = (mask >> q & 1) != 0 ? static_cast<int>(maps[visit.bank][address][q]) : 0;
     bits |= static_cast<std::uint64_t>(byte >> b & 1) << i;
+    if (pass.planes && i < WORD && LB > 8) top |= static_cast<std::uint64_t>(byte >> 8 & 1) << i;
   }
-  const int whole = count_bits(bits, pass.planes);
+  const int whole = count_bits(bits, top, pass.planes);
   const int at = number & ((1 << WA) - 1);
   for (int lane = 0; lane < P; lane++) {
     HLS(UNROLL)
     const std::uint64_t weight = BITS != 0 && at < BIT_WORDS ? bit_weights[at][BITS != 0 ? lane : 0] : 0;
-    sums[lane / WORD][lane % WORD] += Potential(2 * count_bits(bits & weight, pass.planes) - whole);
+    sums[lane / WORD][lane % WORD] += Potential(2 * count_bits(bits & weight, top & weight, pass.planes) - whole);
   }
 }
 
