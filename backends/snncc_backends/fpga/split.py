@@ -109,7 +109,7 @@ def lay_out(
             lo=lo,
             hi=hi,
             banks=banks,
-            pixel=pixel_levels(shape[0], packed=name in inputs),
+            pixel=pixel_levels(shape[0], packed=name in plan.storage.packed),
             step=_step(plan, name),
             axes=plan.views.axes.get(name, ()),
         )

@@ -26,6 +26,7 @@ module snncc_core #(
     parameter TABLE_ROWS = 0,
     parameter TRA = 1,
     parameter BB = 1,
+    parameter FOLDER = ".",  // where the tables are
     parameter G = P / 8,
     parameter GB = G > 2 ? $clog2(G) : 1
 ) (
@@ -61,7 +62,7 @@ module snncc_core #(
     reg [1:0] arriving;
     wire [31:0] pass_q;
     reg [31:0] pass_word;
-    snncc_rom #(.WIDTH(32), .DEPTH(1 << PA), .ADDRESS(PA), .FILE("passes.mem")) passes (
+    snncc_rom #(.WIDTH(32), .DEPTH(1 << PA), .ADDRESS(PA), .FILE({FOLDER, "/passes.mem"})) passes (
         .clk(clk), .enable(1'b1), .address(pass_address), .q(pass_q));
     reg [31:0] setting[0:SETTINGS-1];
     wire pass_done;
@@ -142,7 +143,7 @@ module snncc_core #(
     wire [2:0] word_marks;
     snncc_fetch #(
         .G(G), .GB(GB), .LB(LB), .MA(MA), .WA(WA), .NEA(NEA), .RVA(RVA), .RCB(RCB), .CWA(CWA), .CCB(CCB),
-        .RWA(RWA), .CWIA(CWIA), .DEPTH(MAP_WORDS)) fetch (
+        .RWA(RWA), .CWIA(CWIA), .DEPTH(MAP_WORDS), .FOLDER(FOLDER)) fetch (
         .clk(clk), .rst(rst), .walk_valid(walk_valid), .walk_enable(walk_enable), .walk_row(walk_row),
         .walk_column(walk_column), .walk_weight(walk_weight), .walk_neuron(walk_neuron),
         .walk_channel(walk_channel), .walk_flags(walk_flags),
@@ -198,7 +199,7 @@ module snncc_core #(
     wire [2:0] part = step_weight[2:0] & ((3'd1 << pack) - 3'd1);
     wire [P*WB-1:0] weights_q;
     reg [P*WB-1:0] slots;
-    snncc_rom #(.WIDTH(P * WB), .DEPTH(WEIGHT_WORDS), .ADDRESS(WA), .FILE("weights.mem")) weights (
+    snncc_rom #(.WIDTH(P * WB), .DEPTH(WEIGHT_WORDS), .ADDRESS(WA), .FILE({FOLDER, "/weights.mem"})) weights (
         .clk(clk), .enable(1'b1), .address(weight_word), .q(weights_q));
     always @(posedge clk) begin
         slots <= weights_q;
@@ -233,7 +234,7 @@ module snncc_core #(
     end
     wire [G*(TB+VB)-1:0] neurons_q;
     reg [G*(TB+VB)-1:0] neuron_word;
-    snncc_rom #(.WIDTH(G * (TB + VB)), .DEPTH(NEURON_WORDS), .ADDRESS(NEA), .FILE("neurons.mem")) neuron_table (
+    snncc_rom #(.WIDTH(G * (TB + VB)), .DEPTH(NEURON_WORDS), .ADDRESS(NEA), .FILE({FOLDER, "/neurons.mem"})) neuron_table (
         .clk(clk), .enable(1'b1), .address(neuron), .q(neurons_q));
     always @(posedge clk) neuron_word <= neurons_q;
 
@@ -243,7 +244,7 @@ module snncc_core #(
         else begin : tabled
             wire [TRA-1:0] row_q;
             reg [TRA-1:0] row_copy;
-            snncc_rom #(.WIDTH(TRA), .DEPTH(NEURON_WORDS), .ADDRESS(NEA), .FILE("table_rows.mem")) table_rows (
+            snncc_rom #(.WIDTH(TRA), .DEPTH(NEURON_WORDS), .ADDRESS(NEA), .FILE({FOLDER, "/table_rows.mem"})) table_rows (
                 .clk(clk), .enable(1'b1), .address(neuron), .q(row_q));
             always @(posedge clk) row_copy <= row_q;
             assign row_word = row_copy;
@@ -257,7 +258,7 @@ module snncc_core #(
             wire [GB-1:0] slot = g >> group_log;
             snncc_group #(
                 .G(G), .GB(GB), .WB(WB), .LB(LB), .SIGNED(SIGNED), .VB(VB), .TB(TB), .STEPS(STEPS), .MIXED(MIXED),
-                .TABLE_ROWS(TABLE_ROWS), .TRA(TRA), .BB(BB), .NUMBER(g)
+                .TABLE_ROWS(TABLE_ROWS), .TRA(TRA), .BB(BB), .NUMBER(g), .FOLDER(FOLDER)
             ) group (
                 .clk(clk), .levels(step_levels), .words(step_words),
                 .source(G == 1 ? 1'b0 : step_bank + slot), .own(owns[2]),
@@ -282,7 +283,7 @@ module snncc_core #(
     wire [MA-1:0] write_address;
     wire [8*LB-1:0] write_data;
     wire write_done;
-    snncc_write #(.G(G), .GB(GB), .LB(LB), .STEPS(STEPS), .MA(MA), .ORA(ORA)) writer (
+    snncc_write #(.G(G), .GB(GB), .LB(LB), .STEPS(STEPS), .MA(MA), .ORA(ORA), .FOLDER(FOLDER)) writer (
         .clk(clk), .rst(rst), .go(go), .group_log(group_log), .merge(setting[11][17]), .tiles(setting[1][31:16]),
         .columns(setting[2][15:0]), .pixel_words(setting[2][31:16]), .column_step(setting[10][MA-1:0]),
         .first_row(setting[5][ORA-1:0]), .lo(setting[11][LB-1:0]),
