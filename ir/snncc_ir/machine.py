@@ -26,13 +26,22 @@ class Fabric:
     multipliers: Limit
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """One of several cores in a row: so many `passes` of the network in their order, on so many lanes."""
+
+    passes: int
+    lanes: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """A chip or simulator that a backend emits for.
 
     Widths are in bits: `weight_bits` of a synapse, `multiplier_bits` of an identity projection,
     `membrane_bits` of the membrane potential, `payload_bits` of a graded spike (0: binary spikes only).
-    An FPGA has a `fabric`, and `lanes` that work at once: a number for the user to choose.
+    An FPGA has a `fabric`, and `lanes` that work at once: a number for the user to choose. With `cores` it has
+    these in a row, each with lanes of its own.
     """
 
     name: str
@@ -46,6 +55,7 @@ class Machine:
     payload_bits: Limit
     fabric: Fabric | None = None
     lanes: int = 0
+    cores: tuple[Core, ...] = ()
 
     @property
     def input_code(self) -> Code:

@@ -65,7 +65,7 @@ def table_files(tables: Tables) -> dict[str, bytes]:
 def board_files(tables: Tables) -> dict[str, bytes]:
     """What synthesis reads beside the core and its tables."""
     words = f"`define SNNCC_RESULT_WORDS {result_words(tables)}\n"
-    return {"board.vh": words.encode(), BOARD: _verilog(BOARD)}
+    return {"board.vh": words.encode(), BOARD: verilog(BOARD)}
 
 
 def parameters(tables: Tables) -> dict[str, int]:
@@ -75,10 +75,11 @@ def parameters(tables: Tables) -> dict[str, int]:
 
 def core() -> dict[str, bytes]:
     """The fixed files."""
-    return {name: _verilog(name) for name in CORE}
+    return {name: verilog(name) for name in CORE}
 
 
-def _verilog(name: str) -> bytes:
+def verilog(name: str) -> bytes:
+    """One of the fixed files."""
     return files("snncc_backends.fpga").joinpath("verilog", name).read_bytes()
 
 

@@ -116,7 +116,7 @@ def _is_plain(pool: MaxPool) -> bool:
 
 def _slot_bits(whole: dict[str, tuple[Projection, ...]]) -> int:
     """The narrowest width that holds every weight, or 8 where wider ones are cut into digits."""
-    needed = max(projection.bits for parts in whole.values() for projection in parts)
+    needed = max((projection.bits for parts in whole.values() for projection in parts), default=1)
     return min(next((bits for bits in WEIGHT_BITS if bits >= needed), 8), 8)
 
 
