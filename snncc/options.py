@@ -9,7 +9,7 @@ import numpy as np
 
 from snncc.passes.published import Published, pipeline_text
 from snncc_ir.errors import DataError, SnnccError
-from snncc_ir.machine import Machine
+from snncc_ir.machine import Goal, Machine
 from snncc_ir.progress import Watch, no_watch
 from snncc_ir.tensors import WEIGHT_BITS
 
@@ -50,6 +50,7 @@ class CompileOptions:
     target: str
     machine: str | None = None
     lanes: int | None = None
+    goal: Goal | None = None
     calibrate: Path | None = None
     pixels: PixelScaling = PixelScaling()
     input_bits: int | None = None

@@ -34,14 +34,26 @@ class Core:
     lanes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What cores in a row are for: so many images per second in the fewest LUTs, or the most within `luts`.
+
+    No core has more than `lanes`, if there is such a bound.
+    """
+
+    images_per_second: float | None = None
+    luts: int | None = None
+    lanes: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """A chip or simulator that a backend emits for.
 
     Widths are in bits: `weight_bits` of a synapse, `multiplier_bits` of an identity projection,
     `membrane_bits` of the membrane potential, `payload_bits` of a graded spike (0: binary spikes only).
-    An FPGA has a `fabric`, and `lanes` that work at once: a number for the user to choose. With `cores` it has
-    these in a row, each with lanes of its own.
+    An FPGA has a `fabric`, and `lanes` that work at once: a number for the user to choose. With
+    `cores` it has these in a row, each with lanes of its own.
     """
 
     name: str

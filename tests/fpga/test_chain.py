@@ -1,9 +1,11 @@
-"""Chains: cut anywhere, they give the words of one core, of the reference, and of the Verilog, cycle for cycle."""
+"""Chains: cut anywhere, they give the levels of one core and the reference, and the words of the Verilog."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,19 @@ from hypothesis import strategies as st
 from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.chain.cut import Cutter
 from snncc_backends.fpga.chain.rtl import first_chain_difference, run_chain_verilog, written_words
-from snncc_backends.fpga.chain.run import run_chain
-from snncc_backends.fpga.chain.tables import build_chain
+from snncc_backends.fpga.chain.run import ChainRun, run_chain
+from snncc_backends.fpga.chain.tables import Chain, build_chain
+from snncc_backends.fpga.chain.timing import HANDOVER
 from snncc_backends.fpga.cycles import Simulator, Trace
 from snncc_backends.fpga.refusals import find_refusals
 from snncc_backends.tools.found import Tool
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Core
+from snncc_ir.neurons import Bias, Staircase
+from snncc_ir.nodes import AnyNode, Dense, Input, Population
 from snncc_ir.semantics import evaluate
+from snncc_ir.tensors import Tensor
+from snncc_ir.types import Levels
 from support.fpga import little, machine
 from support.graphs import Case, cases
 
@@ -35,7 +42,7 @@ def cuts(draw: st.DrawFn, graph: Graph) -> tuple[Core, ...]:
     places = draw(st.sets(st.integers(1, passes - 1), max_size=4)) if passes > 1 else set()
     ends = [0, *sorted(places), passes]
     lanes = st.sampled_from((8, 16, 32))
-    return tuple(Core(passes=b - a, lanes=draw(lanes)) for a, b in zip(ends, ends[1:], strict=False))
+    return tuple(Core(passes=b - a, lanes=draw(lanes)) for a, b in pairwise(ends))
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=UNHURRIED)
@@ -43,7 +50,12 @@ def cuts(draw: st.DrawFn, graph: Graph) -> tuple[Core, ...]:
 def test_a_chain_is_the_reference(case: Case, data: st.DataObject) -> None:
     assume(not find_refusals(case.graph, machine(32)))
     cores = data.draw(cuts(case.graph))
-    assume(not any(find_refusals(stage.graph, machine(8)) for stage in Cutter(case.graph).stages([c.passes for c in cores])))
+    assume(
+        not any(
+            find_refusals(stage.graph, machine(8))
+            for stage in Cutter(case.graph).stages([c.passes for c in cores])
+        )
+    )
     expected = evaluate(case.graph, case.batch)
     run = run_chain(build_chain(case.graph, cores), case.batch)
     alone = Simulator(build_tables(case.graph, 8)).run(case.batch)
@@ -73,29 +85,77 @@ def test_the_verilog_is_the_simulator(verilator: Tool, compiler: Tool) -> None:
     check()
 
 
-@pytest.fixture
-def case() -> Case:
-    """Two passes and eight images, from empty to full."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 16, (8, 1, 6, 6)) * (rng.random((8, 1, 6, 6)) < np.linspace(0, 1, 8)[:, None, None, None])
-    return Case(little(15), {"pixels": images[None]})
+@dataclass(frozen=True)
+class Pair:
+    """A chain of two cores, a run of it, and what the Verilog wrote."""
+
+    chain: Chain
+    run: ChainRun
+    written: tuple[Trace, ...]
 
 
-def results_at(trace: Trace, per_image: int) -> np.ndarray:
-    """The cycle of every image's last result."""
-    return trace.results[per_image - 1 :: per_image, 0]
-
-
-def test_results_come_at_the_interval_of_the_slowest_core(verilator: Tool, compiler: Tool, case: Case) -> None:
-    chain = build_chain(case.graph, (Core(passes=1, lanes=16), Core(passes=1, lanes=8)))
-    run = run_chain(chain, case.batch, trace=True)
-    last = int(run.times.finished.max())
+def pair_of(verilator: Tool, compiler: Tool, images: np.ndarray) -> Pair:
+    """The little network cut in two, on images `[N, 1, 6, 6]`."""
+    chain = build_chain(little(15), (Core(passes=1, lanes=16), Core(passes=1, lanes=8)))
+    run = run_chain(chain, {"pixels": images}, trace=True)
     with tempfile.TemporaryDirectory() as folder:
-        found = run_chain_verilog(verilator, compiler, chain, case.batch, last, Path(folder))
-    assert first_chain_difference(found, written_words(chain, run, case.batch)) == ""
-    intervals = np.diff(results_at(found[1], 8))
-    words = [len(core.link.words) for core in chain.cores]
-    work = np.stack([cycles.sum(axis=1) + 1 for cycles in run.pass_cycles], axis=1)
-    slowest = (work + words + 4).max(axis=1)
-    assert intervals.tolist() == np.diff(run.times.finished).tolist()
-    assert intervals[2:].tolist() == slowest[2:-1].tolist()
+        last = int(run.times.finished.max())
+        written = run_chain_verilog(verilator, compiler, chain, {"pixels": images}, last, Path(folder))
+    assert first_chain_difference(written, written_words(chain, run, {"pixels": images})) == ""
+    return Pair(chain, run, written)
+
+
+def results_at(pair: Pair) -> np.ndarray:
+    """The cycle of every image's last result in the Verilog."""
+    per_image = sum(item.results for item in pair.chain.cores[-1].tables.passes)
+    return pair.written[-2].results[per_image - 1 :: per_image, 0]
+
+
+def test_results_come_at_the_interval_of_the_slowest_core(verilator: Tool, compiler: Tool) -> None:
+    image = np.random.default_rng(0).integers(0, 16, (1, 1, 6, 6))
+    pair = pair_of(verilator, compiler, np.repeat(image, 8, axis=0))
+    words = [len(core.link.words) for core in pair.chain.cores]
+    slowest = max(pair.run.spans.work[0] + words) + HANDOVER
+    assert np.diff(results_at(pair)).tolist() == [slowest] * 7
+    assert pair.run.times.intervals.tolist() == [slowest] * 8
+
+
+def test_intervals_of_images_from_empty_to_full(verilator: Tool, compiler: Tool) -> None:
+    rng = np.random.default_rng(0)
+    density = np.linspace(0, 1, 8)[:, None, None, None]
+    images = rng.integers(1, 16, (8, 1, 6, 6)) * (rng.random((8, 1, 6, 6)) < density)
+    pair = pair_of(verilator, compiler, images)
+    assert np.diff(results_at(pair)).tolist() == pair.run.times.intervals[1:].tolist()
+    assert len(set(pair.run.times.intervals.tolist())) > 2
+    assert pair.run.times.latency[0] == pair.run.spans.alone[0]
+
+
+def test_a_carried_map_is_not_stored() -> None:
+    graph = skip()
+    chain = build_chain(graph, tuple(Core(passes=1, lanes=8) for _ in Cutter(graph).tasks))
+    middle = chain.cores[1]
+    assert middle.stage.arriving == ("x", "a") and middle.stage.stored == ("a",)
+    assert "x" in middle.stage.leaving and "x" not in middle.tables.maps
+
+
+def skip() -> Graph:
+    """The input is read by the first and by the third pass."""
+    signs = Tensor.integer(np.eye(4, dtype=np.int64)[:, ::-1].copy(), 4)
+    neuron = Staircase(theta=Tensor.integer([2] * 4), bias=Bias(values=Tensor.integer([1] * 4)), lo=-3, hi=3)
+    nodes: list[AnyNode] = [Input(name="x", type=Levels((4,), -3, 3))]
+    for source, name in (("x", "a"), ("a", "b")):
+        nodes.append(Dense(name=f"w{name}", source=source, weight=signs))
+        nodes.append(Population(name=name, drives=(f"w{name}",), neuron=neuron))
+    nodes += [Dense(name="wx", source="x", weight=signs), Dense(name="wy", source="b", weight=signs)]
+    nodes.append(Population(name="y", drives=("wx", "wy"), neuron=neuron))
+    return Graph(name="skip", nodes=tuple(nodes), outputs=("y",))
+
+
+def test_skips_and_levels_that_leave(verilator: Tool, compiler: Tool) -> None:
+    graph = skip()
+    images = {"x": np.random.default_rng(1).integers(-3, 4, (4, 4))}
+    cores = (Core(passes=1, lanes=8), Core(passes=1, lanes=16), Core(passes=1, lanes=8))
+    case = Case(graph, {"x": images["x"][None]})
+    assert verilog_differs((verilator, compiler), case, cores) == ""
+    run = run_chain(build_chain(graph, cores), images)
+    assert np.array_equal(run.values["y"], evaluate(graph, images)["y"])

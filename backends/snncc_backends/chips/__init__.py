@@ -40,6 +40,7 @@ def machine_from_toml(text: str, where: str) -> Machine:
             **{key: _limit(key, data["limits"][key], where) for key in LIMITS},
             fabric=_fabric(data["fabric"], where) if "fabric" in data else None,
             lanes=int(data.get("lanes", 0)),
+            cores=(),
         )
     except KeyError as error:
         raise TargetError(f"lacks {error}", where=where) from error

@@ -16,7 +16,7 @@ from snncc_ir.nodes import AnyNode, Input, Linear, MaxPool, Population, Readout,
 class Task:
     """What one pass computes: a population, a pool or a readout, whose value is called `name`.
 
-    `nodes` are those of the pass with its projections and their wiring; `reads` the maps that it takes levels from.
+    `nodes` are those of the pass with its projections and their wiring; `reads` are the maps behind them.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Cutter:
         return Stage(graph=graph, storage=self.storage, arriving=arriving, leaving=leaving)
 
     def crossing(self, place: int) -> tuple[str, ...]:
-        """The maps that are there before pass `place` and needed from it on, outputs of the network included."""
+        """The maps that are there before pass `place` and needed from it on, also by outputs."""
         needed = self.outputs.union(*(task.reads for task in self.tasks[place:]))
         there = (*(node.name for node in self.graph.inputs), *(task.name for task in self.tasks[:place]))
         return tuple(name for name in there if name in needed)

@@ -64,7 +64,7 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """Words that a core writes for each image: `counts[i]` one after another, which leave it where `sent[i]`."""
+    """Words that a core writes for each image: `counts[i]` in a row, which leave the core where `sent[i]`."""
 
     counts: tuple[int, ...]
     sent: tuple[int, ...]
@@ -77,9 +77,7 @@ class Runs:
     @property
     def table(self) -> Memory:
         """The memory that a core's sender reads."""
-        return memory(
-            "runs", self.fields, {"count": np.array(self.counts), "sent": np.array(self.sent)}
-        )
+        return memory("runs", self.fields, {"count": np.array(self.counts), "sent": np.array(self.sent)})
 
 
 def format_of_maps(graph: Graph, names: Sequence[str]) -> Format:

@@ -28,7 +28,7 @@ SLACK = 64
 def run_chain_verilog(
     verilator: Tool, compiler: Tool, chain: Chain, images: Mapping[str, Ints], cycles: int, folder: Path
 ) -> tuple[Trace, ...]:
-    """Every word that each core writes, and last those that leave, in `cycles` cycles, as `written_words` has it.
+    """Every word that each core writes in `cycles` cycles, and last those that leave, as in `written_words`.
 
     Raises ToolError where a tool fails or the chain breaks an invariant.
     """
@@ -43,7 +43,7 @@ def run_chain_verilog(
 
 
 def written_words(chain: Chain, run: ChainRun, images: Mapping[str, Ints]) -> tuple[Trace, ...]:
-    """Every word that each core writes in a run, with its cycle in the chain, and last those that leave it."""
+    """Every word that each core writes in a run with its cycle in the chain, and last those that leave it."""
     found = []
     for number, traces in enumerate(run.traces):
         starts = run.times.starts[:, number]
@@ -69,7 +69,7 @@ def _leaving(chain: Chain, run: ChainRun, images: Mapping[str, Ints]) -> Trace:
     return Trace(levels=rows.reshape(-1, 3 + WORD), results=np.zeros((0, 3), dtype=np.int64))
 
 
-def _sent(core: ChainCore, traces: Sequence[Trace]) -> Ints:
+def _sent(core: ChainCore, traces: Sequence[Trace]) -> NDArray[np.int32]:
     """`[I, words, 11]`: what a core writes of the words that leave it."""
     rows = np.stack([trace.levels for trace in traces])
     if core.runs is None:

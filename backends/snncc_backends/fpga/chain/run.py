@@ -9,7 +9,7 @@ import numpy as np
 
 from snncc_backends.fpga.chain.links import Words, map_of
 from snncc_backends.fpga.chain.tables import Chain
-from snncc_backends.fpga.chain.timing import Times, times_of
+from snncc_backends.fpga.chain.timing import Spans, Times, spans_of, times_of
 from snncc_backends.fpga.cycles import Trace
 from snncc_backends.fpga.maps import WORD
 from snncc_ir.tensors import Ints
@@ -25,6 +25,7 @@ class ChainRun:
     values: Mapping[str, Ints]
     pass_cycles: tuple[Ints, ...]
     traces: tuple[tuple[Trace, ...], ...]
+    spans: Spans
     times: Times
 
 
@@ -40,11 +41,13 @@ def run_chain(chain: Chain, inputs: Mapping[str, Ints], *, trace: bool = False) 
         }
         spent.append(run.pass_cycles)
         traces.append(run.traces)
+    spans = spans_of(chain, spent)
     return ChainRun(
         values={name: found for name, found in values.items() if name not in inputs},
         pass_cycles=tuple(spent),
         traces=tuple(traces),
-        times=times_of(chain, spent),
+        spans=spans,
+        times=times_of(spans),
     )
 
 

@@ -69,9 +69,7 @@ def build_chain(graph: Graph, cores: Sequence[Core]) -> Chain:
             format=format_of_maps(graph, stage.arriving),
             table=link_table(words, stage, simulator.tables),
         )
-        found.append(
-            ChainCore(stage=stage, simulator=simulator, link=link, runs=runs_of(stage, simulator))
-        )
+        found.append(ChainCore(stage=stage, simulator=simulator, link=link, runs=runs_of(stage, simulator)))
         words = leaving_words(words, stage, simulator)
     outputs = stages[-1].leaving
     return Chain(

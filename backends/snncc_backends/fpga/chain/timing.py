@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snncc_backends.fpga.chain.tables import Chain
+from snncc_backends.fpga.chain.tables import Chain, ChainCore
+from snncc_backends.fpga.timing import START
 from snncc_ir.tensors import Ints
 
 HANDOVER = 4
@@ -27,13 +28,14 @@ CARRIED = 3
 class Times:
     """Cycles of I images in K cores, sent back to back; cycle 0 is that of the first word of the first image.
 
-    `starts[I, K]` is when the core begins (its own cycle 0), `ends[I, K]` when it is done, and `offered[I]`
-    when the first word of the image is taken.
+    `starts[I, K]` is when the core begins (its own cycle 0), `ends[I, K]` when it is done, `offered[I]`
+    when the first word is taken; `slowest` is the longest interval of a core on the first image.
     """
 
     offered: Ints
     starts: Ints
     ends: Ints
+    slowest: int
 
     @property
     def finished(self) -> Ints:
@@ -42,44 +44,83 @@ class Times:
 
     @property
     def latency(self) -> Ints:
-        """`[I]`: cycles from the first word in to the last value out."""
+        """`[I]`: cycles from the first word in to the end of the last core's work."""
         return self.finished - self.offered
 
+    @property
+    def intervals(self) -> Ints:
+        """`[I]`: cycles since the end of the image before; of the first image, those of its slowest core."""
+        return np.concatenate([[self.slowest], np.diff(self.finished)])
 
-def times_of(chain: Chain, pass_cycles: Sequence[Ints]) -> Times:
-    """The times of I images whose passes take `pass_cycles[core][I, passes]`."""
-    work = np.stack([cycles.sum(axis=1) + 1 for cycles in pass_cycles], axis=1)
-    filled = [_last_sent(chain, number, cycles) for number, cycles in enumerate(pass_cycles)]
-    words = [len(core.link.words) for core in chain.cores]
-    images, count = work.shape
+
+@dataclass(frozen=True, kw_only=True)
+class Spans:
+    """How long I images keep K cores: words `words[K]` to load, cycles `work[I, K]`.
+
+    `filled[I, K]`: cycles from a core's decision to load to the next one's, if that waits for nothing else.
+    """
+
+    words: Ints
+    work: Ints
+    filled: Ints
+
+    @property
+    def intervals(self) -> Ints:
+        """`[I, K]`: cycles from one decision of a core to its next, if it waits for no other."""
+        return np.asarray(self.work + self.words + HANDOVER)
+
+    @property
+    def alone(self) -> Ints:
+        """`[I]`: the latency of every image, if there were no other."""
+        zeros = np.zeros_like(self.work[:, :1])
+        decided = self.words[0] + np.cumsum(np.concatenate([zeros, self.filled[:, :-1]], axis=1), axis=1)
+        return np.asarray((decided + self.words + STARTED + self.work).max(axis=1))
+
+
+def spans_of(chain: Chain, pass_cycles: Sequence[Ints]) -> Spans:
+    """The spans of I images whose passes take `pass_cycles[core][I, passes]`."""
+    return Spans(
+        words=np.array([len(core.link.words) for core in chain.cores]),
+        work=np.stack([START + cycles.sum(axis=1) for cycles in pass_cycles], axis=1),
+        filled=np.stack(
+            [_filled(core, cycles) for core, cycles in zip(chain.cores, pass_cycles, strict=True)], axis=1
+        ),
+    )
+
+
+def times_of(spans: Spans) -> Times:
+    """The times of images that are sent back to back."""
+    words, after = spans.words.tolist(), spans.intervals
+    images, count = spans.work.shape
     decided = np.zeros((images, count), dtype=np.int64)
     offered = np.zeros(images, dtype=np.int64)
     for image in range(images):
-        free = decided[image - 2, 0] + words[0] + 1 if image > 1 else 0
-        offered[image] = max(offered[image - 1] + words[0] if image else 0, free)
-        full = offered[image] + words[0]
+        free = int(decided[image - 2, 0]) + words[0] + 1 if image > 1 else 0
+        offered[image] = max(int(offered[image - 1]) + words[0] if image else 0, free)
+        full = int(offered[image]) + words[0]
         for core in range(count):
-            begin = int(full)
+            begin = full
             if image:
-                begin = max(begin, decided[image - 1, core] + words[core] + work[image - 1, core] + HANDOVER)
+                begin = max(begin, int(decided[image - 1, core] + after[image - 1, core]))
             if image > 1 and core + 1 < count:
-                begin = max(begin, decided[image - 2, core + 1] + words[core + 1] + 1)
+                begin = max(begin, int(decided[image - 2, core + 1]) + words[core + 1] + 1)
             decided[image, core] = begin
-            full = begin + filled[core][image]
-    starts = decided + np.array(words) + STARTED
-    return Times(offered=offered, starts=starts, ends=starts + work)
+            full = begin + int(spans.filled[image, core])
+    starts = decided + spans.words + STARTED
+    return Times(
+        offered=offered, starts=starts, ends=starts + spans.work, slowest=int(spans.intervals[0].max())
+    )
 
 
-def _last_sent(chain: Chain, number: int, pass_cycles: Ints) -> Ints:
-    """`[I]`: cycles from a core's decision to that of the next link, if that waits for nothing else."""
-    core = chain.cores[number]
-    count = len(core.link.words)
+def _filled(core: ChainCore, pass_cycles: Ints) -> Ints:
+    """`[I]`: when the last word leaves a core, counted from its link's decision."""
+    words = core.link.words
     sent = [i for i, item in enumerate(core.simulator.passes) if item.name in core.stage.leaving]
     if not sent:
-        carried = np.flatnonzero(core.link.words.those_of(core.stage.leaving))
+        carried = np.flatnonzero(words.those_of(core.stage.leaving))
         last = int(carried[-1]) + 1 if len(carried) else 0
         return np.full(len(pass_cycles), last + CARRIED)
     runner = core.simulator.passes[sent[-1]]
-    ends = 1 + pass_cycles[:, : sent[-1] + 1].sum(axis=1)
+    ends = START + pass_cycles[:, : sent[-1] + 1].sum(axis=1)
     written = ends - runner.tail + int(runner.writes.late[-1])
-    return np.asarray(count + STARTED + written + FILLED)
+    return np.asarray(len(words) + STARTED + written + FILLED)
