@@ -134,8 +134,9 @@ def test_a_carried_map_is_not_stored() -> None:
     graph = skip()
     chain = build_chain(graph, tuple(Core(passes=1, lanes=8) for _ in Cutter(graph).tasks))
     middle = chain.cores[1]
-    assert middle.stage.arriving == ("x", "a") and middle.stage.stored == ("a",)
-    assert "x" in middle.stage.leaving and "x" not in middle.tables.maps
+    assert (middle.stage.arriving, middle.stage.stored) == (("x", "a"), ("a",))
+    assert "x" in middle.stage.leaving
+    assert "x" not in middle.tables.maps
 
 
 def skip() -> Graph:

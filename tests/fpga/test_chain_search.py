@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snncc_backends.chips import load_machine
+from snncc_backends.fpga.chain.balance import FpgaBalancer
 from snncc_backends.fpga.chain.search import Choice, Needs, Option, fewest_luts, most_images
+from snncc_ir.errors import TargetError
+from snncc_ir.graph import Graph
+from snncc_ir.machine import Goal, Limit
+from snncc_ir.neurons import Bias, Staircase
+from snncc_ir.nodes import Dense, Input, Population, Readout
+from snncc_ir.progress import silent
+from snncc_ir.tensors import Tensor
+from snncc_ir.types import Levels
+from support.fpga import machine
 
 PASSES = 4
 SMALL = st.integers(1, 9)
@@ -65,3 +80,30 @@ def test_the_most_images_per_second(ways: list[Option], limits: Needs) -> None:
     found = most_images(ways, PASSES, limits)
     assert (None if found is None else found.images_per_second) == max(fitting, default=None)
     assert found is None or found.needs.within(limits)
+
+
+def test_a_device_with_too_few_memories() -> None:
+    rng = np.random.default_rng(0)
+    wide = Dense(name="wide", source="x", weight=Tensor.integer(rng.integers(-99, 100, (300, 200)), 8))
+    neuron = Staircase(
+        theta=Tensor.integer([900] * 300), bias=Bias(values=Tensor.integer([0] * 300)), lo=0, hi=3
+    )
+    nodes = (
+        Input(name="x", type=Levels((200,), 0, 3)),
+        wide,
+        Population(name="many", drives=("wide",), neuron=neuron),
+        Dense(name="few", source="many", weight=Tensor.integer(rng.integers(-9, 10, (4, 300)), 5)),
+        Readout(name="y", drives=("few",), bias=Bias(values=Tensor.integer([0] * 4))),
+    )
+    graph = Graph(name="large", nodes=nodes, outputs=("y",))
+    fabric = load_machine("ecp5-25k").fabric
+    assert fabric is not None
+    device = replace(machine(8), fabric=replace(fabric, blocks=Limit(9, "a test")))
+    images = {"x": rng.integers(0, 4, (2, 200))}
+    with pytest.raises(TargetError) as raised:
+        FpgaBalancer().balance(graph, device, Goal(luts=20000), images, silent)
+    assert re.fullmatch(
+        r"--max-lut: no chain fits ecp5-85k within 20,000 LUTs: it needs at least \d+ block memories of 9 "
+        r"\(weights of core 0 take \d+\); use fewer weight or level bits, or a larger device or --max-lut",
+        str(raised.value),
+    )

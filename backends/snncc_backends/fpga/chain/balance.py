@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from snncc_backends.fpga.assemble import build_tables
@@ -41,7 +40,6 @@ class FpgaBalancer:
         self, graph: Graph, machine: Machine, goal: Goal, images: Mapping[str, Array], progress: Progress
     ) -> Balanced:
         """The machine with the cores that reach a goal; raises TargetError where none do."""
-        _check_goal(goal)
         check_graph(graph)
         reasons = tuple(lane_refusals(machine))
         if reasons:
@@ -139,7 +137,7 @@ class Survey:
         """What the best chain gives, and what keeps it from more."""
         best = most_images(self.options, self.passes, limits)
         if best is None:
-            return self._nothing_fits(limits)
+            return self._nothing_fits(goal, limits)
         wanted = goal.images_per_second or 0.0
         return (
             f"no chain on {self.machine.name}{_within(goal)} gives {wanted:,.0f} images per second; "
@@ -161,11 +159,14 @@ class Survey:
             if more is not None and more.images_per_second > best.images_per_second:
                 found.append(f"{getattr(limits, name):,} {what}")
         if found:
-            return f"{' or '.join(found)} allow no more: raise them, or use fewer weight or level bits"
+            return f"{' or '.join(found)} allow no more: use a larger device or --max-lut, or fewer bits"
         most = self.lanes[-1]
-        return f"no core has more than {most} lanes: use a larger --lanes or device, or a smaller network"
+        return (
+            f"nothing on up to {most} lanes a core is faster: "
+            "use a larger --lanes or device, or a smaller network"
+        )
 
-    def _nothing_fits(self, limits: Needs) -> str:
+    def _nothing_fits(self, goal: Goal, limits: Needs) -> str:
         """By how much the chain that comes nearest is too large."""
         nothing = Needs(luts=UNLIMITED, blocks=UNLIMITED, multipliers=UNLIMITED)
         parts = []
@@ -176,10 +177,10 @@ class Survey:
                 parts.append(
                     f"at least {getattr(least.needs, name):,} {what} of {limit:,}{self._worst(least, name)}"
                 )
-        reason = " and ".join(parts) or "more of one resource the less it takes of another"
+        reason = " and ".join(parts) or "more of one resource where it takes less of another"
         return (
-            f"no chain fits {self.machine.name}: it needs {reason}; "
-            "use fewer weight or level bits, or a larger device"
+            f"no chain fits {self.machine.name}{_within(goal)}: it needs {reason}; "
+            "use fewer weight or level bits, or a larger device or --max-lut"
         )
 
     def _worst(self, choice: Choice, name: str) -> str:
@@ -224,14 +225,6 @@ def _all_levels(graph: Graph, inputs: Mapping[str, Ints]) -> dict[str, NDArray[A
     tables = build_tables(graph, WORD)
     values = Simulator(tables).run(inputs).values
     return {**inputs, **{name: x.reshape(len(x), *graph.types[name].shape) for name, x in values.items()}}
-
-
-def _check_goal(goal: Goal) -> None:
-    rate = goal.images_per_second
-    if rate is not None and not (np.isfinite(rate) and rate > 0):
-        raise TargetError(f"must be a positive number, not {rate}", where="--target-fps")
-    if goal.luts is not None and goal.luts < 1:
-        raise TargetError(f"must be at least 1, not {goal.luts}", where="--max-lut")
 
 
 def _flag(goal: Goal) -> str:

@@ -15,8 +15,8 @@ from snncc_backends.tools.design import Design
 BOARD = "snncc_chain_board"
 FIXED = ("snncc_pins.v", "snncc_results.v")
 COMMENT = """The chain with registered pins. The host shifts a word in, 32 bits at a time, low ones first, and
-// writes it when the chain is ready. Four cycles after it names a word of the results, its group and core,
-// it reads the value."""
+// writes it when the chain is ready, which takes three cycles to tell of a write. Four cycles after it has
+// named a word of the results, its group and core, it reads the value."""
 
 
 def board_files(chain: Chain) -> dict[str, bytes]:
