@@ -98,7 +98,8 @@ def test_out_of_reach(snncc: Snncc) -> None:
         (
             ("--target-fps", "1e9", "--max-lut", "4000"),
             rf"{start} ecp5-85k within 4,000 LUTs {rate} 16 lanes: pool1 \+ relu2 \+ y takes N cycles an "
-            r"image on 16 lanes, and 4,000 LUTs allow no more: use a larger device or --max-lut, or fewer bits",
+            r"image on 16 lanes, and 4,000 LUTs allow no more: use a larger device or --max-lut, or fewer "
+            r"bits",
         ),
         (
             ("--max-lut", "100"),
