@@ -70,7 +70,7 @@ bench: ready ## Measure the engines
 	@$(PY) benchmarks/run.py $(ARGS)
 
 fpga-tables: ready ## Compile MODEL to tables for an FPGA; needs no other tool
-	@$(PY) -m snncc compile "$(MODEL)" --target fpga --lanes "$(LANES)" $(if $(filter ecp5-%,$(DEVICE)),--chip "$(DEVICE)") \
+	@$(PY) -m snncc compile "$(MODEL)" --target fpga --lanes "$(LANES)" $(if $(filter ecp5-% xczu%,$(DEVICE)),--chip "$(DEVICE)") \
 	  $(if $(CALIBRATE),--calibrate "$(CALIBRATE)") $(OPTIONS) -o "$(OUT)" --force
 
 fpga-csim: ready-with-tools fpga-tables ## Run the C++ kernel of the tables against the reference

@@ -129,7 +129,7 @@ class Subject:
         """Mean squared distance of the outputs to the float network's on the calibration images."""
         samples = self.prepared.samples
         found = next(
-            iter(evaluate_images(graph, samples.form, samples.images, "levels", silent).outputs.values())
+            iter(evaluate_images(graph, samples.form, samples.images, None, silent).outputs.values())
         )
         return float(np.square(_centred(found) - _centred(self.wanted)).mean())
 
@@ -164,7 +164,7 @@ def measure(data: Path, network: Network, subsets: int, columns: dict[str, Colum
     def loss(graph: Graph, case: Subject) -> float:
         form = case.prepared.samples.form
         images = dataset.fit(found.images, form.levels.shape, found.path)
-        return real - 100 * evaluate_images(graph, form, images, "levels", silent).accuracy(found.labels)
+        return real - 100 * evaluate_images(graph, form, images, None, silent).accuracy(found.labels)
 
     for subset in range(subsets):
         case = subject(data, network, subset, folder)

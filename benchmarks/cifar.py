@@ -109,7 +109,7 @@ def accuracy(data: Path) -> bool:
                 graph = artefact.read(out).graph
             form = format_of(graph.inputs[0])
             images = dataset.fit(found.images, form.levels.shape, found.path)
-            got = 100 * evaluate_images(graph, form, images, "levels", silent).accuracy(found.labels)
+            got = 100 * evaluate_images(graph, form, images, None, silent).accuracy(found.labels)
             plain = network.plain.get(bits)
             kept &= bits not in PROMISED_BITS or plain is None or got >= plain - MOST_BELOW_PLAIN - 1e-9
             print(
@@ -146,7 +146,7 @@ def speed(data: Path) -> bool:
         images = dataset.fit(found.images, form.levels.shape, found.path)
         reals = real_inputs(network, found.images)
         ours, theirs = interleaved(
-            lambda: evaluate_images(graph, form, images, "levels", silent),  # noqa: B023 (runs in this round)
+            lambda: evaluate_images(graph, form, images, None, silent),  # noqa: B023 (runs in this round)
             lambda: float_run(session, name, reals),  # noqa: B023
         )
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -235,7 +235,7 @@ def resnet(data: Path) -> bool:
     levels = form.to_levels(images)
     run = counter(graph, build_tables(graph, RESNET_LANES))
     cycles = np.concatenate([run(levels[i : i + BATCH]) for i in range(0, len(levels), BATCH)])
-    accuracy = evaluate_images(graph, form, images, "levels", silent).accuracy(labels)
+    accuracy = evaluate_images(graph, form, images, None, silent).accuracy(labels)
     print(f"ResNet-8, 4-bit levels, 8-bit input, {len(images)} images: accuracy {accuracy:.2%}")
     return _row(f"P = {RESNET_LANES}", float(cycles.mean()), RESNET_CYCLES)
 
@@ -297,7 +297,7 @@ def chain(data: Path) -> bool:
         tables = build_tables(graph, lanes)
         expected, cycles = estimate(tables), Simulator(tables).run(batch).cycles.mean()
         print(_line("one core", (lanes,), expected, float(cycles)))
-        found = build_chain(graph, survey.choose(Goal(luts=expected.luts)).cores)
+        found = build_chain(graph, survey.choose(Goal(luts=expected.luts)).parts)
         run = run_chain(found, batch)
         same &= all(np.array_equal(run.values[name], wanted[name]) for name in graph.outputs)
         used = tuple(core.tables.widths.lanes for core in found.cores)

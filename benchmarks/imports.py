@@ -58,7 +58,7 @@ def simulated(graph: Graph, images: np.ndarray) -> Evaluation:
     """The levels engine on all images."""
     form = format_of(graph.inputs[0])
     fitted = dataset.fit(images, form.levels.shape, Path("images"))
-    return evaluate_images(graph, form, fitted, "levels", silent)
+    return evaluate_images(graph, form, fitted, None, silent)
 
 
 def channels(summary: dict) -> tuple[int, int, int]:

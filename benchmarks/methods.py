@@ -88,7 +88,7 @@ class PhasedCode(Method):
     """A phased code; its predictions are kept for comparison."""
 
     def rows(self, bench: Bench, part: slice) -> Iterator[Row]:
-        found = bench.run(self, "levels", part)
+        found = bench.run(self, None, part)
         bench.predictions.append((part, found.predictions))
         spikes, synops = (sum(c.values()) / found.images for c in (found.counts.spikes, found.counts.synops))
         accuracy = found.accuracy(bench.labels[part])
@@ -167,7 +167,7 @@ class Bench:
             compile_model(self.data / "models" / self.network.file, replace(base, **options))
             return artefact.read(out).graph
 
-    def run(self, method: Method, engine: str, part: slice) -> Evaluation:
+    def run(self, method: Method, engine: str | None, part: slice) -> Evaluation:
         """Some images through one engine."""
         if method.name not in self.graphs:
             self.graphs[method.name] = self.graph(**method.options)

@@ -1,7 +1,8 @@
 """All benchmarks, one after the other: `make bench`, or with a data folder `make bench ARGS=DATA`.
 
-Without DATA the digits network runs in every code and the onnx package's node models are compiled; with
-it, the networks of the data folder as well. tuning.py and `accuracy.py --tuned` take hours and run alone.
+Without DATA the digits network runs in every code and on FPGAs, and the onnx package's node models are
+compiled; with it, the networks of the data folder as well. tuning.py and
+`accuracy.py --tuned` take hours and run alone.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ HERE = Path(__file__).resolve().parent
 
 def main() -> int:
     """Run the benchmarks; the exit code is the first one that is not 0."""
-    commands = [["codes.py"], ["onnx_nodes.py"]]
+    commands = [["codes.py"], ["onnx_nodes.py"], ["fpga_pnr.py"], ["fpga_mutate.py"], ["fpga_estimate.py"]]
     for data in sys.argv[1:2]:
         commands += [["cifar.py", what, data] for what in ("accuracy", "speed", "compile")]
         commands += [["imports.py", data], ["accuracy.py", data]]
+        commands += [["fpga_cycles.py", what, data] for what in ("lenet", "resnet", "speed")]
+        commands += [["fpga_engines.py", data]]
         commands += [["methods.py", data], ["methods.py", data, "--speed"]]
     for name, *arguments in commands:
         print(f"$ python benchmarks/{' '.join((name, *arguments))}", flush=True)

@@ -53,7 +53,7 @@ def compiled(data: Path, calibration: Path, network: Network, passes: str) -> tu
         seconds = time.perf_counter() - start
     form = format_of(graph.inputs[0])
     images = dataset.fit(found.images, form.levels.shape, found.path)
-    return 100 * evaluate_images(graph, form, images, "levels", silent).accuracy(found.labels), seconds
+    return 100 * evaluate_images(graph, form, images, None, silent).accuracy(found.labels), seconds
 
 
 def float_accuracy(data: Path, network: Network) -> float:

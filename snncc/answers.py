@@ -57,7 +57,7 @@ def print_compiled(compiled: Compiled, *, as_json: bool) -> None:
         f"{_counted(size['neurons'], 'neuron')}, {_counted(size['weights'], 'weight')} "
         f"for {size['target']} ({size['chip']}) in {size['seconds']:.1f} s"
     )
-    if "cores" in size:
+    if "chain" in size:
         expected = size["balanced"]
         _say_cores(size)
         say(
@@ -92,7 +92,7 @@ def _say_cores(figures: Mapping[str, Any]) -> None:
             f"{core['cycles']:.1f}",
             f"{core['works']:.1%}",
         )
-        for number, core in enumerate(figures["cores"])
+        for number, core in enumerate(figures["chain"])
     ]
     print_table(CORES, rows)
     say(
@@ -108,7 +108,7 @@ def _pipeline(evaluation: Evaluation) -> dict[str, Any]:
         return {}
     interval = float(cycles.mean())
     return {
-        "cores": [
+        "chain": [
             {
                 "lanes": core.lanes,
                 "computes": list(core.computes),
@@ -158,7 +158,7 @@ def print_simulation(simulation: Simulation, *, as_json: bool) -> None:
     if evaluation.cycles is not None:
         spent = evaluation.cycles
         say(f"{spent.mean():.1f} clock cycles per image, {spent.min()} to {spent.max()}")
-        if "cores" in result:
+        if "chain" in result:
             _say_cores({**result, "cycles": float(spent.mean())})
     if simulation.steps.rows:
         print_table(COLUMNS, simulation.steps.table)

@@ -221,7 +221,8 @@ def simulate(
         Path, typer.Option(metavar="DATA", help="Images: .npz, .npy or a folder of class folders.")
     ],
     engine: Annotated[
-        str | None, typer.Option(help="levels, spikes, reference or an engine of the target, such as lava.")
+        str | None,
+        typer.Option(help="native, levels, spikes, reference or an engine of the target, such as lava."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first images.")] = None,
     outputs: Annotated[

@@ -31,7 +31,7 @@ from snncc_ir.backend import Backend
 from snncc_ir.certificates import Requantised
 from snncc_ir.errors import ArtefactError, SnnccError, TargetError
 from snncc_ir.graph import Graph
-from snncc_ir.machine import Core, Machine
+from snncc_ir.machine import Machine, Part
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import silent
 from snncc_ir.text import print_graph
@@ -258,7 +258,7 @@ def _notes(prepared: Prepared, pipeline: Pipeline) -> dict[str, Any]:
         "target": prepared.backend.name,
         "chip": prepared.machine.name,
         **({"lanes": prepared.machine.lanes} if prepared.machine.lanes else {}),
-        **({"cores": [asdict(core) for core in prepared.machine.cores]} if prepared.machine.cores else {}),
+        **({"chain": [asdict(part) for part in prepared.machine.chain]} if prepared.machine.chain else {}),
         "pipeline": str(pipeline),
         "input": samples.form.verdict,
         "outputs": prepared.lowered.named_outputs,
@@ -297,10 +297,10 @@ def _binary_cost(prepared: Prepared, built: Built) -> dict[str, Any]:
     if samples.synthetic or not any(isinstance(step, Binarise) for step in built.pipeline.passes):
         return {}
     phased = isinstance(built.graph.timing, Phased)
-    most, engine = (CORRECTION_IMAGES, "levels") if phased else (STREAMED_IMAGES, "spikes")
+    most = CORRECTION_IMAGES if phased else STREAMED_IMAGES
     samples = samples.chosen(np.arange(min(len(samples.images), most)))
     real = predictions_of(float_outputs_of(prepared, samples)[0])
-    found = evaluate_images(built.graph, samples.form, samples.images, engine, silent).predictions
+    found = evaluate_images(built.graph, samples.form, samples.images, None, silent).predictions
     return {"binarised": loss(found, real, samples.labels).as_plain()}
 
 
@@ -312,21 +312,21 @@ def machine_of(found: Artefact) -> Machine:
             "is damaged: its entry lanes is no number", where=str(found.path / artefact.MANIFEST)
         )
     machine = find_machine(load_target(str(found.manifest["target"])), str(found.manifest["chip"]), lanes)
-    return replace(machine, cores=_cores_of(found))
+    return replace(machine, chain=_chain_of(found))
 
 
-def _cores_of(found: Artefact) -> tuple[Core, ...]:
-    listed = found.manifest.get("cores", [])
+def _chain_of(found: Artefact) -> tuple[Part, ...]:
+    listed = found.manifest.get("chain", [])
     right = isinstance(listed, list) and all(
-        isinstance(core, dict) and core.keys() == {"passes", "lanes"} and all(map(_is_number, core.values()))
-        for core in listed
+        isinstance(part, dict) and part.keys() == {"passes", "lanes"} and all(map(_is_number, part.values()))
+        for part in listed
     )
     if not right:
         raise ArtefactError(
-            "is damaged: its entry cores is no list of passes and lanes",
+            "is damaged: its entry chain is no list of passes and lanes",
             where=str(found.path / artefact.MANIFEST),
         )
-    return tuple(Core(**core) for core in listed)
+    return tuple(Part(**part) for part in listed)
 
 
 def _is_number(value: object) -> bool:

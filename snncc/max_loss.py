@@ -121,6 +121,6 @@ class _Trials:
         options = replace(self.prepared.options, widths=print_widths(widths.bits))
         pipeline = parse(default_passes(options, self.prepared.machine))
         built = run_passes(self.prepared, pipeline, self.context)
-        run = evaluate_images(built.graph, self.held.form, self.held.images, "levels", silent)
+        run = evaluate_images(built.graph, self.held.form, self.held.images, None, silent)
         found = loss(run.predictions, self.float_predictions, self.held.labels)
         return _Trial(widths=widths, built=built, loss=found)

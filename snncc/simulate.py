@@ -20,11 +20,10 @@ from snncc.targets import check_runs, find_engine, load_target, target_names
 from snncc_ir.encoding import InputFormat, format_of
 from snncc_ir.errors import SnnccError, ToolError
 from snncc_ir.progress import Watch, no_watch, silent
-from snncc_ir.timing import Phased
 
 Array = NDArray[Any]
 
-OWN_ENGINES = ("levels", "spikes", "reference")
+OWN_ENGINES = ("native", "levels", "spikes", "reference")
 """The engines that every artefact has."""
 
 CHUNK = 64
@@ -70,11 +69,11 @@ def simulate(
     check_options(found.graph, engine, steps)
     images, labels = load_images(found, data_path, limit)
     form = format_of(found.graph.inputs[0])
-    name = engine or ("levels" if isinstance(found.graph.timing, Phased) else "spikes")
-    runner = None if name in OWN_ENGINES else _foreign_runner(found, name, watch)
+    runner = None if engine is None or engine in OWN_ENGINES else _foreign_runner(found, engine, watch)
     progress = silent if runner else watch("simulate")
     warnings = (*_overlap(found, form, images), *_off_range(form, images))
-    evaluation = evaluate_images(found.graph, form, images, name, progress, runner)
+    evaluation = evaluate_images(found.graph, form, images, engine, progress, runner)
+    warnings += (evaluation.note,) if evaluation.note else ()
     made = report(found.graph, evaluation.trace, labels, steps)
     return Simulation(
         evaluation=evaluation,

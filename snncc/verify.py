@@ -17,11 +17,13 @@ from snncc.artefact import Artefact
 from snncc.driver import check_target_files, machine_of
 from snncc.golden import reference_values
 from snncc.sim.levels import LevelEngine
+from snncc.sim.native.levels import NativeEngine
+from snncc.sim.native.library import NativeError
 from snncc.sim.spikes import SpikeEngine
 from snncc.sim.streams import StreamEngine
 from snncc.targets import check_runs, load_target
 from snncc_ir.backend import Backend, Engine
-from snncc_ir.costs import spread
+from snncc_ir.costs import Counter, spread
 from snncc_ir.errors import ArtefactError, SnnccError, TargetError, ToolError
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import Watch, no_watch
@@ -154,8 +156,12 @@ class _Climber:
     def own_engines(self) -> list[Callable[[], Rung]]:
         """The engines of this package that run the graph's timing."""
         if isinstance(self.graph.timing, Phased):
-            return [self.reference_spikes, self.levels, self.spikes]
-        return [self.streaming] if isinstance(self.graph.timing, Rate) else [self.levels, self.streaming]
+            return [self.reference_spikes, self.levels, self.native, self.spikes]
+        return (
+            [self.streaming]
+            if isinstance(self.graph.timing, Rate)
+            else [self.levels, self.native, self.streaming]
+        )
 
     def _named(self, levels: Values, outputs: Values) -> dict[str, Array]:
         """An engine's integers under the names that the reference's have."""
@@ -177,6 +183,24 @@ class _Climber:
         found = LevelEngine(self.graph, self.graph.reported).run({self.input: self.images})
         got = self._named(found, {node.name: found[node.name] for node in self.graph.of_type(Readout)})
         return _rung("levels", len(self.images), first_difference(got, self.expected))
+
+    def native(self) -> Rung:
+        """The native engine for levels, and the spikes that it counts."""
+        counter = Counter(self.graph) if isinstance(self.graph.timing, Phased) else None
+        try:
+            engine = NativeEngine(self.graph, self.graph.reported, counter=counter)
+        except NativeError as error:
+            return Rung("native", Status.NOT_RUN, 0, str(error))
+        found, counts = engine.run_counted({self.input: self.images})
+        got = self._named(found, {node.name: found[node.name] for node in self.graph.of_type(Readout)})
+        detail = first_difference(got, self.expected)
+        if (
+            not detail
+            and counter
+            and counts != counter.count(evaluate(self.graph, {self.input: self.images}))
+        ):
+            detail = "counts other spikes or synaptic operations than the reference's levels have"
+        return _rung("native", len(self.images), detail)
 
     def spikes(self) -> Rung:
         """The spike engine: its levels, and every single spike of the images sent back to back."""

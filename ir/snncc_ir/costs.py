@@ -112,8 +112,8 @@ def _senders(graph: Graph, node: Population | Readout) -> list[tuple[str, int]]:
 
 
 @dataclass(frozen=True)
-class _Probe:
-    """A value whose spikes are counted, with the factor of every element's spikes."""
+class Probe:
+    """A value whose spikes are counted for an owner, with the factor of every element's spikes."""
 
     value: str
     owner: str
@@ -124,16 +124,16 @@ class Counter:
     """Counts the spikes and synaptic operations of a phased graph from the levels of its values."""
 
     def __init__(self, graph: Graph) -> None:
-        """Prepare the factors; `values` names the nodes whose levels `count` needs."""
+        """Prepare `spikes` and `synops`, what is counted; `values` names the nodes that it takes."""
         sent = trains_sent(graph)
         senders = (*graph.inputs, *graph.populations)
         self._strands = graph.strands
-        self._spikes = [_Probe(node.name, node.name, np.array(sent[node.name])) for node in senders]
-        self._synops = [
-            _Probe(node.source, node.name, fan_out(node, graph.types[node.source].shape))
+        self.spikes = tuple(Probe(node.name, node.name, np.array(sent[node.name])) for node in senders)
+        self.synops = tuple(
+            Probe(node.source, node.name, fan_out(node, graph.types[node.source].shape))
             for node in graph.linears
-        ]
-        self.values = tuple(dict.fromkeys(probe.value for probe in (*self._spikes, *self._synops)))
+        )
+        self.values = tuple(dict.fromkeys(probe.value for probe in (*self.spikes, *self.synops)))
         mixed = [name for name in self.values if len(graph.strands[name]) > 1]
         self._carriers = {name: carriers(graph, name) for name in mixed}
 
@@ -141,8 +141,8 @@ class Counter:
         """Counts for levels `[N, *shape]` of every node in `values`."""
         maps = {name: self._spike_map(name, levels[name]) for name in self.values}
         return Counts(
-            {probe.owner: int((maps[probe.value] * probe.factor).sum()) for probe in self._spikes},
-            {probe.owner: int((maps[probe.value] * probe.factor).sum()) for probe in self._synops},
+            {probe.owner: int((maps[probe.value] * probe.factor).sum()) for probe in self.spikes},
+            {probe.owner: int((maps[probe.value] * probe.factor).sum()) for probe in self.synops},
         )
 
     def _spike_map(self, name: str, levels: Array) -> Array:

@@ -26,8 +26,85 @@ class Fabric:
     multipliers: Limit
 
 
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A measured number of a machine and its source; `assumed` where no primary source states it."""
+
+    value: float
+    source: str
+    assumed: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
+    """What one core of a Loihi style chip has, and how it packs synapses (docs/cores.md).
+
+    A neuron takes one of `compartments`, with reset `subtract` `soft_compartments`, each beyond the first
+    with a synapse, an input axon and an output axon of its own. A pixel takes `input_compartments`, a
+    pooling window `pool_compartments` (0: the chip cannot pool). Axons enter a list of synapses of at most
+    `list_words` words; `partial_bits` is the width of a partial sum that one core can send to another (0:
+    it cannot), `signed_spikes` is 1 where spikes have a sign.
+    """
+
+    compartments: Limit
+    soft_compartments: Limit
+    input_compartments: Limit
+    pool_compartments: Limit
+    synapse_words: Limit
+    word_bits: Limit
+    list_words: Limit
+    entry_synapses: Limit
+    entry_bits: Limit
+    index_bits: Limit
+    tail_bits: Limit
+    input_axons: Limit
+    output_axons: Limit
+    crossing_axons: Limit
+    populations: Limit
+    projections: Limit
+    partial_bits: Limit
+    signed_spikes: Limit
+    delay: Limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mesh:
+    """`columns` x `rows` routers of `router_cores` cores each; a link to the next chip counts `chip_hops`."""
+
+    columns: Limit
+    rows: Limit
+    router_cores: Limit
+    chip_hops: Limit
+
+    @property
+    def cores(self) -> int:
+        """Cores of one chip."""
+        return self.columns.value * self.rows.value * self.router_cores.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Events:
+    """Energy in picojoules and time in nanoseconds of one event; `mac` is the baseline's, of a MAC in 8 bits.
+
+    An update is that of one compartment in one step, a spike a message that enters or leaves a core, a hop
+    one router further (`column` along a row, `row` along a column), a step the barrier at its end.
+    """
+
+    synapse_energy: Quantity
+    update_energy: Quantity
+    spike_energy: Quantity
+    column_energy: Quantity
+    row_energy: Quantity
+    synapse_time: Quantity
+    update_time: Quantity
+    spike_time: Quantity
+    hop_time: Quantity
+    step_time: Quantity
+    mac_energy: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
     """One of several cores in a row: so many `passes` of the network in their order, on so many lanes."""
 
     passes: int
@@ -52,8 +129,8 @@ class Machine:
 
     Widths are in bits: `weight_bits` of a synapse, `multiplier_bits` of an identity projection,
     `membrane_bits` of the membrane potential, `payload_bits` of a graded spike (0: binary spikes only).
-    An FPGA has a `fabric`, and `lanes` that work at once: a number for the user to choose. With
-    `cores` it has these in a row, each with lanes of its own.
+    An FPGA has a `fabric`, and `lanes` that work at once: a number for the user to choose. With a `chain` it
+    has several cores in a row, each with lanes of its own. A chip of cores has `core`, `mesh` and `events`.
     """
 
     name: str
@@ -67,7 +144,10 @@ class Machine:
     payload_bits: Limit
     fabric: Fabric | None = None
     lanes: int = 0
-    cores: tuple[Core, ...] = ()
+    chain: tuple[Part, ...] = ()
+    core: Core | None = None
+    mesh: Mesh | None = None
+    events: Events | None = None
 
     @property
     def input_code(self) -> Code:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc.sim.levels import LevelEngine
+from snncc.sim.native.levels import NativeEngine
+from snncc.sim.native.library import NativeError
 from snncc.sim.spikes import SpikeEngine
 from snncc.sim.streams import StreamBatch, StreamEngine
 from snncc.sim.trace import Trace, join, make_trace
@@ -30,7 +32,7 @@ from snncc_ir.timing import Phased, Rate
 Array = NDArray[Any]
 Levels = Mapping[str, Array]
 
-BATCHES = {"levels": 64, "spikes": 16, "reference": 4}
+BATCHES = {"native": 256, "levels": 64, "spikes": 16, "reference": 4}
 """Images per batch of each engine; working memory is bounded by it."""
 
 
@@ -41,7 +43,8 @@ class Evaluation:
     `outputs[name][N, *shape]` are the readouts in real units (levels times scale for a population);
     `steps` the time steps of one image; `counts` the sums over all images; `seconds` the evaluation alone;
     `trace` what a streaming code with a readout as its first output knew after each step; `cycles[N]` the
-    clock cycles of every image, of an engine that has a clock, and `pipeline` what its cores in a row did.
+    clock cycles of every image, of an engine that has a clock, and `pipeline` what its cores in a row did;
+    `note` why it is not the fastest engine.
     """
 
     engine: str
@@ -53,6 +56,7 @@ class Evaluation:
     trace: Trace | None = None
     cycles: Array | None = None
     pipeline: Pipeline | None = None
+    note: str = ""
 
     @property
     def predictions(self) -> Array:
@@ -103,15 +107,16 @@ def evaluate_images(
     graph: Graph,
     form: InputFormat,
     images: Array,
-    engine: str,
+    engine: str | None,
     progress: Progress,
     runner: Runner | None = None,
 ) -> Evaluation:
     """Run images `[N, *input shape]`, pixels or real numbers, through one of this package's engines.
 
-    `runner` stands for an engine from outside, for example a backend's.
+    Without `engine` it is the fastest that runs the graph here. `runner` stands for an engine from outside,
+    for example a backend's.
     """
-    run = runner or make_runner(graph, engine)
+    engine, run, note = (engine, runner, "") if engine and runner else choose(graph, engine)
     (name,) = (node.name for node in graph.inputs)
     size = BATCHES.get(engine, len(images))
     collected = _Collected()
@@ -133,6 +138,7 @@ def evaluate_images(
         trace=trace,
         cycles=cycles,
         pipeline=collected.pipeline,
+        note=note,
     )
 
 
@@ -160,10 +166,24 @@ def _unit(graph: Graph, name: str) -> Array:
             raise TypeError(f"{name} is no output")
 
 
+def choose(graph: Graph, engine: str | None) -> tuple[str, Runner, str]:
+    """The named engine or the fastest one, its runner, and why that is not the native one."""
+    if engine is not None:
+        return engine, make_runner(graph, engine), ""
+    if not isinstance(graph.timing, Phased):
+        return "spikes", make_runner(graph, "spikes"), ""
+    try:
+        return "native", make_runner(graph, "native"), ""
+    except NativeError as error:
+        return "levels", make_runner(graph, "levels"), f"{error}; the portable engine runs instead"
+
+
 def make_runner(graph: Graph, engine: str) -> Runner:
     """The runner of an engine of this package."""
     phased = isinstance(graph.timing, Phased)
     match engine:
+        case "native" if not isinstance(graph.timing, Rate):
+            return _native_runner(graph)
         case "levels" if not isinstance(graph.timing, Rate):
             return _levels_runner(graph)
         case "spikes" if phased:
@@ -172,7 +192,7 @@ def make_runner(graph: Graph, engine: str) -> Runner:
             return _streaming_runner(graph)
         case "reference" if phased:
             return _reference_runner(graph)
-        case "levels" | "reference":
+        case "native" | "levels" | "reference":
             raise SnnccError(
                 f"engine {engine} does not run this network's timing", hint="use --engine spikes"
             )
@@ -183,6 +203,19 @@ def make_runner(graph: Graph, engine: str) -> Runner:
 def phased_steps(graph: Graph) -> int:
     """Time steps from the first step of an image until its outputs are known."""
     return graph.latency * graph.window
+
+
+def _native_runner(graph: Graph) -> Runner:
+    counter = Counter(graph) if isinstance(graph.timing, Phased) else None
+    outputs = tuple(name for name in graph.outputs if not isinstance(graph.by_name[name], Readout))
+    engine = NativeEngine(graph, outputs, counter=counter)
+
+    def run(levels: Levels) -> Batch:
+        found, counts = engine.run_counted(levels)
+        steps = phased_steps(graph) if counter else 0
+        return Batch({name: found[name] for name in graph.outputs}, counts or NO_COUNTS, steps)
+
+    return run
 
 
 def _levels_runner(graph: Graph) -> Runner:

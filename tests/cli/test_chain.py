@@ -19,9 +19,9 @@ def test_from_a_goal_to_every_engine(snncc: Snncc) -> None:
     result = snncc(*COMPILE, "--target-fps", "120000", "--json")
     assert result.code == 0, result.err
     size = result.json
-    assert len(size["cores"]) > 1
+    assert len(size["chain"]) > 1
     assert size["balanced"]["images_per_second"] >= 120000
-    assert size["multipliers"] == sum(core["lanes"] for core in size["cores"])
+    assert size["multipliers"] == sum(core["lanes"] for core in size["chain"])
 
     ladder = snncc("verify", "model.snncc", "--json").json
     rungs = {rung["engine"]: rung["status"] for rung in ladder["engines"]}
@@ -33,8 +33,8 @@ def test_from_a_goal_to_every_engine(snncc: Snncc) -> None:
     ]
     assert all(run["predictions"] == runs[0]["predictions"] for run in runs)
     assert runs[0]["cycles_per_image"] == runs[1]["cycles_per_image"]
-    assert [core["computes"] for core in runs[0]["cores"]] == [core["computes"] for core in size["cores"]]
-    assert 0.9 < max(core["works"] for core in runs[0]["cores"]) < 1
+    assert [core["computes"] for core in runs[0]["chain"]] == [core["computes"] for core in size["chain"]]
+    assert 0.9 < max(core["works"] for core in runs[0]["chain"]) < 1
 
 
 def test_what_is_printed(snncc: Snncc) -> None:
@@ -46,7 +46,7 @@ def test_what_is_printed(snncc: Snncc) -> None:
     assert any(line.startswith("on 8 calibration images: an image every ") for line in lines)
     size = snncc(*COMPILE, "--max-lut", "8000", "--lanes", "16", "--force", "--json").json
     assert size["luts"] <= 8000
-    assert max(core["lanes"] for core in size["cores"]) == 16
+    assert max(core["lanes"] for core in size["chain"]) == 16
 
 
 def test_synthesis(snncc: Snncc) -> None:
@@ -55,7 +55,7 @@ def test_synthesis(snncc: Snncc) -> None:
     result = snncc("build", "model.snncc", "--stage", "synthesis", "--json")
     assert result.code == 0, result.err
     report = json.loads(Path("model.build/report.json").read_text())
-    assert len(report["cores"]) > 1
+    assert len(report["chain"]) > 1
     assert report["result"]["multipliers"] == report["estimate"]["multipliers"]
     assert report["result"]["brams"] == report["estimate"]["brams"]
     assert 0.6 < report["result"]["luts"] / report["estimate"]["luts"] < 1.1
@@ -88,7 +88,8 @@ def test_out_of_reach(snncc: Snncc) -> None:
         (
             ("--target-fps", "1e9"),
             rf"{start} ecp5-85k {rate} N \+ N \+ N lanes: relu2 takes N cycles an image on N lanes, and "
-            r"nothing on up to 128 lanes a core is faster: use a larger --lanes or device, or a smaller network",
+            r"nothing on up to 128 lanes a core is faster: use a larger --lanes or device, or a smaller "
+            r"network",
         ),
         (
             ("--target-fps", "1e9", "--chip", "ecp5-25k"),
@@ -129,17 +130,17 @@ def test_a_damaged_list_of_cores(snncc: Snncc, cores: object) -> None:
     assert snncc(*COMPILE, "--max-lut", "6000").code == 0
     path = Path("model.snncc/manifest.json")
     manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, "cores": cores}))
+    path.write_text(json.dumps({**manifest, "chain": cores}))
     result = snncc("verify", "model.snncc")
     assert (result.code, result.out) == (1, "")
-    assert result.err.endswith("is damaged: its entry cores is no list of passes and lanes\n")
+    assert result.err.endswith("is damaged: its entry chain is no list of passes and lanes\n")
 
 
 def test_cores_that_are_not_the_networks(snncc: Snncc) -> None:
     assert snncc(*COMPILE, "--max-lut", "6000").code == 0
     path = Path("model.snncc/manifest.json")
     manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, "cores": [{"passes": 99, "lanes": 8}]}))
+    path.write_text(json.dumps({**manifest, "chain": [{"passes": 99, "lanes": 8}]}))
     result = snncc("verify", "model.snncc")
     assert (result.code, result.out) == (1, "")
     assert "its cores run 99 passes, the network has " in result.err

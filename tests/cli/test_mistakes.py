@@ -95,7 +95,7 @@ def test_unreadable_arrays_name_the_file(snncc: Snncc, tmp_path: Path, name: str
         (
             ["--engine", "warp"],
             "--engine: no engine is called 'warp'; "
-            "there are levels, spikes, reference, cycles, csim, rtl, lava",
+            "there are native, levels, spikes, reference, cycles, csim, rtl, lava",
         ),
         (["--data", "nowhere.npz"], "nowhere.npz: no such file or folder"),
         (["--outputs", "y.txt"], "--outputs y.txt: must name an .npy or .npz file in an existing folder"),

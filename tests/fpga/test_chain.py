@@ -23,12 +23,13 @@ from snncc_backends.fpga.cycles import Simulator, Trace
 from snncc_backends.fpga.refusals import find_refusals
 from snncc_backends.tools.found import Tool
 from snncc_ir.graph import Graph
-from snncc_ir.machine import Core
+from snncc_ir.machine import Part
 from snncc_ir.neurons import Bias, Staircase
 from snncc_ir.nodes import AnyNode, Dense, Input, Population
 from snncc_ir.semantics import evaluate
 from snncc_ir.tensors import Tensor
 from snncc_ir.types import Levels
+from support.binary import binary_cases, some_of_all
 from support.fpga import little, machine
 from support.graphs import Case, cases
 
@@ -36,26 +37,20 @@ UNHURRIED = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.func
 
 
 @st.composite
-def cuts(draw: st.DrawFn, graph: Graph) -> tuple[Core, ...]:
+def cuts(draw: st.DrawFn, graph: Graph) -> tuple[Part, ...]:
     """Cores that run a graph, cut anywhere, of 8, 16 or 32 lanes each."""
     passes = len(Cutter(graph).tasks)
     places = draw(st.sets(st.integers(1, passes - 1), max_size=4)) if passes > 1 else set()
     ends = [0, *sorted(places), passes]
     lanes = st.sampled_from((8, 16, 32))
-    return tuple(Core(passes=b - a, lanes=draw(lanes)) for a, b in pairwise(ends))
+    return tuple(Part(passes=b - a, lanes=draw(lanes)) for a, b in pairwise(ends))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=UNHURRIED)
-@given(cases(), st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=UNHURRIED)
+@given(st.one_of(cases(), binary_cases(signed=True, mixed=True)), st.data())
 def test_a_chain_is_the_reference(case: Case, data: st.DataObject) -> None:
     assume(not find_refusals(case.graph, machine(32)))
     cores = data.draw(cuts(case.graph))
-    assume(
-        not any(
-            find_refusals(stage.graph, machine(8))
-            for stage in Cutter(case.graph).stages([c.passes for c in cores])
-        )
-    )
     expected = evaluate(case.graph, case.batch)
     run = run_chain(build_chain(case.graph, cores), case.batch)
     alone = Simulator(build_tables(case.graph, 8)).run(case.batch)
@@ -64,13 +59,13 @@ def test_a_chain_is_the_reference(case: Case, data: st.DataObject) -> None:
         assert np.array_equal(values, expected[name]), name
 
 
-def verilog_differs(verilog: tuple[Tool, Tool], case: Case, cores: Sequence[Core]) -> str:
+def verilog_differs(verilog: tuple[Tool, Tool], case: Case, cores: Sequence[Part]) -> str:
     """Where the Verilog of a chain departs from its simulator, in any word or cycle."""
     chain = build_chain(case.graph, cores)
     run = run_chain(chain, case.batch, trace=True)
     last = int(run.times.finished.max())
     with tempfile.TemporaryDirectory() as folder:
-        found = run_chain_verilog(*verilog, chain, case.batch, last, Path(folder))
+        found = run_chain_verilog(*verilog, chain, case.batch, last, Path(folder), "-O0")
     return first_chain_difference(found, written_words(chain, run, case.batch))
 
 
@@ -96,11 +91,11 @@ class Pair:
 
 def pair_of(verilator: Tool, compiler: Tool, images: np.ndarray) -> Pair:
     """The little network cut in two, on images `[N, 1, 6, 6]`."""
-    chain = build_chain(little(15), (Core(passes=1, lanes=16), Core(passes=1, lanes=8)))
+    chain = build_chain(little(15), (Part(passes=1, lanes=16), Part(passes=1, lanes=8)))
     run = run_chain(chain, {"pixels": images}, trace=True)
     with tempfile.TemporaryDirectory() as folder:
         last = int(run.times.finished.max())
-        written = run_chain_verilog(verilator, compiler, chain, {"pixels": images}, last, Path(folder))
+        written = run_chain_verilog(verilator, compiler, chain, {"pixels": images}, last, Path(folder), "-O0")
     assert first_chain_difference(written, written_words(chain, run, {"pixels": images})) == ""
     return Pair(chain, run, written)
 
@@ -132,7 +127,7 @@ def test_intervals_of_images_from_empty_to_full(verilator: Tool, compiler: Tool)
 
 def test_a_carried_map_is_not_stored() -> None:
     graph = skip()
-    chain = build_chain(graph, tuple(Core(passes=1, lanes=8) for _ in Cutter(graph).tasks))
+    chain = build_chain(graph, tuple(Part(passes=1, lanes=8) for _ in Cutter(graph).tasks))
     middle = chain.cores[1]
     assert (middle.stage.arriving, middle.stage.stored) == (("x", "a"), ("a",))
     assert "x" in middle.stage.leaving
@@ -152,10 +147,21 @@ def skip() -> Graph:
     return Graph(name="skip", nodes=tuple(nodes), outputs=("y",))
 
 
+@pytest.mark.parametrize("sizes", [pytest.param((1, 3), marks=pytest.mark.slow), (2, 2)])
+def test_binary_lanes_on_both_sides_of_a_cut(verilator: Tool, compiler: Tool, sizes: tuple[int, ...]) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (3, 3, 7, 7))
+    images[0], images[1] = 255, 0
+    parts = tuple(Part(passes=size, lanes=8) for size in sizes)
+    chain = build_chain(some_of_all(), parts)
+    assert [core.tables.widths.binary for core in chain.cores] == [1, 1]
+    case = Case(some_of_all(), {"pixels": images[None]})
+    assert verilog_differs((verilator, compiler), case, parts) == ""
+
+
 def test_skips_and_levels_that_leave(verilator: Tool, compiler: Tool) -> None:
     graph = skip()
     images = {"x": np.random.default_rng(1).integers(-3, 4, (4, 4))}
-    cores = (Core(passes=1, lanes=8), Core(passes=1, lanes=16), Core(passes=1, lanes=8))
+    cores = (Part(passes=1, lanes=8), Part(passes=1, lanes=16), Part(passes=1, lanes=8))
     case = Case(graph, {"x": images["x"][None]})
     assert verilog_differs((verilator, compiler), case, cores) == ""
     run = run_chain(build_chain(graph, cores), images)

@@ -14,11 +14,11 @@ from snncc_backends.fpga.chain.tables import build_chain
 from snncc_backends.tools.found import Tool
 from snncc_backends.tools.run import run_tool
 from snncc_backends.tools.verilator import build_model, lint
-from snncc_ir.machine import Core
+from snncc_ir.machine import Part
 from support.fpga import little
 
 BENCH = Path(__file__).parent / "chain_board.cpp"
-CORES = (Core(passes=1, lanes=8), Core(passes=1, lanes=16))
+CORES = (Part(passes=1, lanes=8), Part(passes=1, lanes=16))
 WAIVED = (
     "WIDTH",
     "GENUNNAMED",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from snncc_backends.fpga.bits import LANE_LEVEL, find_binary
 from snncc_backends.fpga.breaks import Breaks, find_breaks
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.memory import Memory, memory
 from snncc_backends.fpga.plan import Plan, make_plan
 from snncc_backends.fpga.records import Builder, add_pass
-from snncc_backends.fpga.split import best_split, lay_out, place
+from snncc_backends.fpga.split import best_split, binary_split, lay_out, place
 from snncc_backends.fpga.tables import PassTable, Tables, Widths, memory_fields, stage_name
 from snncc_backends.fpga.views import Storage
 from snncc_ir.certificates import Interval, certify_widths
@@ -29,13 +30,16 @@ def build_tables(
     groups = lanes // WORD
     inputs = {node.name: _range(graph.levels(node.name)) for node in graph.inputs}
     hidden = {task.name: (task.lo, task.hi) for task in plan.passes}
-    maps = place(lay_out(plan, groups, inputs, hidden), plan, _kept(graph, plan))
+    kept = _kept(graph, plan)
+    binary = find_binary(plan, {**inputs, **hidden}, kept, allowed=at_least is None or at_least.binary > 0)
+    maps = place(lay_out(plan, groups, inputs, hidden, binary.packed), plan, kept)
     builder = Builder(groups=groups, maps=maps)
     bounds = _bounds(graph, plan)
     slot = plan.weight_bits
     passes = []
     for number, task in enumerate(plan.passes):
-        split = best_split(task, maps, groups)
+        on_bits = task.name in binary.passes
+        split = binary_split(task, maps) if on_bits else best_split(task, maps, groups)
         last = number + 1 == len(plan.passes)
         passes.append(add_pass(builder, split, bounds[task.computes], slot, last))
     widths = _widths(builder, plan, lanes, passes)
@@ -85,11 +89,13 @@ def _widths(builder: Builder, plan: Plan, lanes: int, passes: list[PassTable]) -
     depth = max(m.base + m.words for m in builder.maps.values())
     numbers = builder.weight_words << 3  # eight weights at most share a slot
     offsets = [0, *(record[4] for record in builder.row_visits), *(record[1] for record in builder.col_words)]
-    mixed = {item.weight_bits for item in passes} != {plan.weight_bits}
+    binary = any(item.split.binary for item in passes)
+    multiplied = {item.weight_bits for item in passes if not item.split.binary}
+    mixed = bool(multiplied) and multiplied != {plan.weight_bits}
     return Widths(
         lanes=lanes,
         weight=plan.weight_bits,
-        level=level,
+        level=LANE_LEVEL if binary else level,
         signed_levels=int(signed),
         potential=interval_bits(min(lows), max(highs)),
         theta=max(thetas).bit_length(),
@@ -97,6 +103,7 @@ def _widths(builder: Builder, plan: Plan, lanes: int, passes: list[PassTable]) -
         map_address=_address_bits(depth),
         weight_address=max(
             _address_bits(numbers if mixed else builder.weight_words),
+            _address_bits(builder.bit_words),
             interval_bits(min(offsets), max(offsets)) - 1,
         ),
         neuron_address=_address_bits(builder.neuron_words),
@@ -110,8 +117,11 @@ def _widths(builder: Builder, plan: Plan, lanes: int, passes: list[PassTable]) -
         pass_address=max(5, _address_bits(len(builder.descriptors) * 16)),
         mixed_weights=int(mixed),
         map_words=depth,
-        weight_words=builder.weight_words,
+        weight_words=max(1, builder.weight_words),
         neuron_words=builder.neuron_words,
+        binary=int(binary),
+        multipliers=int(bool(multiplied)),
+        bit_words=max(1, builder.bit_words),
     )
 
 
@@ -134,12 +144,17 @@ def _memories(builder: Builder, breaks: Breaks, widths: Widths) -> dict[str, Mem
         columns = np.array(rows, dtype=np.int64).T
         named = {item.name: column for item, column in zip(fields[name], columns, strict=True)}
         found[name] = memory(name, fields[name], named)
-    weights = np.concatenate(builder.weights)
+    none = np.zeros((1, widths.lanes), dtype=np.int64)
+    weights = np.concatenate(builder.weights or [none])
     neurons = np.concatenate(builder.neurons)
     found["weights"] = Memory("weights", fields["weights"], {"slot": weights})
     found["neurons"] = Memory(
         "neurons", fields["neurons"], {"theta": neurons[:, :, 0], "bias": neurons[:, :, 1]}
     )
+    if widths.binary:
+        empty = np.zeros((1, 8 * widths.lanes), dtype=np.int64)
+        bits = np.concatenate(builder.bits or [empty])
+        found["bit_weights"] = Memory("bit_weights", fields["bit_weights"], {"byte": bits})
     if widths.table_rows:
         found["table_rows"] = memory("table_rows", fields["table_rows"], {"row": breaks.rows})
         for stage in range(widths.fire_steps):

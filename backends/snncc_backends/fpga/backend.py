@@ -26,7 +26,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
 from snncc_ir.timing import Phased
 
-DEVICES = ("ecp5-85k", "ecp5-45k", "ecp5-25k")
+DEVICES = ("ecp5-85k", "ecp5-45k", "ecp5-25k", "xczu7ev")
 """Machine descriptions that this backend emits for; the first is the default."""
 
 
@@ -58,7 +58,7 @@ class FpgaBackend:
 
     def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
         """Why the graph's core or the device cannot express the graph; empty where they can."""
-        if machine.cores:
+        if machine.chain:
             return find_chain_refusals(graph, machine)
         streams = not isinstance(graph.timing, Phased)
         return find_event_refusals(graph, machine) if streams else find_refusals(graph, machine)
@@ -69,7 +69,7 @@ class FpgaBackend:
         if refusals:
             raise TargetError("; ".join(refusals))
         levels = {name: np.asarray(values, dtype=np.int64) for name, values in golden.items()}
-        if machine.cores:
+        if machine.chain:
             return emit_chain_files(graph, machine, levels)
         streams = not isinstance(graph.timing, Phased)
         return emit_event_files(graph, machine, levels) if streams else emit_files(graph, machine, levels)

@@ -86,7 +86,7 @@ class _Made:
 
 
 def _made(graph: Graph, machine: Machine, images: Mapping[str, Ints]) -> _Made:
-    if machine.cores:
+    if machine.chain:
         chain = checked_chain(graph, machine)
         cycles = float(np.mean(run_chain(chain, images).times.intervals))
         return _Made(design=board_design(chain), estimate=chain_estimate(chain), cycles=cycles)
@@ -131,7 +131,7 @@ def _plain(name: str, machine: Machine, stage: Stage, made: _Made, result: Resou
         "network": name,
         "chip": machine.name,
         "lanes": machine.lanes,
-        **({"cores": [asdict(core) for core in machine.cores]} if machine.cores else {}),
+        **({"chain": [asdict(part) for part in machine.chain]} if machine.chain else {}),
         "stage": stage.value,
         "estimate": asdict(made.estimate),
         "result": asdict(result),

@@ -19,7 +19,7 @@ BYTE = 9
 BLOCK_COST, LUT_RAM_COST, ROM_BIT_COST, MUX_COST = 128.0, 4.0, 1 / 16, 0.5
 """Costs by which Yosys 0.70 chooses (memory_libmap, lattice/brams_16kd.txt and lutrams_trellis.txt)."""
 
-EXACT = frozenset(("weights", "neurons"))
+EXACT = frozenset(("weights", "bit_weights", "neurons"))
 """Tables that are as deep as they have words; the others go to the next power of two."""
 
 

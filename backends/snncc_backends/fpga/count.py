@@ -35,7 +35,9 @@ class CycleCounter:
             PassProgram(tables.memories, tables.widths, number) for number in range(len(tables.passes))
         ]
         self.costs = [TileCosts(program) for program in programs]
-        self.stores = {name: _Store(level_map, tables) for name, level_map in tables.maps.items()}
+        self.stores = {
+            name: _Store(level_map, tables) for name, level_map in tables.maps.items() if not level_map.packed
+        }
 
     def count(self, levels: Mapping[str, NDArray[Any]]) -> Count:
         """Cycles for `levels[name][N, *shape]` of every input and of every map (`tables.maps`)."""
@@ -47,8 +49,9 @@ class CycleCounter:
             self.stores[name].write(used, levels[name])
         spans = []
         for cost, item in zip(self.costs, self.tables.passes, strict=True):
-            spans.append(cost.total(used) + overhead(widths, is_readout=cost.d.is_readout))
-            if not cost.d.is_readout:
+            late = overhead(widths, is_readout=cost.d.is_readout, binary=cost.d.binary)
+            spans.append(cost.total(used) + late)
+            if not (cost.d.is_readout or cost.d.packs):
                 self.stores[item.split.task.name].write(used, levels[item.split.task.name])
         pass_cycles = np.stack(spans, axis=1)
         return Count(cycles=START + pass_cycles.sum(axis=1), pass_cycles=pass_cycles)

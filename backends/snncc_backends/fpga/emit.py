@@ -29,7 +29,9 @@ FORMAT = "snncc-fpga-tables/1"
 
 CORE = (
     "snncc_bank.v",
+    "snncc_bytes.v",
     "snncc_core.v",
+    "snncc_count.v",
     "snncc_fetch.v",
     "snncc_group.v",
     "snncc_rom.v",

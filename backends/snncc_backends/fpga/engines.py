@@ -57,7 +57,7 @@ class CyclesEngine:
         self, graph: Graph, machine: Machine, inputs: Mapping[str, Array], progress: Progress
     ) -> EngineRun:
         """Run images `inputs[name][I, *shape]`."""
-        if machine.cores:
+        if machine.chain:
             return run_chain_cycles(graph, machine, inputs, progress)
         if not isinstance(graph.timing, Phased):
             return run_event_cycles(graph, machine, inputs, progress)
@@ -90,7 +90,7 @@ class CsimEngine:
         self, graph: Graph, machine: Machine, inputs: Mapping[str, Array], progress: Progress
     ) -> EngineRun:
         """Run images `inputs[name][I, *shape]`; the kernel is emitted anew and compiled privately."""
-        if machine.cores:
+        if machine.chain:
             return run_chain_csim(graph, machine, inputs, progress, need(find_compiler()))
         tables = tables_for(graph, machine)
         levels = checked_inputs(graph, inputs)
@@ -126,7 +126,7 @@ class RtlEngine:
     ) -> EngineRun:
         """Run images; raises ToolError where the Verilog writes another word, or in another cycle."""
         verilator, compiler = need(find_verilator()), need(find_compiler())
-        if machine.cores:
+        if machine.chain:
             return run_chain_rtl(graph, machine, inputs, progress, (verilator, compiler))
         if not isinstance(graph.timing, Phased):
             return run_event_rtl(graph, machine, inputs, progress, (verilator, compiler))

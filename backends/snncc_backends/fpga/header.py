@@ -38,6 +38,7 @@ def tables_header(tables: Tables) -> bytes:
         lines += _records(tables.memories[name], struct)
     lines += _passes(tables.memories["passes"])
     lines += _weights(tables.memories["weights"])
+    lines += _bits(tables)
     lines += _neurons(tables.memories["neurons"])
     lines += _breaks(tables)
     return "".join([*lines, "}  // namespace snncc\n"]).encode()
@@ -71,6 +72,18 @@ def _weights(memory: Memory) -> Iterator[str]:
     """The slots as they are packed: the lanes of a word, then the next word."""
     yield "constexpr std::uint8_t weights[WEIGHT_WORDS][P] = {\n"
     yield from (f"{{{','.join(map(str, row))}}},\n" for row in memory.values["slot"].tolist())
+    yield "};\n\n"
+
+
+def _bits(tables: Tables) -> Iterator[str]:
+    """The weights of the binary lanes, 64 a word."""
+    if not tables.widths.binary:
+        yield "constexpr std::uint64_t bit_weights[1][1] = {{0}};\n\n"
+        return
+    memory = tables.memories["bit_weights"]
+    words = memory.values["byte"].astype(np.uint8).view("<u8")
+    yield "constexpr std::uint64_t bit_weights[BIT_WORDS][P] = {\n"
+    yield from (f"{{{','.join(f'{word}u' for word in row)}}},\n" for row in words.tolist())
     yield "};\n\n"
 
 

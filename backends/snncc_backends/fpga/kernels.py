@@ -51,6 +51,11 @@ class Kernel:
             return tuple(inside)
         return tuple(inside) if len(inside) == len(words) and last < self.map.pixel_words else ()
 
+    @property
+    def whole(self) -> bool:
+        """Whether a word is taken in one step, every lane its own level."""
+        return bool(self.own)
+
     @cached_property
     def row_classes(self) -> Ints:
         """The class of equal kernel rows that each kernel row is in."""

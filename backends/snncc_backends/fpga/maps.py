@@ -13,6 +13,12 @@ from snncc_ir.tensors import Ints
 WORD = 8
 """Levels of one word of a bank, lanes of one group."""
 
+PACKED_WORD = 64
+"""One-bit levels of a word of a packed map."""
+
+BYTE_SHIFT = 16
+"""In a trace the byte of a packed word stands above the word's address."""
+
 
 def ceil_div(a: int, b: int) -> int:
     """a / b, rounded up."""
@@ -23,8 +29,9 @@ def ceil_div(a: int, b: int) -> int:
 class LevelMap:
     """Levels `[C, H, W]` in rows of words; rows `step` apart lie in consecutive banks (docs/fpga.md, 2).
 
-    `pixel` is the number of levels that one pixel takes in memory: 1, 2, 4 or a multiple of 8. Axis i of the
-    stored value is axis `axes[i]` of the value, if there are any.
+    `pixel` is the number of levels that one pixel takes in memory: 1, 2, 4 or a multiple of 8; in a `packed`
+    map, which holds 64 one-bit levels a word, a multiple of 64. Axis i of the stored value is axis `axes[i]`
+    of the value, if there are any.
     """
 
     name: str
@@ -36,6 +43,7 @@ class LevelMap:
     step: int = 1
     base: int = 0
     axes: tuple[int, ...] = ()
+    packed: bool = False
 
     def stored(self, levels: NDArray[Any]) -> NDArray[Any]:
         """Levels `[N, *shape of the value]` as they are stored, `[N, C, H, W]`."""
@@ -44,14 +52,19 @@ class LevelMap:
         return levels.reshape(len(levels), *self.shape)
 
     @property
+    def word_levels(self) -> int:
+        """Levels of a word."""
+        return PACKED_WORD if self.packed else WORD
+
+    @property
     def pitch(self) -> int:
         """Words of one row."""
-        return ceil_div(self.shape[2] * self.pixel, WORD)
+        return ceil_div(self.shape[2] * self.pixel, self.word_levels)
 
     @property
     def pixel_words(self) -> int:
         """Words of one pixel; 0 where several pixels share a word."""
-        return self.pixel // WORD
+        return self.pixel // self.word_levels
 
     @property
     def words(self) -> int:
@@ -73,7 +86,7 @@ class LevelMap:
         place = column * self.pixel + channel
         banks = np.array([self.bank(y) for y in range(self.shape[1])])
         starts = np.array([self.address(y) for y in range(self.shape[1])])
-        return banks[row], starts[row] + place // WORD, place % WORD
+        return banks[row], starts[row] + place // self.word_levels, place % self.word_levels
 
 
 def pixel_levels(channels: int, *, packed: bool) -> int:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snncc_backends.fpga.bits import BitKernel
+from snncc_backends.fpga.kernels import Kernel
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.split import Split
 from snncc_ir.tensors import Ints
@@ -43,9 +45,21 @@ def find_borders(split: Split) -> Borders:
 
 def pack_weights(split: Split, groups: int, wbits: int, slot: int) -> Ints:
     """Words `[blocks * words, P]` of all weights of a pass, `slot` bits per lane."""
-    table = np.concatenate([kernel.weights() for kernel in split.kernels])
+    table = np.concatenate([kernel.weights() for kernel in split.kernels if isinstance(kernel, Kernel)])
     span = split.group_words(groups) * WORD
     return np.tile(pack_table(table, span, wbits, slot), (1, split.slots))
+
+
+def pack_bits(split: Split, groups: int) -> Ints:
+    """Words `[blocks * words, P * 8]` of bytes: 64 weights for every binary lane, the lowest first."""
+    table = np.concatenate(
+        [kernel.weight_bits() for kernel in split.kernels if isinstance(kernel, BitKernel)]
+    )
+    lanes, blocks = groups * WORD, split.blocks(groups)
+    padded = np.zeros((*table.shape[:2], blocks * lanes), dtype=np.uint8)
+    padded[:, :, : table.shape[2]] = table
+    found = np.packbits(padded, axis=1, bitorder="little").reshape(len(table), -1, blocks, lanes)
+    return np.asarray(found.transpose(2, 0, 3, 1).reshape(blocks * len(table), -1), dtype=np.int64)
 
 
 def pack_table(table: Ints, span: int, wbits: int, slot: int) -> Ints:

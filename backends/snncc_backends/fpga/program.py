@@ -44,6 +44,9 @@ class Descriptor:
     lo: int
     last: bool
     merge: int
+    binary: bool
+    planes: bool
+    packs: bool
 
 
 def read_descriptor(words: Ints) -> Descriptor:
@@ -71,6 +74,9 @@ def read_descriptor(words: Ints) -> Descriptor:
         lo=(w[11] & 0xFFFF) - ((w[11] & 0x8000) << 1),
         last=bool(w[11] >> 16 & 1),
         merge=1 + (w[11] >> 17 & 1),
+        binary=bool(w[11] >> 18 & 1),
+        planes=bool(w[11] >> 19 & 1),
+        packs=bool(w[11] >> 20 & 1),
     )
 
 
@@ -132,7 +138,8 @@ class PassProgram:
             columns["first"][:, p], columns["count"][:, p], self.memories["col_words"]
         )
         own = bool(rows["own"][0, p])
-        start = columns["offset"][:, p] + (block * self.descriptor.group_words if own else 0)
+        turns = own and not self.descriptor.binary
+        start = columns["offset"][:, p] + (block * self.descriptor.group_words if turns else 0)
         visit = self._at("row_visits", visits)
         word = self._at("col_words", words)
         offsets = start[:, None] + word["offset"]
@@ -173,6 +180,23 @@ class PassProgram:
         slots = self.memories["weights"].values["slot"]
         value = unpack_words(slots, numbers, self.descriptor.weight_bits, self.widths.weight)
         return value.reshape(*numbers.shape, self.groups, WORD)
+
+    def lane_bits(self, reading: Reading, block: int) -> Ints:
+        """`[i, j, 64 bits of a word, P]`: what a bit of a word is multiplied with in a binary lane.
+
+        Bit p of a lane's weights belongs to bit p of a packed word, else to plane p div 8 of level p mod 8.
+        """
+        d, memory = self.descriptor, self.memories["bit_weights"]
+        numbers = (d.weights + block * d.weight_step + reading.weights) & (
+            (1 << self.widths.weight_address) - 1
+        )
+        found = memory.values["byte"][np.minimum(numbers, memory.words - 1)].astype(np.uint8)
+        words = found.reshape(*numbers.shape, self.widths.lanes, 8)
+        bits = np.unpackbits(words, axis=-1, bitorder="little").astype(np.int64)
+        if d.planes:
+            planes = (2 * bits - 1).reshape(*bits.shape[:-1], 8, WORD) << np.arange(8)[:, None]
+            return planes.swapaxes(-1, -2).reshape(bits.shape).swapaxes(-1, -2)
+        return (2 * bits - 1).swapaxes(-1, -2)
 
     def neurons(self, block: int) -> tuple[Ints, Ints, Ints]:
         """Threshold, bias, place in `breaks` `[groups, tile rows or 1, columns or 1, 8 lanes]` of a block."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from snncc_backends.fpga.bits import BitKernel
 from snncc_backends.fpga.kernels import Kernel, Words
-from snncc_backends.fpga.maps import WORD, LevelMap
+from snncc_backends.fpga.maps import WORD, LevelMap, ceil_div
 from snncc_backends.fpga.packing import (
     Borders,
     find_borders,
+    pack_bits,
     pack_corrections,
     pack_neurons,
     pack_weights,
@@ -38,6 +40,8 @@ class Builder:
     out_rows: list[tuple[int, int, int]] = field(default_factory=list)
     weights: list[Ints] = field(default_factory=list)
     weight_words: int = 0
+    bits: list[Ints] = field(default_factory=list)
+    bit_words: int = 0
     neurons: list[Ints] = field(default_factory=list)
     neuron_words: int = 0
     corrections: list[Ints] = field(default_factory=list)
@@ -50,6 +54,12 @@ class Builder:
         self.weight_words += len(words)
         return self.weight_words - len(words), len(words)
 
+    def append_bits(self, words: Ints) -> tuple[int, int]:
+        """Add words of the binary lanes; where they begin, and how many there are."""
+        self.bits.append(words)
+        self.bit_words += len(words)
+        return self.bit_words - len(words), len(words)
+
     def append_neurons(self, words: Ints) -> tuple[int, int]:
         """Add words; where they begin, and how many there are."""
         self.neurons.append(words)
@@ -61,19 +71,23 @@ def add_pass(builder: Builder, split: Split, drive: Interval, slot: int, last: b
     """Add all records of a pass."""
     task, groups = split.task, builder.groups
     wbits = max([1, *(kernel.projection.bits for kernel in split.kernels)])
-    pack = slot_shift(slot, wbits)
+    pack = 0 if split.binary else slot_shift(slot, wbits)
     numbers = [kernel.size for kernel in split.kernels]
     firsts = [0, *np.cumsum(numbers).tolist()]
     rows_at, columns_at = len(builder.row_windows), len(builder.col_windows)
     borders = find_borders(split)
     _add_rows(builder, split, firsts, borders)
     _add_columns(builder, split, borders)
-    base, words = builder.append_weights(pack_weights(split, groups, wbits, slot))
+    if split.binary:
+        base, words = builder.append_bits(pack_bits(split, groups))
+    else:
+        base, words = builder.append_weights(pack_weights(split, groups, wbits, slot))
     neuron_base, step = builder.append_neurons(pack_neurons(split, groups, borders))
     builder.corrections.append(pack_corrections(split, groups, borders))
     out = builder.results if task.is_readout else len(builder.out_rows)
     _add_results(builder, split)
-    map_words = 0 if task.is_readout else builder.maps[task.name].pixel_words
+    target = None if task.is_readout else builder.maps[task.name]
+    packs = target is not None and target.packed
     builder.descriptors.append(
         [
             int(task.is_readout)
@@ -82,7 +96,7 @@ def add_pass(builder: Builder, split: Split, drive: Interval, slot: int, last: b
             | task.window_rows.shape[1] // split.merge << 16
             | task.window_columns.shape[1] << 24,
             split.blocks(groups) | split.tiles << 16,
-            len(task.window_columns) | map_words << 16,
+            len(task.window_columns) | _written_words(target) << 16,
             rows_at,
             columns_at,
             out,
@@ -90,8 +104,13 @@ def add_pass(builder: Builder, split: Split, drive: Interval, slot: int, last: b
             words // split.blocks(groups) << pack,
             neuron_base,
             step // split.blocks(groups),
-            map_words | wbits << 16 | task.neurons.top << 24,
-            (task.neurons.lo & 0xFFFF) | int(last) << 16 | (split.merge - 1) << 17,
+            (target.pixel_words if target else 0) | wbits << 16 | task.neurons.top << 24,
+            (task.neurons.lo & 0xFFFF)
+            | int(last) << 16
+            | (split.merge - 1) << 17
+            | int(split.binary) << 18
+            | int(split.planes) << 19
+            | int(packs) << 20,
             0,
             0,
             0,
@@ -110,17 +129,24 @@ def add_pass(builder: Builder, split: Split, drive: Interval, slot: int, last: b
     )
 
 
+def _written_words(target: LevelMap | None) -> int:
+    """CW: words of eight levels that are written per pixel; of a packed map those that hold channels."""
+    if target is None:
+        return 0
+    return ceil_div(target.shape[0], WORD) if target.packed else target.pixel_words
+
+
 def _add_rows(builder: Builder, split: Split, firsts: list[int], borders: Borders) -> None:
     per_class = len(borders.singles) * WORD
     for tile, border in enumerate(borders.rows):
         for kernel, visits, first in zip(split.kernels, split.visits, firsts, strict=False):
             at = len(builder.row_visits)
             builder.row_visits += [_visit_record(visit, kernel, first) for visit in visits[tile]]
-            own, shift = int(bool(kernel.own)), int(kernel.projection.shift)
+            own, shift = int(kernel.whole), int(kernel.projection.shift)
             builder.row_windows.append((at, len(visits[tile]), border * per_class, own, shift))
 
 
-def _visit_record(visit: Visit, kernel: Kernel, first: int) -> tuple[int, int, int, int, int]:
+def _visit_record(visit: Visit, kernel: Kernel | BitKernel, first: int) -> tuple[int, int, int, int, int]:
     weight = first + int(kernel.row_classes[visit.kernel]) * kernel.block
     return visit.address, visit.wrap, visit.bank, visit.banks, weight
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc_backends.fpga.costs import TileCosts
-from snncc_backends.fpga.maps import WORD
-from snncc_backends.fpga.program import PassProgram, Reading
+from snncc_backends.fpga.maps import BYTE_SHIFT, PACKED_WORD, WORD
+from snncc_backends.fpga.program import Bytes, PassProgram, Reading
 from snncc_backends.fpga.tables import Tables
 from snncc_backends.fpga.timing import tail, to_result, to_write
 from snncc_ir.tensors import Ints
@@ -46,18 +46,31 @@ class MapMemory:
         found = np.take(self.levels[images].view(whole)[..., 0], places, axis=1)
         return found.view(self.levels.dtype).reshape(*found.shape, WORD).astype(np.float32)
 
+    def write_bytes(self, places: Ints, byte: Ints, levels: Ints) -> None:
+        """Store `levels[N, ..., 8]` of one bit each as one byte of packed words."""
+        whole = np.packbits(levels != 0, axis=-1, bitorder="little")[..., 0]
+        self.levels[:, places, byte] = whole.view(self.levels.dtype)
+
+    def bits(self, places: NDArray[np.int32], masks: Bytes, images: slice) -> NDArray[np.float32]:
+        """`[images, ..., 64]` bits of words, those of bytes that are not in a mask 0."""
+        found = np.take(self.levels[images].view(np.uint64)[..., 0], places, axis=1)
+        taken = np.unpackbits(masks[..., None], axis=-1, bitorder="little")
+        kept = found.view(np.uint8).reshape(*found.shape, WORD) * taken[:, None, :, :]
+        return np.unpackbits(kept, axis=-1, bitorder="little").astype(np.float32)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Writes:
     """The words that a pass writes, in order.
 
-    Word number `order[i]` of the levels that it fires goes to `addresses[i]` of `banks[i]`, `late[i]` cycles
-    after the last step of window `windows[i]`.
+    Word number `order[i]` of the levels that it fires goes to `addresses[i]` of `banks[i]`, and if that is a
+    packed map's to its byte `parts[i]`, `late[i]` cycles after the last step of window `windows[i]`.
     """
 
     order: Ints
     banks: Ints
     addresses: Ints
+    parts: Ints
     windows: Ints
     late: Ints
 
@@ -72,7 +85,7 @@ class PassRunner:
         self.name = tables.passes[number].split.task.name
         self.is_readout = self.d.is_readout
         self.costs = TileCosts(program)
-        varies = any(program.row_windows["own"].reshape(-1))
+        varies = not self.d.binary and any(program.row_windows["own"].reshape(-1))
         self.readings = [program.readings(block) for block in range(self.d.blocks if varies else 1)]
 
     def _readings(self, block: int) -> tuple[Reading, ...]:
@@ -87,6 +100,8 @@ class PassRunner:
     @cached_property
     def matrices(self) -> list[NDArray[Any]]:
         """Per projection the weights `[slots, i * j * 8, blocks * Gc * 8]`; one slot if all have the same."""
+        if self.d.binary:
+            return [self._bit_matrix(p) for p in range(self.d.projections)]
         found = []
         for p in range(self.d.projections):
             lanes = np.stack(
@@ -102,6 +117,12 @@ class PassRunner:
                 columns = columns[:1]
             found.append(np.ascontiguousarray(columns, dtype=self.kind))
         return found
+
+    def _bit_matrix(self, p: int) -> NDArray[Any]:
+        reading = self._readings(0)[p]
+        blocks = [self.program.lane_bits(reading, block) for block in range(self.d.blocks)]
+        whole = np.concatenate(blocks, axis=-1)
+        return np.ascontiguousarray(whole.reshape(1, -1, whole.shape[-1]), dtype=self.kind)
 
     @cached_property
     def neurons(self) -> tuple[Ints, Ints, Ints]:
@@ -146,10 +167,13 @@ class PassRunner:
 
     def _levels(self, memory: MapMemory, reading: Reading, images: slice) -> NDArray[Any]:
         """`[images, slots, tile rows, columns, i, j * 8]`: what is multiplied."""
+        if self.d.binary:
+            bits = memory.bits(reading.places, reading.masks, images)
+            return bits.reshape(*bits.shape[:5], -1).astype(self.kind, copy=False)
         levels = memory.words(reading.places, images)
         if not (reading.masks == 255).all():
-            bits = np.unpackbits(reading.masks[..., None], axis=-1, bitorder="little")
-            levels *= bits[:, None, :, :]
+            taken = np.unpackbits(reading.masks[..., None], axis=-1, bitorder="little")
+            levels *= taken[:, None, :, :]
         return levels.reshape(*levels.shape[:5], -1).astype(self.kind, copy=False)
 
     def fire(self, memory: MapMemory) -> NDArray[Any]:
@@ -191,7 +215,8 @@ class PassRunner:
 
     def _parts(self, images: int) -> list[slice]:
         """As many images at once as a cache holds the levels of."""
-        most = max(reading.places.size for reading in self.readings[0]) * WORD
+        width = PACKED_WORD if self.d.binary else WORD
+        most = max(reading.places.size for reading in self.readings[0]) * width
         step = max(1, CACHED // most)
         return [slice(first, first + step) for first in range(0, images, step)]
 
@@ -203,7 +228,8 @@ class PassRunner:
         shape = (d.tiles, rows, d.columns, d.blocks, d.group_words)
         word = np.arange(d.blocks * d.group_words).reshape(d.blocks, d.group_words)
         column = np.arange(d.columns)[:, None, None]
-        place = address[:, :, None, None, None] + column * d.column_step + word
+        place = address[:, :, None, None, None] + column * d.column_step + (word // 8 if d.packs else word)
+        part = np.broadcast_to(word % 8 if d.packs else 0, shape)
         kept = valid[:, :, None, None, None].astype(bool) & (word < d.map_words)
         in_order = (3, 0, 2, 1, 4)
         ordered = np.broadcast_to(kept, shape).transpose(in_order)
@@ -216,8 +242,9 @@ class PassRunner:
             order=order,
             banks=np.broadcast_to(bank[:, :, None, None, None], shape).reshape(-1)[order],
             addresses=place.reshape(-1)[order],
+            parts=part.reshape(-1)[order],
             windows=np.broadcast_to(window[:, None, None], timed)[ordered_flat],
-            late=to_write(self.tables.widths) + np.broadcast_to(group, timed)[ordered_flat],
+            late=to_write(self.tables.widths, binary=d.binary) + np.broadcast_to(group, timed)[ordered_flat],
         )
 
     def written(self, found: NDArray[Any]) -> NDArray[Any]:
@@ -226,7 +253,11 @@ class PassRunner:
 
     def write(self, memory: MapMemory, words: NDArray[Any]) -> None:
         """Store words."""
-        memory.write(self.writes.banks * self.tables.widths.map_words + self.writes.addresses, words)
+        places = self.writes.banks * self.tables.widths.map_words + self.writes.addresses
+        if self.d.packs:
+            memory.write_bytes(places, self.writes.parts, words)
+        else:
+            memory.write(places, words)
 
     def values(self, found: NDArray[Any]) -> NDArray[Any]:
         """What `fire` gave as `[N, C, H, W]`."""
@@ -237,7 +268,7 @@ class PassRunner:
     @property
     def tail(self) -> int:
         """Cycles from the last step of the pass to the next pass."""
-        return tail(self.tables.widths, is_readout=self.is_readout)
+        return tail(self.tables.widths, is_readout=self.is_readout, binary=self.d.binary)
 
     def ends_of_windows(self, ends: Ints) -> Ints:
         """`[N, blocks * tiles * columns]`: the last steps of the last tiles of windows."""
@@ -246,7 +277,8 @@ class PassRunner:
     def trace_words(self, rows: NDArray[np.int32], words: NDArray[Any], ends: Ints) -> None:
         """Fill rows (cycle, bank, address, levels) `[N, writes, 11]`."""
         rows[..., 0] = self.ends_of_windows(ends)[:, self.writes.windows] + self.writes.late
-        rows[..., 1], rows[..., 2] = self.writes.banks, self.writes.addresses
+        rows[..., 1] = self.writes.banks
+        rows[..., 2] = self.writes.addresses | self.writes.parts << BYTE_SHIFT
         rows[..., 3:] = words
 
     def trace_results(self, found: NDArray[Any], ends: Ints) -> Ints:
@@ -255,7 +287,7 @@ class PassRunner:
         split = found.reshape(*found.shape[:4], self.d.blocks, self.d.group_words, WORD)
         values = split.transpose(0, 4, 1, 3, 6, 2, 5).reshape(images, -1, groups)
         rows = np.empty((*values.shape[:2], 2 + groups), dtype=np.int64)
-        late = to_result(self.tables.widths) + np.arange(WORD)
+        late = to_result(self.tables.widths, binary=self.d.binary) + np.arange(WORD)
         rows[..., 0] = (self.ends_of_windows(ends)[..., None] + late).reshape(images, -1)
         rows[..., 1] = self.d.out + np.arange(values.shape[1])
         rows[..., 2:] = values

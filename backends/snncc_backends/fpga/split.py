@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from snncc_backends.fpga.bits import BitKernel
 from snncc_backends.fpga.kernels import Kernel
-from snncc_backends.fpga.maps import WORD, LevelMap, pixel_levels
+from snncc_backends.fpga.maps import PACKED_WORD, WORD, LevelMap, ceil_div, pixel_levels
 from snncc_backends.fpga.plan import Pass, Plan
 from snncc_backends.fpga.tiles import Visits, visits_of
 from snncc_ir.tensors import Ints
@@ -27,8 +28,18 @@ class Split:
     task: Pass
     slots: int
     merge: int
-    kernels: tuple[Kernel, ...]
+    kernels: tuple[Kernel | BitKernel, ...]
     visits: tuple[tuple[Visits, ...], ...]
+
+    @property
+    def binary(self) -> bool:
+        """Whether the binary lanes run it."""
+        return isinstance(self.kernels[0], BitKernel)
+
+    @property
+    def planes(self) -> bool:
+        """Whether they read maps that are not packed: eight levels a word, bit plane by bit plane."""
+        return self.binary and not self.kernels[0].map.packed
 
     @property
     def tiles(self) -> int:
@@ -66,6 +77,15 @@ def split_of(task: Pass, maps: Mapping[str, LevelMap], slots: int) -> Split | No
     return Split(task=task, slots=slots, merge=merge, kernels=kernels, visits=tuple(found))
 
 
+def binary_split(task: Pass, maps: Mapping[str, LevelMap]) -> Split:
+    """The split on binary lanes: one row, all lanes compute channels of it."""
+    kernels = tuple(BitKernel(projection, maps[projection.map]) for projection in task.projections)
+    visits = (visits_of(task, kernel.projection, kernel.map, 1, 1) for kernel in kernels)
+    return Split(
+        task=task, slots=1, merge=1, kernels=kernels, visits=tuple(found for found in visits if found)
+    )
+
+
 def best_split(task: Pass, maps: Mapping[str, LevelMap], groups: int) -> Split:
     """The split with the fewest expected cycles; the fewest rows among equals."""
     slots = (1 << shift for shift in range(groups.bit_length()))
@@ -84,12 +104,13 @@ def expected_cycles(split: Split, groups: int, density: float = DENSITY) -> floa
     return float(np.maximum(least_tile(groups), total).sum()) * split.blocks(groups)
 
 
-def _segment_costs(task: Pass, kernel: Kernel, rows: int, density: float) -> Ints:
+def _segment_costs(task: Pass, kernel: Kernel | BitKernel, rows: int, density: float) -> Ints:
     """Expected cycles of every column's segment where `rows` rows are read at once."""
     share = 1 - (1 - density) ** rows
     cost = [
         sum(
-            1.0 if kernel.own else max(1.0, mask.bit_count() * share) for _, _, mask in kernel.segment(column)
+            1.0 if kernel.whole else max(1.0, mask.bit_count() * share)
+            for _, _, mask in kernel.segment(column)
         )
         for column in range(len(kernel.projection.columns))
     ]
@@ -97,7 +118,11 @@ def _segment_costs(task: Pass, kernel: Kernel, rows: int, density: float) -> Int
 
 
 def lay_out(
-    plan: Plan, banks: int, inputs: Mapping[str, tuple[int, int]], hidden: Mapping[str, tuple[int, int]]
+    plan: Plan,
+    banks: int,
+    inputs: Mapping[str, tuple[int, int]],
+    hidden: Mapping[str, tuple[int, int]],
+    packed: Set[str],
 ) -> dict[str, LevelMap]:
     """The maps of all values that are kept, not yet placed; `inputs` and `hidden` give their level ranges."""
     found = {}
@@ -109,7 +134,10 @@ def lay_out(
             lo=lo,
             hi=hi,
             banks=banks,
-            pixel=pixel_levels(shape[0], packed=name in plan.storage.packed),
+            pixel=ceil_div(shape[0], PACKED_WORD) * PACKED_WORD
+            if name in packed
+            else pixel_levels(shape[0], packed=name in plan.storage.packed),
+            packed=name in packed,
             step=_step(plan, name),
             axes=plan.views.axes.get(name, ()),
         )

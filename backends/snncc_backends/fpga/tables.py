@@ -38,6 +38,9 @@ PARAMETERS = {
     "TABLE_ROWS": "table_rows",
     "TRA": "table_address",
     "BB": "correction",
+    "BITS": "binary",
+    "MUL": "multipliers",
+    "BIT_WORDS": "bit_words",
 }
 """The core's parameters, and the width that each one is."""
 
@@ -46,7 +49,8 @@ PARAMETERS = {
 class Widths:
     """Bits of everything that the core holds; `docs/fpga.md`, section 4, tells which field has which.
 
-    `signed_levels` is 1 where levels are two's complement. The counts of words say how deep each memory is.
+    `signed_levels` is 1 where levels are two's complement, `binary` where there are binary lanes,
+    `multipliers` where there are the others. The counts of words say how deep each memory is.
     """
 
     lanes: int
@@ -74,6 +78,9 @@ class Widths:
     table_rows: int = 0
     table_address: int = 1
     correction: int = 1
+    binary: int = 0
+    multipliers: int = 1
+    bit_words: int = 1
 
     @property
     def groups(self) -> int:
@@ -130,7 +137,7 @@ def memory_fields(widths: Widths) -> dict[str, tuple[Field, ...]]:
     address = Field("address", widths.map_address, wraps=True)
     weight = Field("weight", widths.weight_address + 1, signed=True)
     border = Field("border", widths.neuron_address)
-    found = {
+    found: dict[str, tuple[Field, ...]] = {
         "passes": (Field("word", 32),),
         "row_windows": (
             Field("first", widths.row_visit_address),
@@ -157,6 +164,8 @@ def memory_fields(widths: Widths) -> dict[str, tuple[Field, ...]]:
         "weights": (Field("slot", widths.weight),),
         "neurons": (Field("theta", widths.theta), Field("bias", widths.potential, signed=True)),
     }
+    if widths.binary:
+        found["bit_weights"] = (Field("byte", 8),)
     if widths.table_rows:
         found["table_rows"] = (Field("row", widths.table_address),)
         stages = [(stage, group) for stage in range(widths.fire_steps) for group in range(widths.groups)]
@@ -171,4 +180,4 @@ def stage_name(stage: int, group: int) -> str:
 
 def repeats_of(name: str, widths: Widths) -> int:
     """How often the fields of a memory are repeated in a word."""
-    return {"weights": widths.lanes, "neurons": widths.groups}.get(name, 1)
+    return {"weights": widths.lanes, "bit_weights": 8 * widths.lanes, "neurons": widths.groups}.get(name, 1)

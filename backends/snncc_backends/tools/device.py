@@ -21,7 +21,7 @@ class Device:
     """One part: what nextpnr calls it, and how much it has.
 
     `luts` are 4-input LUTs and as many flip-flops, `rams` block memories (DP16KD of 18 kbit; iCE40: 4 kbit),
-    `multipliers` 18 x 18: the numbers that nextpnr 0.11.1 reports as available. `speed` is the speed grade.
+    `multipliers` 18 x 18: what nextpnr 0.11.1 reports as available. `speed` is the speed grade.
     """
 
     name: str
@@ -59,17 +59,17 @@ HX8K = Device(
     multipliers=0,
 )
 
-XILINX = Device(
-    name="xilinx-usplus",
+XCZU7EV = Device(
+    name="xczu7ev",
     family=Family.XILINX,
     option="",
     package="",
     speed=None,
-    luts=0,
-    rams=0,
-    multipliers=0,
+    luts=230400,
+    rams=624,
+    multipliers=1728,
 )
-"""UltraScale+, synthesised alone: no part is chosen."""
+"""Zynq UltraScale+ of the ZCU104 board (AMD DS891), synthesised alone; its LUTs have 6 inputs."""
 
 DEVICES = {
     device.name: device
@@ -78,7 +78,7 @@ DEVICES = {
         _ecp5("45k", 43848, 108, 72),
         _ecp5("85k", 83640, 208, 156),
         HX8K,
-        XILINX,
+        XCZU7EV,
     )
 }
 

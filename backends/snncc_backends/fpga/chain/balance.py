@@ -48,9 +48,9 @@ class FpgaBalancer:
         survey = Survey(graph, machine, levels, goal.lanes or MOST_LANES)
         survey.build(progress)
         choice = survey.choose(goal)
-        cores = choice.cores
+        parts = choice.parts
         return Balanced(
-            machine=replace(machine, cores=cores, lanes=max(core.lanes for core in cores)),
+            machine=replace(machine, chain=parts, lanes=max(part.lanes for part in parts)),
             interval=choice.slowest.interval,
             images_per_second=choice.images_per_second,
         )

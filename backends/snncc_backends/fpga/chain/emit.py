@@ -130,7 +130,7 @@ def chain_figures(manifest: Mapping[str, Any]) -> dict[str, Any]:
     interval = float(np.mean(manifest["expected"]["intervals"]))
     clock = manifest["estimate"]["fmax_mhz"]
     return {
-        "cores": [_core_figures(core, interval) for core in manifest["cores"]],
+        "chain": [_core_figures(core, interval) for core in manifest["cores"]],
         "cycles": round(interval, 1),
         "latency": round(float(np.mean(manifest["expected"]["latency"])), 1),
         "images_per_second": round(clock * 1e6 / interval, 1),

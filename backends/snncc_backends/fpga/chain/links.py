@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from snncc_backends.fpga.chain.cut import Stage
 from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.maps import LevelMap, image_shape, pixel_levels
 from snncc_backends.fpga.memory import Field, Memory, memory
+from snncc_backends.fpga.runner import PassRunner
 from snncc_backends.fpga.tables import Tables
 from snncc_backends.fpga.views import Storage
 from snncc_ir.graph import Graph
@@ -112,9 +113,10 @@ def leaving_words(arriving: Words, stage: Stage, simulator: Simulator) -> Words:
     carried = arriving.kept(stage.leaving)
     maps = tuple(dict.fromkeys((*arriving.maps, *stage.leaving)))
     numbers, places = [carried.number], [carried.place]
-    for name, written in _written(simulator):
-        if name in stage.leaving:
-            numbers.append(np.full(len(written), maps.index(name)))
+    for runner in simulator.passes:
+        if runner.name in stage.leaving:
+            written = _written(runner, simulator.tables)
+            numbers.append(np.full(len(written), maps.index(runner.name)))
             places.append(written)
     return Words(maps=maps, number=np.concatenate(numbers), place=np.concatenate(places))
 
@@ -122,27 +124,26 @@ def leaving_words(arriving: Words, stage: Stage, simulator: Simulator) -> Words:
 def runs_of(stage: Stage, simulator: Simulator) -> Runs | None:
     """The runs of a core; None where nothing that it writes leaves it."""
     joined: list[list[int]] = []
-    for name, written in _written(simulator):
-        sent = int(name in stage.leaving)
+    for runner in simulator.passes:
+        if runner.is_readout:
+            continue
+        count, sent = len(runner.writes.order), int(runner.name in stage.leaving)
         if joined and joined[-1][1] == sent:
-            joined[-1][0] += len(written)
+            joined[-1][0] += count
         else:
-            joined.append([len(written), sent])
+            joined.append([count, sent])
     if not any(sent for _, sent in joined):
         return None
     return Runs(counts=tuple(count for count, _ in joined), sent=tuple(sent for _, sent in joined))
 
 
-def _written(simulator: Simulator) -> Iterator[tuple[str, Ints]]:
-    """Per pass that writes a map: its name, and the words in the order in which they are written."""
-    tables = simulator.tables
+def _written(runner: PassRunner, tables: Tables) -> Ints:
+    """The words of a map in the order in which a pass writes them."""
     depth = tables.widths.map_words
-    for runner in simulator.passes:
-        if not runner.is_readout:
-            places = row_places(tables.maps[runner.name], depth)
-            order = np.argsort(places)
-            keys = runner.writes.banks * depth + runner.writes.addresses
-            yield runner.name, order[np.searchsorted(places, keys, sorter=order)]
+    places = row_places(tables.maps[runner.name], depth)
+    order = np.argsort(places)
+    keys = runner.writes.banks * depth + runner.writes.addresses
+    return np.asarray(order[np.searchsorted(places, keys, sorter=order)])
 
 
 def row_places(level_map: LevelMap, depth: int) -> Ints:

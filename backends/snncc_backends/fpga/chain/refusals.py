@@ -30,13 +30,13 @@ def find_chain_refusals(graph: Graph, machine: Machine) -> tuple[str, ...]:
 def checked_chain(graph: Graph, machine: Machine) -> Chain:
     """The chain of a graph on a machine's cores; raises TargetError where they cannot run it."""
     check_graph(graph)
-    reasons = [text for core in machine.cores for text in lane_refusals(replace(machine, lanes=core.lanes))]
-    passes, given = len(Cutter(graph).tasks), [core.passes for core in machine.cores]
+    reasons = [text for core in machine.chain for text in lane_refusals(replace(machine, lanes=core.lanes))]
+    passes, given = len(Cutter(graph).tasks), [core.passes for core in machine.chain]
     if sum(given) != passes or min(given) < 1:
         reasons.append(f"its cores run {' + '.join(map(str, given))} passes, the network has {passes}")
     if reasons:
         raise TargetError("; ".join(reasons))
-    chain = build_chain(graph, machine.cores)
+    chain = build_chain(graph, machine.chain)
     reasons = [text for core in chain.cores for text in table_refusals(core.tables, machine)]
     if reasons:
         raise TargetError("; ".join(reasons))

@@ -26,14 +26,21 @@ SLACK = 64
 
 
 def run_chain_verilog(
-    verilator: Tool, compiler: Tool, chain: Chain, images: Mapping[str, Ints], cycles: int, folder: Path
+    verilator: Tool,
+    compiler: Tool,
+    chain: Chain,
+    images: Mapping[str, Ints],
+    cycles: int,
+    folder: Path,
+    optimisation: str = "-O2",
 ) -> tuple[Trace, ...]:
     """Every word that each core writes in `cycles` cycles, and last those that leave, as in `written_words`.
 
     Raises ToolError where a tool fails or the chain breaks an invariant.
     """
     sources = {**bench_sources("chain_bench.cpp"), "parameters.h": _header(chain)}
-    build_model(verilator, compiler, chain_design(chain, "SNNCC_CHECK"), sources, folder)
+    design = chain_design(chain, "SNNCC_CHECK")
+    build_model(verilator, compiler, design, sources, folder, optimisation=optimisation)
     words = input_stream(chain, images)
     head = np.array([words.shape[0] * words.shape[1], WORD], dtype="<i4").tobytes()
     write_files(folder, {"images.bin": head + np.ascontiguousarray(words, dtype="<i4").tobytes()})

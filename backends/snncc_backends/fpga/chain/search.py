@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from snncc_ir.machine import Core
+from snncc_ir.machine import Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +71,9 @@ class Choice:
         return self.clock * 1e6 / self.slowest.interval
 
     @property
-    def cores(self) -> tuple[Core, ...]:
+    def parts(self) -> tuple[Part, ...]:
         """The cores as a machine has them."""
-        return tuple(Core(passes=o.end - o.first, lanes=o.lanes) for o in self.options)
+        return tuple(Part(passes=o.end - o.first, lanes=o.lanes) for o in self.options)
 
 
 def fewest_luts(

@@ -22,7 +22,7 @@ from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.memory import Memory
 from snncc_backends.fpga.tables import Tables
 from snncc_ir.graph import Graph
-from snncc_ir.machine import Core
+from snncc_ir.machine import Part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +56,14 @@ class Chain:
     leaving_format: Format | None
 
 
-def build_chain(graph: Graph, cores: Sequence[Core]) -> Chain:
-    """The chain of a phased integer graph with `cores`; ValueError where they do not run all its passes."""
+def build_chain(graph: Graph, parts: Sequence[Part]) -> Chain:
+    """The chain of a phased integer graph in `parts`; ValueError where they do not run all its passes."""
     cutter = Cutter(graph)
-    stages = cutter.stages([core.passes for core in cores])
+    stages = cutter.stages([part.passes for part in parts])
     words = input_words(graph, cutter.storage, stages[0].arriving)
     found = []
-    for stage, core in zip(stages, cores, strict=True):
-        simulator = Simulator(build_tables(stage.graph, core.lanes, storage=stage.storage))
+    for stage, part in zip(stages, parts, strict=True):
+        simulator = Simulator(build_tables(stage.graph, part.lanes, storage=stage.storage))
         link = Link(
             words=words,
             format=format_of_maps(graph, stage.arriving),

@@ -8,7 +8,8 @@ from snncc_backends.fpga.chain.links import Format
 from snncc_backends.fpga.chain.tables import Chain, ChainCore
 from snncc_backends.fpga.chain.text import bits_of, instance, module_text, wire
 from snncc_backends.fpga.emit import core, parameters, verilog
-from snncc_backends.fpga.maps import WORD
+from snncc_backends.fpga.maps import BYTE_SHIFT, WORD
+from snncc_backends.fpga.tables import Widths
 from snncc_backends.tools.design import Design
 
 TOP = "snncc_chain"
@@ -75,12 +76,17 @@ def _core_ports(number: int, item: ChainCore) -> tuple[str, ...]:
     widths = item.tables.widths
     return (
         f"output wire {bits_of(widths.groups)} map_write{number}",
-        f"output wire {bits_of(widths.map_address)} map_address{number}",
+        f"output wire {bits_of(_shown_address(widths))} map_address{number}",
         f"output wire {bits_of(WORD * widths.level)} map_data{number}",
         f"output wire result_valid{number}",
         f"output wire [31:0] result_address{number}",
         f"output wire {bits_of(widths.groups * widths.potential)} result_data{number}",
     )
+
+
+def _shown_address(widths: Widths) -> int:
+    """Bits of an address as it is shown: the byte of a packed word stands above it."""
+    return BYTE_SHIFT + 3 if widths.binary else widths.map_address
 
 
 def _core(chain: Chain, n: int) -> Iterator[str]:
@@ -97,7 +103,15 @@ def _core(chain: Chain, n: int) -> Iterator[str]:
     yield wire(widths.map_address, f"address{n}")
     yield _link(item, n, "1'b1" if last else f"ready{n + 1}")
     yield _resize(f"fit{n}", form, own, f"arriving{n}", f"load{n}")
+    yield f"    wire busy{n};"
+    yield wire(32, f"cycle{n}")
+    yield wire(widths.map_address, f"written{n}")
+    yield wire(3, f"part{n}")
     yield _level_core(item, n)
+    gap = BYTE_SHIFT - widths.map_address
+    between = f"{{{gap}{{1'b0}}}}, " if gap else ""
+    whole = f"{{part{n}, {between}written{n}}}" if widths.binary else f"written{n}"
+    yield f"    assign map_address{n} = {whole};"
     if behind is not None:
         yield from _carried(item, n, behind)
         yield from _pushed(item, n, own, behind)
@@ -134,19 +148,21 @@ def _link(item: ChainCore, n: int, next_ready: str) -> str:
 
 
 def _level_core(item: ChainCore, n: int) -> str:
-    shown = ("map_write", "map_address", "map_data", "result_valid", "result_address", "result_data")
+    shown = ("map_write", "map_data", "result_valid", "result_address", "result_data")
     ports = {
         "clk": "clk",
         "rst": "rst",
         "start": f"start{n}",
-        "busy": "/* verilator lint_off PINCONNECTEMPTY */",
+        "busy": f"busy{n}",
         "done": f"done[{n}]",
-        "cycle": "/* verilator lint_on PINCONNECTEMPTY */",
+        "cycle": f"cycle{n}",
         "host_write": f"keep{n}",
         "host_bank": f"bank{n}",
         "host_address": f"address{n}",
         "host_data": f"load{n}",
         **{name: f"{name}{n}" for name in shown},
+        "map_address": f"written{n}",
+        "map_part": f"part{n}",
     }
     given: dict[str, int | str] = {**parameters(item.tables), "FOLDER": folder_of(n)}
     return instance("snncc_core", f"core{n}", given, ports)

@@ -53,6 +53,20 @@ def run_event_verilog(
 ) -> Written:
     """Build and run in `folder`; raises ToolError where a tool fails or the core breaks an invariant."""
     design = Design(top=TOP, files={**core(), **table_files(tables)}, defines=("SNNCC_CHECK",))
+    return simulate_event_design(verilator, compiler, design, tables, levels, folder)
+
+
+def simulate_event_design(
+    verilator: Tool,
+    compiler: Tool,
+    design: Design,
+    tables: EventTables,
+    levels: Mapping[str, Ints],
+    folder: Path,
+    *,
+    optimisation: str = "-O2",
+) -> Written:
+    """Run `design`, the core or a netlist of it with the same ports, as `run_event_verilog` does."""
     widths = tables.widths
     ports = Ports(
         levels=widths.lanes,
@@ -63,7 +77,7 @@ def run_event_verilog(
         value_bits=widths.potential,
         banks=0,
     )
-    build_bench(verilator, compiler, design, ports, folder)
+    build_bench(verilator, compiler, design, ports, folder, optimisation=optimisation)
     return run_bench(ports, _images(tables, levels), folder)
 
 

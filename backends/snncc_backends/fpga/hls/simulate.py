@@ -10,7 +10,7 @@ import numpy as np
 
 from snncc_backends.fpga.hls.emit import flat_images
 from snncc_backends.fpga.hls.places import descriptor, result_places, slots_of
-from snncc_backends.fpga.maps import WORD
+from snncc_backends.fpga.maps import BYTE_SHIFT, WORD
 from snncc_backends.fpga.tables import Tables
 from snncc_backends.tools.compiler import build_cpp
 from snncc_backends.tools.found import Tool
@@ -92,8 +92,11 @@ def values_of(tables: Tables, trace: Trace) -> dict[str, Ints]:
 
 def _levels(tables: Tables, name: str, rows: Ints) -> Ints:
     """The levels of a map out of the rows that one pass wrote; a word written twice has what came last."""
-    bank, address, lane = (axis.reshape(-1) for axis in tables.maps[name].places())
-    depth = tables.widths.map_words
+    found = tables.maps[name]
+    bank, address, lane = (axis.reshape(-1) for axis in found.places())
+    if found.packed:
+        address, lane = address | lane // WORD << BYTE_SHIFT, lane % WORD
+    depth = WORD << BYTE_SHIFT if found.packed else tables.widths.map_words
     written = np.full(tables.widths.groups * depth, -1)
     written[rows[0, :, 0] * depth + rows[0, :, 1]] = np.arange(rows.shape[1])
     at = written[bank * depth + address]

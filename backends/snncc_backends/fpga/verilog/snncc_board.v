@@ -49,7 +49,7 @@ module snncc_board #(
 
     wire core_busy, core_done;
     wire [G-1:0] write;
-    wire [`SNNCC_MA-1:0] write_address;
+    wire [`SNNCC_BITS ? 18 : `SNNCC_MA-1:0] write_address;
     wire [WORD-1:0] write_data;
     wire valid;
     wire [31:0] position;
@@ -69,7 +69,7 @@ module snncc_board #(
         map_valid <= |write;
         map_bank <= 0;
         for (b = 0; b < G; b = b + 1) if (write[b]) map_bank <= b;
-        map_address <= write_address;
+        map_address <= write_address[`SNNCC_MA-1:0];
         map_data <= write_data;
     end
 

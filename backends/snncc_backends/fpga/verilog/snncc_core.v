@@ -26,6 +26,9 @@ module snncc_core #(
     parameter TABLE_ROWS = 0,
     parameter TRA = 1,
     parameter BB = 1,
+    parameter BITS = 0,
+    parameter MUL = 1,
+    parameter BIT_WORDS = 1,
     parameter FOLDER = ".",  // where the tables are
     parameter G = P / 8,
     parameter GB = G > 2 ? $clog2(G) : 1
@@ -45,6 +48,7 @@ module snncc_core #(
     output wire [G-1:0] map_write,
     output wire [MA-1:0] map_address,
     output wire [8*LB-1:0] map_data,
+    output wire [2:0] map_part,
     // every potential of a readout
     output wire result_valid,
     output reg [31:0] result_address,
@@ -68,6 +72,9 @@ module snncc_core #(
     wire pass_done;
     reg is_readout;
     wire [3:0] group_log = setting[0][7:4];
+    wire binary = BITS != 0 && setting[11][18];
+    wire planes = BITS != 0 && setting[11][19];
+    wire packs = BITS != 0 && setting[11][20];
     integer k;
 
     always @(posedge clk) begin
@@ -124,7 +131,7 @@ module snncc_core #(
         .first_row(setting[3][RWA-1:0]), .first_column(setting[4][CWIA-1:0]),
         .first_weight(setting[6][WA-1:0]), .weight_step(setting[7][WA-1:0]),
         .first_neuron(setting[8][NEA-1:0]), .neuron_step(setting[9][NEA-1:0]),
-        .group_words({{MA{1'b0}}, 1'b1} << group_log),
+        .group_words(binary ? {MA{1'b0}} : {{MA{1'b0}}, 1'b1} << group_log),
         .enable(walk_enable), .valid(walk_valid), .row_window(walk_row), .column_window(walk_column),
         .weight(walk_weight), .neuron(walk_neuron), .channel(walk_channel),
         .tile_first(walk_flags[0]), .tile_last(walk_flags[1]), .window_first(walk_flags[2]),
@@ -135,7 +142,7 @@ module snncc_core #(
     wire [8*LB-1:0] bank_data;
     wire word_valid, word_enable, word_own, word_shift, word_first, word_last;
     wire [G*8*LB-1:0] word_data;
-    wire [7:0] word_joint;
+    wire [7:0] word_joint, word_mask, bank_bytes;
     wire [GB-1:0] word_bank;
     wire [G-1:0] word_banks;
     wire [WA-1:0] word_weight;
@@ -143,12 +150,12 @@ module snncc_core #(
     wire [2:0] word_marks;
     snncc_fetch #(
         .G(G), .GB(GB), .LB(LB), .MA(MA), .WA(WA), .NEA(NEA), .RVA(RVA), .RCB(RCB), .CWA(CWA), .CCB(CCB),
-        .RWA(RWA), .CWIA(CWIA), .DEPTH(MAP_WORDS), .FOLDER(FOLDER)) fetch (
+        .RWA(RWA), .CWIA(CWIA), .DEPTH(MAP_WORDS), .BITS(BITS), .FOLDER(FOLDER)) fetch (
         .clk(clk), .rst(rst), .walk_valid(walk_valid), .walk_enable(walk_enable), .walk_row(walk_row),
         .walk_column(walk_column), .walk_weight(walk_weight), .walk_neuron(walk_neuron),
         .walk_channel(walk_channel), .walk_flags(walk_flags),
-        .write(bank_write), .write_address(bank_address), .write_data(bank_data),
-        .enable(word_enable), .valid(word_valid), .data(word_data), .joint(word_joint), .bank(word_bank),
+        .write(bank_write), .write_bytes(bank_bytes), .write_address(bank_address), .write_data(bank_data),
+        .enable(word_enable), .valid(word_valid), .data(word_data), .joint(word_joint), .mask(word_mask), .bank(word_bank),
         .banks(word_banks), .weight(word_weight), .neuron(word_neuron), .own(word_own), .shift(word_shift),
         .tile_first(word_first), .tile_last(word_last), .window_first(word_marks[0]),
         .window_last(word_marks[1]), .pass_last(word_marks[2]));
@@ -156,23 +163,26 @@ module snncc_core #(
     wire step_valid, step_own, step_shift, step_first, step_last;
     wire [G*LB-1:0] step_levels;
     wire [G*8*LB-1:0] step_words;
+    wire [7:0] step_mask;
     wire [GB-1:0] step_bank;
     wire [WA-1:0] step_weight;
     wire [NEA-1:0] step_neuron;
     wire [2:0] step_marks;
     snncc_scan #(.G(G), .GB(GB), .LB(LB), .WA(WA), .NEA(NEA), .LEAST(LEAST), .HB(HB)) scan (
         .clk(clk), .rst(rst), .fresh(go), .in_valid(word_valid), .in_enable(word_enable), .in_data(word_data),
-        .in_joint(word_joint), .in_bank(word_bank), .in_banks(word_banks), .in_weight(word_weight),
+        .in_joint(word_joint), .in_mask(word_mask), .in_bank(word_bank), .in_banks(word_banks), .in_weight(word_weight),
         .in_neuron(word_neuron), .in_own(word_own), .in_shift(word_shift), .in_first(word_first),
         .in_last(word_last), .in_marks(word_marks),
-        .valid(step_valid), .levels(step_levels), .words(step_words), .bank(step_bank), .weight(step_weight),
+        .valid(step_valid), .levels(step_levels), .words(step_words), .taken(step_mask), .bank(step_bank), .weight(step_weight),
         .neuron(step_neuron), .own(step_own), .shift(step_shift), .first(step_first), .last(step_last),
         .marks(step_marks));
 
     // --- what goes with the steps: 1 as given, 2 levels chosen, 3 weights copied, then products, then sums ---
 
+    // binary lanes: 2 words masked, 3 weights copied, 4 to 6 bits counted, then as products
     localparam PRODUCT = 4 + MIXED;
-    localparam SUM = PRODUCT + 1;
+    localparam COUNTED = 7;
+    localparam SUM = (BITS != 0 ? COUNTED : PRODUCT) + 1;
     reg [SUM:2] adds, owns, shifts, firsts, lasts;
     reg [NEA-1:0] neurons[2:SUM];
     reg [2:0] marks[2:SUM];
@@ -199,8 +209,12 @@ module snncc_core #(
     wire [2:0] part = step_weight[2:0] & ((3'd1 << pack) - 3'd1);
     wire [P*WB-1:0] weights_q;
     reg [P*WB-1:0] slots;
-    snncc_rom #(.WIDTH(P * WB), .DEPTH(WEIGHT_WORDS), .ADDRESS(WA), .FILE({FOLDER, "/weights.mem"})) weights (
-        .clk(clk), .enable(1'b1), .address(weight_word), .q(weights_q));
+    generate
+        if (MUL) begin : multiplied
+            snncc_rom #(.WIDTH(P * WB), .DEPTH(WEIGHT_WORDS), .ADDRESS(WA), .FILE({FOLDER, "/weights.mem"})) weights (
+                .clk(clk), .enable(1'b1), .address(weight_word), .q(weights_q));
+        end else assign weights_q = {P * WB{1'b0}};
+    endgenerate
     always @(posedge clk) begin
         slots <= weights_q;
         part2 <= part;
@@ -209,11 +223,51 @@ module snncc_core #(
             + (part2[2] ? weight_bits[3:0] << 2 : 4'd0);
     end
 
+    // --- binary lanes: the word of the one bank that is read, and 64 weights for each lane ---
+
+    wire [63:0] word_bits;
+    wire [64*P-1:0] bit_weights;
+    wire [10:0] whole;
+    generate
+        if (!BITS) begin : no_bits
+            assign bit_weights = 0;
+            assign whole = 0;
+            assign word_bits = 64'd0;
+        end else begin : binary_lanes
+            reg [63:0] joined, word2, word3;
+            integer b, q, n;
+            always @* begin
+                joined = 64'd0;
+                for (b = 0; b < G; b = b + 1) joined = joined | step_words[b*64+:64];
+            end
+            wire [64*P-1:0] weights_read;
+            reg [64*P-1:0] weights_copy;
+            snncc_rom #(.WIDTH(64 * P), .DEPTH(BIT_WORDS), .ADDRESS(WA), .FILE({FOLDER, "/bit_weights.mem"})) weights (
+                .clk(clk), .enable(1'b1), .address(step_weight), .q(weights_read));
+            always @(posedge clk) begin
+                for (q = 0; q < 8; q = q + 1) word2[q*8+:8] <= joined[q*8+:8] & {8{step_mask[q]}};
+                // plane n of level q is bit n of byte q: planes change places with levels
+                for (q = 0; q < 8; q = q + 1)
+                    for (n = 0; n < 8; n = n + 1) word3[8*n+q] <= planes ? word2[8*q+n] : word2[8*n+q];
+                weights_copy <= weights_read;
+            end
+            assign bit_weights = weights_copy;
+            assign word_bits = word3;
+            snncc_count all (.clk(clk), .planes(planes), .bits(word_bits), .count(whole));
+        end
+    endgenerate
+
     // --- firing: the sums are taken, and leave lane by lane ---
 
     localparam POTENTIAL = 3;
     localparam LEVEL = POTENTIAL + (TABLE_ROWS == 0 ? STEPS : 3 * STEPS) + 1;
-    wire take = lasts[SUM];
+    wire late = MUL == 0 || binary;  // constant in a core with lanes of one kind
+    wire add = BITS != 0 && late ? adds[SUM-1] : adds[PRODUCT];
+    wire add_first = BITS != 0 && late ? firsts[SUM-1] : firsts[PRODUCT];
+    wire add_shift = BITS != 0 && late ? shifts[SUM-1] : shifts[PRODUCT];
+    wire take = BITS != 0 && late ? lasts[SUM] : lasts[PRODUCT+1];
+    wire [NEA-1:0] take_neuron = BITS != 0 && late ? neurons[SUM] : neurons[PRODUCT+1];
+    wire [2:0] take_marks = BITS != 0 && late ? marks[SUM] : marks[PRODUCT+1];
     reg [3:0] left;
     reg [NEA-1:0] neuron;
     reg [2:0] taken_marks;
@@ -224,8 +278,8 @@ module snncc_core #(
         if (rst) left <= 4'd0;
         else if (take) left <= 4'd8;
         else if (draining) left <= left - 4'd1;
-        neuron <= take ? neurons[SUM] : neuron + 1'b1;
-        if (take) taken_marks <= marks[SUM];
+        neuron <= take ? take_neuron : neuron + 1'b1;
+        if (take) taken_marks <= take_marks;
         valids <= {valids[LEVEL-1:1], draining && !rst};
         valids[POTENTIAL+1] <= valids[POTENTIAL] && !is_readout;  // a readout has no levels
         ends <= {ends[LEVEL-1:1], left == 4'd1};
@@ -258,12 +312,13 @@ module snncc_core #(
             wire [GB-1:0] slot = g >> group_log;
             snncc_group #(
                 .G(G), .GB(GB), .WB(WB), .LB(LB), .SIGNED(SIGNED), .VB(VB), .TB(TB), .STEPS(STEPS), .MIXED(MIXED),
-                .TABLE_ROWS(TABLE_ROWS), .TRA(TRA), .BB(BB), .NUMBER(g), .FOLDER(FOLDER)
+                .TABLE_ROWS(TABLE_ROWS), .TRA(TRA), .BB(BB), .NUMBER(g), .FOLDER(FOLDER), .BITS(BITS), .MUL(MUL)
             ) group (
                 .clk(clk), .levels(step_levels), .words(step_words),
                 .source(G == 1 ? 1'b0 : step_bank + slot), .own(owns[2]),
                 .slots(slots[g*8*WB+:8*WB]), .weight_bits(weight_bits), .offset(offset3),
-                .add(adds[PRODUCT]), .first(firsts[PRODUCT]), .shift(shifts[PRODUCT]), .take(take),
+                .binary(binary), .planes(planes), .word_bits(word_bits), .bit_weights(bit_weights[g*8*64+:8*64]), .whole(whole),
+                .add(add), .first(add_first), .shift(add_shift), .take(take),
                 .theta(neuron_word[g*(TB+VB)+:TB]), .bias(neuron_word[g*(TB+VB)+TB+:VB]), .row(row_word),
                 .potential(result_data[g*VB+:VB]), .top(top),
                 .keep(valids[LEVEL]), .window_first(mark[LEVEL][0]), .pooled(pooled[g*8*STEPS+:8*STEPS]));
@@ -283,26 +338,41 @@ module snncc_core #(
     wire [MA-1:0] write_address;
     wire [8*LB-1:0] write_data;
     wire write_done;
-    snncc_write #(.G(G), .GB(GB), .LB(LB), .STEPS(STEPS), .MA(MA), .ORA(ORA), .FOLDER(FOLDER)) writer (
+    snncc_write #(.G(G), .GB(GB), .LB(LB), .STEPS(STEPS), .MA(MA), .ORA(ORA), .BITS(BITS), .FOLDER(FOLDER)) writer (
         .clk(clk), .rst(rst), .go(go), .group_log(group_log), .merge(setting[11][17]), .tiles(setting[1][31:16]),
         .columns(setting[2][15:0]), .pixel_words(setting[2][31:16]), .column_step(setting[10][MA-1:0]),
-        .first_row(setting[5][ORA-1:0]), .lo(setting[11][LB-1:0]),
+        .first_row(setting[5][ORA-1:0]), .lo(setting[11][LB-1:0]), .packs(packs),
         .complete(valids[LEVEL] && ends[LEVEL] && mark[LEVEL][1]),
         .pass_last(mark[LEVEL][2]), .pooled(pooled),
-        .write(write), .address(write_address), .data(write_data), .done(write_done));
+        .write(write), .address(write_address), .data(write_data), .part(map_part), .done(write_done));
     assign pass_done = write_done || result_last;
     assign map_write = write;
     assign map_address = write_address;
     assign map_data = write_data;
     assign bank_write = busy ? write : (host_write ? {{G - 1{1'b0}}, 1'b1} << host_bank : {G{1'b0}});
     assign bank_address = busy ? write_address : host_address;
-    assign bank_data = busy ? write_data : host_data;
+    wire [8*LB-1:0] packed_data;  // the byte of eight one-bit levels, in every place
+    generate
+        if (!BITS) assign packed_data = write_data;
+        else begin : packing
+            wire [7:0] byte_of;
+            genvar l;
+            for (l = 0; l < 8; l = l + 1) begin : level
+                assign byte_of[l] = write_data[l*LB];
+            end
+            assign packed_data = {8{byte_of}};
+        end
+    endgenerate
+    assign bank_data = !busy ? host_data : packs ? packed_data : write_data;
+    assign bank_bytes = busy && packs ? 8'd1 << map_part : 8'hff;
 
 `ifdef SNNCC_CHECK
     always @(posedge clk)
         if (!rst) begin
             if (take && draining && left != 4'd1) $fatal(1, "a tile ends before the last one has fired");
-            if (step_valid && (step_own || |step_levels) && weight_word >= WEIGHT_WORDS) $fatal(1, "weights are read beyond their memory");
+            if (step_valid && !binary && (step_own || |step_levels) && weight_word >= WEIGHT_WORDS) $fatal(1, "weights are read beyond their memory");
+            if (step_valid && binary && |step_mask && step_weight >= BIT_WORDS) $fatal(1, "binary weights are read beyond their memory");
+            if (step_valid && binary && G != 1 << group_log) $fatal(1, "binary lanes compute one row");
             if (draining && neuron >= NEURON_WORDS) $fatal(1, "thresholds are read beyond their memory");
             if (|write && write_address >= MAP_WORDS) $fatal(1, "a map is written beyond its memory");
             if (host_write && busy) $fatal(1, "the host writes while the core runs");

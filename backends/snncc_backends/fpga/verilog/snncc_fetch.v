@@ -15,6 +15,7 @@ module snncc_fetch #(
     parameter RWA = 8,
     parameter CWIA = 8,
     parameter DEPTH = 2,
+    parameter BITS = 0,
     parameter FOLDER = "."
 ) (
     input wire clk,
@@ -30,6 +31,7 @@ module snncc_fetch #(
     input wire [4:0] walk_flags,  // pass last, window last, window first, tile last, tile first
     // map memory, write side
     input wire [G-1:0] write,
+    input wire [7:0] write_bytes,
     input wire [MA-1:0] write_address,
     input wire [8*LB-1:0] write_data,
     // words
@@ -37,6 +39,7 @@ module snncc_fetch #(
     output wire valid,
     output wire [G*8*LB-1:0] data,
     output wire [7:0] joint,
+    output wire [7:0] mask,
     output wire [GB-1:0] bank,
     output wire [G-1:0] banks,
     output wire [WA-1:0] weight,
@@ -219,7 +222,7 @@ module snncc_fetch #(
     reg [G*MA-1:0] address5;
     reg [GB-1:0] bank_of[3:STAGES];
     reg [G-1:0] banks_of[3:STAGES];
-    reg [7:0] mask_of[3:7];
+    reg [7:0] mask_of[3:STAGES];
     integer b;
     always @(posedge clk) begin
         if (move[1]) begin
@@ -254,18 +257,26 @@ module snncc_fetch #(
             bank_of[i] <= bank_of[i-1];
             banks_of[i] <= banks_of[i-1];
         end
-        for (i = 4; i <= 7; i = i + 1) if (move[i]) mask_of[i] <= mask_of[i-1];
+        for (i = 4; i <= STAGES; i = i + 1) if (move[i]) mask_of[i] <= mask_of[i-1];
     end
     assign bank = bank_of[STAGES];
     assign banks = banks_of[STAGES];
+    assign mask = mask_of[STAGES];
 
     // 6: the banks are read; 7: copies; 8: which levels are not zero; 9: in any row
     wire [G*8*LB-1:0] bank_q;
     generate
         for (s = 0; s < G; s = s + 1) begin : map
-            snncc_bank #(.WIDTH(8 * LB), .DEPTH(DEPTH), .ADDRESS(MA)) memory (
-                .clk(clk), .write(write[s]), .write_address(write_address), .write_data(write_data),
-                .enable(move[6]), .read_address(address5[s*MA+:MA]), .q(bank_q[s*8*LB+:8*LB]));
+            if (BITS) begin : bytes
+                snncc_bytes #(.DEPTH(DEPTH), .ADDRESS(MA)) memory (
+                    .clk(clk), .write({8{write[s]}} & write_bytes), .write_address(write_address),
+                    .write_data(write_data), .enable(move[6]), .read_address(address5[s*MA+:MA]),
+                    .q(bank_q[s*64+:64]));
+            end else begin : whole
+                snncc_bank #(.WIDTH(8 * LB), .DEPTH(DEPTH), .ADDRESS(MA)) memory (
+                    .clk(clk), .write(write[s]), .write_address(write_address), .write_data(write_data),
+                    .enable(move[6]), .read_address(address5[s*MA+:MA]), .q(bank_q[s*8*LB+:8*LB]));
+            end
         end
     endgenerate
     reg [G*8*LB-1:0] data7, data8, data9;

@@ -14,6 +14,8 @@ module snncc_group #(
     parameter TRA = 1,
     parameter BB = 1,  // a correction of a threshold
     parameter NUMBER = 0,  // of this group
+    parameter BITS = 0,  // there are binary lanes
+    parameter MUL = 1,  // there are multipliers
     parameter FOLDER = "."
 ) (
     input wire clk,
@@ -26,6 +28,12 @@ module snncc_group #(
     input wire [8*WB-1:0] slots,
     input wire [7:0] weight_bits,
     input wire [3:0] offset,
+    // to the binary lanes, two cycles after the step; what the whole word adds is there with their counts
+    input wire binary,
+    input wire planes,
+    input wire [63:0] word_bits,
+    input wire [8*64-1:0] bit_weights,
+    input wire [10:0] whole,
     // with the products
     input wire add,
     input wire first,
@@ -45,6 +53,7 @@ module snncc_group #(
 );
     localparam WD = WB == 1 ? 2 : WB;
     localparam PB = WD + LB + 1;
+    localparam AB = BITS && PB < 12 ? 12 : PB;  // a step adds so many bits: 8 * 255 either way for a binary lane
 
     function [7:0] TENS(input integer n);
         TENS = 8'd48 + n / 10;
@@ -112,11 +121,20 @@ module snncc_group #(
             wire signed [WD-1:0] w = weights[i*WD+:WD];
             wire [LB-1:0] n = lane_levels[i*LB+:LB];
             wire signed [LB:0] level = {SIGNED ? n[LB-1] : 1'b0, n};
-            reg signed [PB-1:0] product;
+            reg signed [AB-1:0] product;
             reg signed [VB-1:0] sum;
+            wire signed [AB-1:0] addend;
+            if (!BITS) assign addend = w * level;
+            else begin : counted
+                wire [10:0] count;
+                snncc_count lane (.clk(clk), .planes(planes), .bits(word_bits & bit_weights[i*64+:64]), .count(count));
+                wire signed [AB-1:0] difference = {count, 1'b0} - whole;
+                if (!MUL) assign addend = difference;
+                else assign addend = binary ? difference : w * level;
+            end
             wire signed [VB-1:0] start = first ? {VB{1'b0}} : shift ? sum <<< (WB - 1) : sum;
             always @(posedge clk) begin
-                product <= w * level;
+                product <= addend;
                 if (add) sum <= start + product;
             end
             assign sums[i*VB+:VB] = sum;

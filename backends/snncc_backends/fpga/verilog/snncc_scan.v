@@ -18,6 +18,7 @@ module snncc_scan #(
     output wire in_enable,
     input wire [G*8*LB-1:0] in_data,
     input wire [7:0] in_joint,
+    input wire [7:0] in_mask,
     input wire [GB-1:0] in_bank,
     input wire [G-1:0] in_banks,
     input wire [WA-1:0] in_weight,
@@ -31,6 +32,7 @@ module snncc_scan #(
     output reg valid,
     output reg [G*LB-1:0] levels,  // of the step's lane in every bank, 0 where a bank takes no part
     output reg [G*8*LB-1:0] words,
+    output reg [7:0] taken,  // which bytes of a word binary lanes take
     output reg [GB-1:0] bank,
     output reg [WA-1:0] weight,
     output reg [NEA-1:0] neuron,
@@ -42,7 +44,7 @@ module snncc_scan #(
 );
     reg busy;
     reg [G*8*LB-1:0] s_data;
-    reg [7:0] s_mask;
+    reg [7:0] s_mask, s_taken;
     reg [2:0] s_lane;
     reg s_single, s_own, s_shift, s_first, s_last;
     reg [GB-1:0] s_bank;
@@ -86,6 +88,7 @@ module snncc_scan #(
         end
         if (loads) begin
             s_data <= in_data;
+            s_taken <= in_mask;
             s_bank <= in_bank;
             s_banks <= in_banks;
             s_weight <= in_weight;
@@ -130,6 +133,7 @@ module snncc_scan #(
                 levels[b*LB+:LB] <= s_banks[b] && s_mask != 0 ? nearest[b*8*LB+:LB] : {LB{1'b0}};
                 words[b*8*LB+:8*LB] <= s_banks[b] ? s_data[b*8*LB+:8*LB] : {8*LB{1'b0}};
             end
+            taken <= s_taken;
             bank <= s_bank;
             weight <= s_own ? s_weight : s_weight + s_lane;
             neuron <= s_neuron;

@@ -8,6 +8,7 @@ module snncc_write #(
     parameter STEPS = 4,
     parameter MA = 8,
     parameter ORA = 8,
+    parameter BITS = 0,
     parameter FOLDER = "."
 ) (
     input wire clk,
@@ -22,6 +23,7 @@ module snncc_write #(
     input wire [MA-1:0] column_step,
     input wire [ORA-1:0] first_row,
     input wire [LB-1:0] lo,
+    input wire packs,  // the map is packed: a word holds eight of ours, of one bit a level
     // a window is complete
     input wire complete,
     input wire pass_last,
@@ -30,6 +32,7 @@ module snncc_write #(
     output reg [G-1:0] write,
     output reg [MA-1:0] address,
     output reg [8*LB-1:0] data,
+    output reg [2:0] part,  // the byte of a packed word
     output reg done
 );
     localparam CB = GB + 1;
@@ -85,7 +88,7 @@ module snncc_write #(
             word <= 0;
             second <= 1'b0;
             row <= row_base;
-            start <= place + channel;
+            start <= BITS && packs ? place : place + channel;
             first_channel <= channel;
             last <= last1;
         end else begin
@@ -124,6 +127,8 @@ module snncc_write #(
     reg [8*STEPS-1:0] word1, word2;
     reg [MA-1:0] offset1, offset2;
     reg valid1, valid2, end1, end2;
+    reg [2:0] part1, part2;
+    wire [15:0] number = first_channel + word;
     wire [LB-1:0] lane[0:7];
     generate
         for (i = 0; i < 8; i = i + 1) begin : level
@@ -132,10 +137,13 @@ module snncc_write #(
     endgenerate
     integer b;
     always @(posedge clk) begin
-        valid1 <= busy && !second && first_channel + word < pixel_words && !rst;
+        valid1 <= busy && !second && number < pixel_words && !rst;
         end1 <= busy && left == 1 && last && !rst;
         word1 <= merged;
-        offset1 <= start + word;
+        offset1 <= start + (BITS && packs ? number >> 3 : {{16 - CB{1'b0}}, word});
+        part1 <= number[2:0];
+        part2 <= part1;
+        part <= BITS && packs ? part2 : 3'd0;
         valid2 <= valid1 && !rst;
         end2 <= end1 && !rst;
         word2 <= word1;

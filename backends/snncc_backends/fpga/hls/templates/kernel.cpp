@@ -45,6 +45,9 @@ struct Pass {
   int pack;  // log2 of the weights that share a slot
   int top;
   int lo;
+  bool binary;  // on binary lanes
+  bool planes;  // ... which read eight levels a word, plane by plane
+  bool packs;   // writes a packed map
 };
 
 Pass read_pass(int number) {
@@ -72,8 +75,11 @@ Pass read_pass(int number) {
   pass.lo = static_cast<std::int16_t>(word[11] & 0xFFFF);
   pass.last = (word[11] >> 16 & 1) != 0;
   pass.merge = 1 + (word[11] >> 17 & 1);
+  pass.binary = (word[11] >> 18 & 1) != 0;
+  pass.planes = (word[11] >> 19 & 1) != 0;
+  pass.packs = (word[11] >> 20 & 1) != 0;
   pass.pack = 0;
-  while ((pass.weight_bits << (pass.pack + 1)) <= WB) pass.pack++;
+  while (!pass.binary && (pass.weight_bits << (pass.pack + 1)) <= WB) pass.pack++;
   return pass;
 }
 
@@ -124,6 +130,40 @@ void add_word(const Pass &pass, const Maps &maps, Potential (&sums)[GROUPS][WORD
   }
 }
 
+// The bits of a word: one by one, or those of byte b times 2^b.
+int count_bits(std::uint64_t bits, bool planes) {
+  HLS(INLINE)
+  int sum = 0;
+  for (int i = 0; i < 64; i++) {
+    HLS(UNROLL)
+    sum += static_cast<int>(bits >> i & 1) << (planes ? i / 8 : 0);
+  }
+  return sum;
+}
+
+// Adds the bytes under `mask` of one word in every binary lane: 2 |n & w| - |n|.
+void add_bits(const Pass &pass, const Maps &maps, Potential (&sums)[GROUPS][WORD], const RowVisit &visit,
+                     int offset, int mask, int number) {
+  HLS(INLINE)
+  const int address = (static_cast<int>(visit.address) + offset) & ((1 << MA) - 1);
+  if ((visit.banks >> visit.bank & 1) == 0 || address >= MAP_WORDS) return;
+  std::uint64_t bits = 0;
+  for (int i = 0; i < 64; i++) {
+    HLS(UNROLL)
+    const int q = pass.planes ? i % 8 : i / 8;
+    const int b = pass.planes ? i / 8 : i % 8;
+    const int byte = (mask >> q & 1) != 0 ? static_cast<int>(maps[visit.bank][address][q]) : 0;
+    bits |= static_cast<std::uint64_t>(byte >> b & 1) << i;
+  }
+  const int whole = count_bits(bits, pass.planes);
+  const int at = number & ((1 << WA) - 1);
+  for (int lane = 0; lane < P; lane++) {
+    HLS(UNROLL)
+    const std::uint64_t weight = BITS != 0 && at < BIT_WORDS ? bit_weights[at][BITS != 0 ? lane : 0] : 0;
+    sums[lane / WORD][lane % WORD] += Potential(2 * count_bits(bits & weight, pass.planes) - whole);
+  }
+}
+
 // The sums of all lanes over the windows that begin at row window `row` and column window `column`.
 void add_windows(const Pass &pass, const Maps &maps, Potential (&sums)[GROUPS][WORD], int block, int row,
                         int column) {
@@ -138,7 +178,8 @@ void add_windows(const Pass &pass, const Maps &maps, Potential (&sums)[GROUPS][W
         sum = Potential(sum * (1 << (WB - 1)));
       }
     }
-    const int start = static_cast<int>(columns.offset) + (rows.own ? block * pass.group_words : 0);
+    const bool turns = rows.own != 0 && !pass.binary;
+    const int start = static_cast<int>(columns.offset) + (turns ? block * pass.group_words : 0);
     LOOP(visits)
     for (int i = 0; i < static_cast<int>(rows.count); i++) {
       const RowVisit &visit = row_visits[rows.first + i];
@@ -146,8 +187,12 @@ void add_windows(const Pass &pass, const Maps &maps, Potential (&sums)[GROUPS][W
       for (int j = 0; j < static_cast<int>(columns.count); j++) {
         const ColWord &word = col_words[columns.first + j];
         const int number = pass.weights + block * pass.weight_step + visit.weight + word.weight;
-        add_word(pass, maps, sums, visit, start + static_cast<int>(word.offset),
-                 static_cast<int>(word.mask), number, rows.own != 0);
+        const int offset = start + static_cast<int>(word.offset);
+        const int mask = static_cast<int>(word.mask);
+        if (BITS != 0 && pass.binary)
+          add_bits(pass, maps, sums, visit, offset, mask, number);
+        else
+          add_word(pass, maps, sums, visit, offset, mask, number, rows.own != 0);
       }
     }
   }
@@ -179,15 +224,21 @@ void write_levels(const Pass &pass, Maps &maps, const Level (&levels)[GROUPS][WO
     const int word = block * pass.group_words + at % pass.group_words;
     const OutRow &row = out_rows[pass.out + tile * rows + at / pass.group_words];
     if (!row.valid || word >= pass.map_words) continue;
-    const int address = (static_cast<int>(row.address) + column * pass.column_step + word) & ((1 << MA) - 1);
+    const int step = pass.packs ? word / WORD : word;
+    const int address = (static_cast<int>(row.address) + column * pass.column_step + step) & ((1 << MA) - 1);
+    int byte = 0;
     Level greatest[WORD];
     HLS(ARRAY_PARTITION variable=greatest complete dim=0)
     for (int q = 0; q < WORD; q++) {
       HLS(UNROLL)
       greatest[q] = levels[partner][q] > levels[group][q] ? levels[partner][q] : levels[group][q];
-      maps[row.bank][address][q] = greatest[q];
+      if (pass.packs)
+        byte |= (greatest[q] != 0 ? 1 : 0) << q;
+      else
+        maps[row.bank][address][q] = greatest[q];
     }
-    trace_levels(static_cast<int>(row.bank), address, greatest);
+    if (pass.packs) maps[row.bank][address][word % WORD] = Level(byte);
+    trace_levels(static_cast<int>(row.bank), address | (pass.packs ? word % WORD << 16 : 0), greatest);
   }
 }
 

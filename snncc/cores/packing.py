@@ -1,0 +1,68 @@
+"""Boxes into cores: the fullest core that has room, a new one where none has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncc.cores.tiles import total, within
+from snncc_ir.plan import NOTHING, CoreUse, Slice, Usage
+
+OPEN = 64
+"""Cores with room that are kept in view."""
+
+
+@dataclass
+class Bin:
+    """A core that is being filled."""
+
+    usage: Usage = NOTHING
+    slices: list[Slice] = field(default_factory=list)
+
+
+class Bins:
+    """The cores so far; `open` are those that still have room for more."""
+
+    def __init__(self, limits: Usage) -> None:
+        self.limits = limits
+        self.bins: list[Bin] = []
+        self.open: list[Bin] = []
+        self._scale = np.array(limits, dtype=np.float64)
+
+    def best(self, usage: Usage) -> Bin | None:
+        """The open core with the least room among those that have enough."""
+        found, fullest = None, -1.0
+        for bin_ in self.open:
+            if within(total(bin_.usage, usage), self.limits):
+                fill = self._fill(bin_)
+                if fill > fullest:
+                    found, fullest = bin_, fill
+        return found
+
+    def roomiest(self) -> list[Bin]:
+        """Open cores, those with the most room first."""
+        return sorted(self.open, key=self._fill)
+
+    def add(self, item: Slice, usage: Usage, bin_: Bin | None) -> None:
+        """Put a slice into a core, or into a new one."""
+        if bin_ is None:
+            bin_ = Bin()
+            self.bins.append(bin_)
+            self.open.append(bin_)
+        bin_.usage = total(bin_.usage, usage)
+        bin_.slices.append(item)
+        if bin_.usage[0] == self.limits[0]:
+            self.open.remove(bin_)
+        elif len(self.open) > OPEN:
+            self.open.remove(max(self.open, key=self._fill))
+
+    def _fill(self, bin_: Bin) -> float:
+        used: NDArray[np.float64] = np.array(bin_.usage[:4], dtype=np.float64) / self._scale[:4]
+        return float(used.max())
+
+    @property
+    def cores(self) -> tuple[CoreUse, ...]:
+        """What was packed."""
+        return tuple(CoreUse(tuple(bin_.slices), bin_.usage) for bin_ in self.bins)

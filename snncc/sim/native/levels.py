@@ -1,0 +1,132 @@
+"""The native engine for levels: one integer inference, and the spikes counted in the same pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncc.sim.native.library import threads
+from snncc.sim.native.program import Lowering, codes_of, levels_of
+from snncc_ir.codes import Code
+from snncc_ir.costs import Counter, Counts
+from snncc_ir.graph import Graph
+from snncc_ir.nodes import Input
+from snncc_ir.semantics import check_input
+from snncc_ir.types import Levels
+
+Array = NDArray[Any]
+
+MODES = {Code.GRADED: 1, Code.TTFS: 1, Code.COUNT: 2, Code.RADIX: 4}
+"""How the library counts the spikes of each code: nonzero levels, their magnitudes, the ones in those."""
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """A slot of counted spikes, and what each of its columns stands for: spikes or synaptic operations."""
+
+    slot: int
+    spikes: tuple[str, ...]
+    synops: tuple[str, ...]
+
+
+class NativeEngine:
+    """Levels, drives and costs of an integer graph, exactly as `semantics.evaluate` and `Counter` give them.
+
+    Raises NativeError where the library is missing, or says which node it cannot run.
+    """
+
+    def __init__(
+        self, graph: Graph, levels: tuple[str, ...] = (), workers: int = 0, counter: Counter | None = None
+    ) -> None:
+        """Prepare a program for the levels of the named nodes, all readouts and `counter`'s counts."""
+        self.graph, self.levels, self.workers = graph, levels, workers or threads()
+        self._lowering = Lowering(graph).all()
+        self._counter = counter
+        self._sums = self._probes(counter) if counter else ()
+        self._kept = dict.fromkeys(levels if self._sums or not counter else (*levels, *counter.values))
+        self._exports = {name: self._lowering.export(name) for name in self._kept}
+
+    @property
+    def kernels(self) -> str:
+        """The instruction set in use."""
+        return self._lowering.program.native.kernels
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Values for `inputs[name][N, *shape]`: levels in a narrow integer type, drives as int64."""
+        return self.run_counted(inputs)[0]
+
+    def run_counted(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], Counts | None]:
+        """The same, and the counts of these images."""
+        feed: dict[int, Array] = {}
+        for node in self.graph.inputs:
+            slots = self._lowering.inputs[node.name]
+            levels = self.graph.levels(node.name)
+            feed |= dict(zip(slots, codes_of(checked(node, inputs[node.name], levels), levels), strict=True))
+        count = len(next(iter(feed.values())))
+        found = self._outputs(count)
+        self._lowering.program.run(
+            [feed[slot] for slot in sorted(feed)],
+            [found[slot] for slot in sorted(found)],
+            count,
+            self.workers,
+        )
+        values = {
+            name: levels_of((found[slot] for slot in slots), self.graph.levels(name))
+            for name, slots in self._exports.items()
+        }
+        counts = self._counts(found, values)
+        drives = {name: found[slot] for name, slot in self._lowering.readouts.items()}
+        return {**{name: values[name] for name in self.levels}, **drives}, counts
+
+    def _outputs(self, count: int) -> dict[int, Array]:
+        found: dict[int, Array] = {}
+        for name, slots in self._exports.items():
+            for slot in slots:
+                found[slot] = np.empty((count, *self.graph.types[name].shape), np.uint8)
+        for name, slot in self._lowering.readouts.items():
+            found[slot] = np.empty((count, *self.graph.types[name].shape), np.int64)
+        for sums in self._sums:
+            found[sums.slot] = np.empty((count, len(sums.spikes) + len(sums.synops)), np.int64)
+        return found
+
+    def _probes(self, counter: Counter) -> tuple[_Sums, ...]:
+        """Probes for all counts; none where a value mixes codes or has more than 8 bits: levels tell then."""
+        stored, strands = self._lowering.stored, self.graph.strands
+        if any(len(strands[name]) > 1 or len(stored[name].planes) > 1 for name in counter.values):
+            return ()
+        found = []
+        for name in counter.values:
+            shape = (1, *self.graph.types[name].shape[1:])
+            spikes = [probe for probe in counter.spikes if probe.value == name]
+            synops = [probe for probe in counter.synops if probe.value == name]
+            fans = [np.broadcast_to(probe.factor, shape).ravel() for probe in (*spikes, *synops)]
+            columns = np.ascontiguousarray(np.stack(fans, axis=1), dtype=np.int64)
+            mode = MODES[strands[name][0].code]
+            slot = self._lowering.program("probe", stored[name].planes[0].buffer, mode, columns, len(fans))
+            owners = (tuple(probe.owner for probe in part) for part in (spikes, synops))
+            found.append(_Sums(slot, *owners))
+        return tuple(found)
+
+    def _counts(self, found: Mapping[int, Array], values: Mapping[str, Array]) -> Counts | None:
+        if self._counter is None:
+            return None
+        if not self._sums:
+            return self._counter.count(values)
+        spikes: dict[str, int] = {}
+        synops: dict[str, int] = {}
+        for sums in self._sums:
+            totals = [int(total) for total in found[sums.slot].sum(axis=0)]
+            spikes |= dict(zip(sums.spikes, totals, strict=False))
+            synops |= dict(zip(sums.synops, totals[len(sums.spikes) :], strict=True))
+        return Counts(spikes, synops)
+
+
+def checked(node: Input, x: Array, levels: Levels) -> Array:
+    """Levels of an input that are in range; pixels of the right shape cannot be wrong."""
+    if x.dtype == np.uint8 and x.shape[1:] == levels.shape and (levels.lo, levels.hi) == (0, 255):
+        return x
+    return check_input(node, x)

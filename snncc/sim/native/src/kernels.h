@@ -1,0 +1,103 @@
+// The inner loops, once per instruction set. Every table gives the same integers.
+//
+// Sums are kept in uint32: they wrap without undefined behaviour, and a certified sum that fits an int32 is
+// right however its partial sums wrapped.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace snncc {
+
+constexpr int LANES = 16;   // output channels of one vector of weights
+constexpr int BLOCK = 64;   // most output channels of a block: four vectors
+constexpr int TILE = 12;    // most output positions of a tile
+constexpr int SLACK = 128;  // bytes behind every map that a kernel may read and ignore
+
+// Bytes that lie next to each other in a map, padded to groups of four (of eight: `Bits`).
+struct Segment {
+    int32_t offset;
+    int32_t groups;
+};
+
+// sums[m][c] = sum over i of rows[m][i] * weights[i][c] for a tile of positions and `vectors` x 16 channels.
+struct Product {
+    const uint8_t* const* rows;
+    const Segment* segments;
+    int32_t segment_count;
+    const int8_t* weights;  // [groups][vectors * 16][4]
+    uint32_t* sums;         // [tile][BLOCK]
+    bool pairs_fit;         // two products always fit an int16
+};
+
+// The same for channels of their own: sums[m][c] = sum over taps of rows[m][tap + c] * weights[tap][c].
+struct Depthwise {
+    const uint8_t* const* rows;
+    const int32_t* taps;  // [groups * 4] offsets
+    int32_t groups;
+    const int8_t* weights;  // [groups][4 quarters][4 lanes][4 channels][4 taps]: see `depthwise_channel`
+    uint32_t* sums;
+};
+
+// The channel whose weights stand at place (quarter, lane, entry) of a group.
+constexpr int depthwise_channel(int quarter, int lane, int entry) { return 16 * lane + 4 * quarter + entry; }
+
+// One-bit weights on levels 0 and 1: sums = 2 * popcount(levels & positive) - popcount(levels).
+struct Bits {
+    const uint64_t* const* rows;
+    const Segment* segments;
+    int32_t segment_count;
+    const uint64_t* weights;  // [groups][BLOCK]
+    uint32_t* sums;
+};
+
+// n = floor(min(max(U + offset, 0), top) / theta) as (v * inverse + half) cut off, checked at every step.
+struct Stairs {
+    const uint32_t* offset;
+    const int32_t* top;
+    const float* inverse;
+    const float* half;
+    const double* wide_inverse;
+    const double* wide_half;
+    bool in_float;
+};
+
+// n = estimate + [U >= B(estimate + 1)] - [U < B(estimate)], estimate = floor(U * slope + start) in 0 .. span.
+struct Table {
+    const uint32_t* offset;
+    const float* slope;
+    const float* start;
+    const int32_t* entries;  // [span + 2] per row, from -infinity to +infinity
+    const int32_t* rows;     // row of every channel
+    int32_t span;
+};
+
+enum Mode { NONZERO = 1, MAGNITUDE = 2, ONES = 4 };
+
+struct Kernels {
+    const char* name;
+    int tile[5];       // positions of a tile for 1 .. 4 vectors
+    int bits_tile;     // positions of a tile of `bits`; 0: there is no such kernel
+    void (*product)(const Product&, int vectors, int tile);
+    void (*depthwise)(const Depthwise&, int tile);
+    void (*bits)(const Bits&, int tile);
+    void (*pack_bits)(const uint8_t* codes, int channels, uint64_t* words);
+    void (*stairs)(const uint32_t* sums, int count, const Stairs&, uint8_t* codes);
+    void (*table)(const uint32_t* sums, int count, const Table&, uint8_t* codes);
+    void (*scale)(uint32_t* sums, const uint8_t* codes, const int32_t* weights, int count);
+    void (*add_up)(uint32_t* sums, const uint8_t* codes, int count);
+    void (*greatest)(uint8_t* best, const uint8_t* codes, int count);
+    uint64_t (*peak)(int64_t rounds);  // products of bytes without any memory access: how many were made
+    uint32_t (*count)(const uint8_t* codes, int count, uint8_t zero, int mode);
+};
+
+extern const Kernels BASELINE;
+#if defined(SNNCC_X86)
+extern const Kernels AVX2;
+extern const Kernels AVX512;
+#endif
+
+// The table of a name, or null where this processor (or this build) lacks it; "" names the best one.
+const Kernels* find_kernels(const char* name);
+
+}  // namespace snncc

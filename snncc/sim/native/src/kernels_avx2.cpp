@@ -1,0 +1,157 @@
+// AVX2: products of bytes in pairs (vpmaddubsw), which saturate where two of them do not fit an int16; levels
+// are split there into seven bits and the eighth, whose pairs always fit.
+#include <immintrin.h>
+
+#include "kernels_common.h"
+
+namespace snncc {
+namespace {
+
+constexpr int HALF = 8;  // output channels of a 256-bit vector of weights
+
+template <bool PAIRS_FIT>
+inline __m256i dot(__m256i sum, __m256i x, __m256i w) {
+    const __m256i one = _mm256_set1_epi16(1);
+    if (PAIRS_FIT) return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), one));
+    const __m256i low = _mm256_and_si256(x, _mm256_set1_epi8(0x7F));
+    const __m256i high = _mm256_and_si256(_mm256_srli_epi16(x, 7), _mm256_set1_epi8(1));
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(low, w), one));
+    const __m256i eighth = _mm256_maddubs_epi16(high, w);
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(eighth, _mm256_set1_epi16(128)));
+}
+
+inline __m256i four(const uint8_t* x) {
+    int32_t value;
+    __builtin_memcpy(&value, x, 4);
+    return _mm256_set1_epi32(value);
+}
+
+// M positions x N vectors of 8 channels; `width` channels stand together in the weights.
+template <int M, int N, bool PAIRS_FIT>
+void tile_of(const Product& p, int width, int from) {
+    __m256i sums[M][N];
+    for (int m = 0; m < M; ++m)
+        for (int n = 0; n < N; ++n) sums[m][n] = _mm256_setzero_si256();
+    const int8_t* w = p.weights + from * 4;
+    for (int s = 0; s < p.segment_count; ++s) {
+        const ptrdiff_t offset = p.segments[s].offset;
+        for (ptrdiff_t i = offset; i < offset + 4 * static_cast<ptrdiff_t>(p.segments[s].groups); i += 4) {
+            __m256i weights[N];
+            for (int n = 0; n < N; ++n)
+                weights[n] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + n * HALF * 4));
+            for (int m = 0; m < M; ++m) {
+                const __m256i x = four(p.rows[m] + i);
+                for (int n = 0; n < N; ++n) sums[m][n] = dot<PAIRS_FIT>(sums[m][n], x, weights[n]);
+            }
+            w += width * 4;
+        }
+    }
+    for (int m = 0; m < M; ++m)
+        for (int n = 0; n < N; ++n)
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(p.sums + m * BLOCK + from + n * HALF), sums[m][n]);
+}
+
+template <bool PAIRS_FIT>
+void product_by(const Product& p, int vectors, int tile) {
+    const int width = vectors * LANES;
+    for (int from = 0; from < width; from += 2 * HALF)
+        if (tile == 1)
+            tile_of<1, 2, PAIRS_FIT>(p, width, from);
+        else
+            tile_of<4, 2, PAIRS_FIT>(p, width, from);
+}
+
+void product(const Product& p, int vectors, int tile) {
+    if (p.pairs_fit)
+        product_by<true>(p, vectors, tile);
+    else
+        product_by<false>(p, vectors, tile);
+}
+
+// 16 channels of four taps, as four quarters of four channels with their taps side by side.
+inline void interleave(const uint8_t* row, const int32_t* taps, int lane, __m128i out[4]) {
+    __m128i x[4];
+    for (int tap = 0; tap < 4; ++tap)
+        x[tap] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + taps[tap] + 16 * lane));
+    const __m128i low01 = _mm_unpacklo_epi8(x[0], x[1]), high01 = _mm_unpackhi_epi8(x[0], x[1]);
+    const __m128i low23 = _mm_unpacklo_epi8(x[2], x[3]), high23 = _mm_unpackhi_epi8(x[2], x[3]);
+    out[0] = _mm_unpacklo_epi16(low01, low23);
+    out[1] = _mm_unpackhi_epi16(low01, low23);
+    out[2] = _mm_unpacklo_epi16(high01, high23);
+    out[3] = _mm_unpackhi_epi16(high01, high23);
+}
+
+inline __m128i dot4(__m128i sum, __m128i x, __m128i w) {
+    const __m256i product = _mm256_mullo_epi16(_mm256_cvtepu8_epi16(x), _mm256_cvtepi8_epi16(w));
+    const __m256i pairs = _mm256_madd_epi16(product, _mm256_set1_epi16(1));
+    const __m128i four = _mm_hadd_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+    return _mm_add_epi32(sum, four);
+}
+
+void depthwise(const Depthwise& p, int tile) {
+    for (int m = 0; m < tile; ++m)
+        for (int lane = 0; lane < 4; ++lane) {
+            __m128i sums[4];
+            for (auto& sum : sums) sum = _mm_setzero_si128();
+            for (int g = 0; g < p.groups; ++g) {
+                __m128i x[4];
+                interleave(p.rows[m], p.taps + 4 * g, lane, x);
+                for (int quarter = 0; quarter < 4; ++quarter) {
+                    const int8_t* w = p.weights + g * 4 * BLOCK + quarter * 64 + lane * 16;
+                    const __m128i weights = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
+                    sums[quarter] = dot4(sums[quarter], x[quarter], weights);
+                }
+            }
+            for (int quarter = 0; quarter < 4; ++quarter)
+                _mm_storeu_si128(reinterpret_cast<__m128i*>(p.sums + m * BLOCK + 16 * lane + 4 * quarter),
+                                 sums[quarter]);
+        }
+}
+
+uint64_t peak(int64_t rounds) {
+    __m256i sums[8] = {}, x = _mm256_set1_epi8(1), w = _mm256_set1_epi8(1);
+#pragma GCC unroll 8
+    for (int n = 0; n < 8; ++n) asm volatile("" : "+x"(sums[n]));  // sums of their own, for all the compiler knows
+    for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 8
+        for (int n = 0; n < 8; ++n) sums[n] = dot<true>(sums[n], x, w);
+        asm volatile("" : "+x"(x), "+x"(w));  // the loop's products are not one and the same
+    }
+#pragma GCC unroll 8
+    for (int n = 0; n < 8; ++n) asm volatile("" : : "x"(sums[n]));
+    return static_cast<uint64_t>(rounds) * 8 * 32;
+}
+
+uint32_t count(const uint8_t* codes, int count, uint8_t zero, int mode) {
+    const __m256i middle = _mm256_set1_epi8(static_cast<char>(zero));
+    const __m256i nibble = _mm256_set1_epi8(0x0F), one = _mm256_set1_epi8(1);
+    const __m256i bits = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
+                                          0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    __m256i total = _mm256_setzero_si256();
+    int c = 0;
+    for (; c + 32 <= count; c += 32) {
+        const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + c));
+        __m256i value = _mm256_or_si256(_mm256_subs_epu8(x, middle), _mm256_subs_epu8(middle, x));
+        if (mode == NONZERO) {
+            value = _mm256_min_epu8(value, one);
+        } else if (mode == ONES) {
+            const __m256i high = _mm256_and_si256(_mm256_srli_epi16(value, 4), nibble);
+            value = _mm256_add_epi8(_mm256_shuffle_epi8(bits, _mm256_and_si256(value, nibble)),
+                                    _mm256_shuffle_epi8(bits, high));
+        }
+        total = _mm256_add_epi64(total, _mm256_sad_epu8(value, _mm256_setzero_si256()));
+    }
+    alignas(32) uint64_t parts[4];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(parts), total);
+    const uint64_t sum = parts[0] + parts[1] + parts[2] + parts[3];
+    return static_cast<uint32_t>(sum) + count_plain(codes + c, count - c, zero, mode);
+}
+
+}  // namespace
+
+const Kernels AVX2 = {
+    "avx2", {0, 4, 4, 4, 4}, 0, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
+    peak, count,
+};
+
+}  // namespace snncc

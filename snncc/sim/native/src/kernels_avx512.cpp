@@ -1,0 +1,203 @@
+// AVX-512 with VNNI (vpdpbusd: four products of bytes per lane, added without saturation) and VPOPCNTDQ.
+#include <immintrin.h>
+
+#include "kernels_common.h"
+
+namespace snncc {
+namespace {
+
+inline __m512i four(const uint8_t* x) {
+    int32_t value;
+    __builtin_memcpy(&value, x, 4);
+    return _mm512_set1_epi32(value);
+}
+
+// M x N accumulators stay in registers: 24 of the 32.
+template <int M, int N>
+void tile_of(const Product& p) {
+    __m512i sums[M][N];
+    const uint8_t* rows[M];
+    for (int m = 0; m < M; ++m) rows[m] = p.rows[m];
+    for (int m = 0; m < M; ++m)
+        for (int n = 0; n < N; ++n) sums[m][n] = _mm512_setzero_si512();
+    const int8_t* w = p.weights;
+    for (int s = 0; s < p.segment_count; ++s) {
+        const ptrdiff_t offset = p.segments[s].offset;
+        const ptrdiff_t end = offset + 4 * static_cast<ptrdiff_t>(p.segments[s].groups);
+        for (ptrdiff_t i = offset; i < end; i += 4) {
+            __m512i weights[N];
+            for (int n = 0; n < N; ++n) weights[n] = _mm512_load_si512(w + n * 64);
+            for (int m = 0; m < M; ++m) {
+                const __m512i x = four(rows[m] + i);
+                for (int n = 0; n < N; ++n) sums[m][n] = _mm512_dpbusd_epi32(sums[m][n], x, weights[n]);
+            }
+            w += N * 64;
+        }
+    }
+    uint32_t* out = p.sums;
+#pragma GCC unroll 12
+    for (int m = 0; m < M; ++m)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; ++n) _mm512_store_si512(out + m * BLOCK + n * LANES, sums[m][n]);
+}
+
+void product(const Product& p, int vectors, int tile) {
+    switch (vectors) {
+        case 1: return tile == 1 ? tile_of<1, 1>(p) : tile_of<12, 1>(p);
+        case 2: return tile == 1 ? tile_of<1, 2>(p) : tile_of<12, 2>(p);
+        case 3: return tile == 1 ? tile_of<1, 3>(p) : tile_of<8, 3>(p);
+        default: return tile == 1 ? tile_of<1, 4>(p) : tile_of<6, 4>(p);
+    }
+}
+
+void depthwise(const Depthwise& p, int tile) {
+    for (int m = 0; m < tile; ++m) {
+        __m512i sums[4];
+        for (auto& sum : sums) sum = _mm512_setzero_si512();
+        const int8_t* w = p.weights;
+        for (int g = 0; g < p.groups; ++g, w += 4 * BLOCK) {
+            __m512i x[4];
+            for (int tap = 0; tap < 4; ++tap) x[tap] = _mm512_loadu_si512(p.rows[m] + p.taps[4 * g + tap]);
+            const __m512i low01 = _mm512_unpacklo_epi8(x[0], x[1]), high01 = _mm512_unpackhi_epi8(x[0], x[1]);
+            const __m512i low23 = _mm512_unpacklo_epi8(x[2], x[3]), high23 = _mm512_unpackhi_epi8(x[2], x[3]);
+            sums[0] = _mm512_dpbusd_epi32(sums[0], _mm512_unpacklo_epi16(low01, low23), _mm512_load_si512(w));
+            sums[1] = _mm512_dpbusd_epi32(sums[1], _mm512_unpackhi_epi16(low01, low23), _mm512_load_si512(w + 64));
+            sums[2] = _mm512_dpbusd_epi32(sums[2], _mm512_unpacklo_epi16(high01, high23), _mm512_load_si512(w + 128));
+            sums[3] = _mm512_dpbusd_epi32(sums[3], _mm512_unpackhi_epi16(high01, high23), _mm512_load_si512(w + 192));
+        }
+        // Lane L of vector q holds channels 16 L + 4 q ..: a transposition of 4 x 4 lanes.
+        const __m512i a = _mm512_shuffle_i32x4(sums[0], sums[1], 0x44), b = _mm512_shuffle_i32x4(sums[2], sums[3], 0x44);
+        const __m512i c = _mm512_shuffle_i32x4(sums[0], sums[1], 0xEE), d = _mm512_shuffle_i32x4(sums[2], sums[3], 0xEE);
+        uint32_t* out = p.sums + m * BLOCK;
+        _mm512_store_si512(out, _mm512_shuffle_i32x4(a, b, 0x88));
+        _mm512_store_si512(out + 16, _mm512_shuffle_i32x4(a, b, 0xDD));
+        _mm512_store_si512(out + 32, _mm512_shuffle_i32x4(c, d, 0x88));
+        _mm512_store_si512(out + 48, _mm512_shuffle_i32x4(c, d, 0xDD));
+    }
+}
+
+inline __mmask16 channels_left(int count, int first) {
+    return count - first >= LANES ? static_cast<__mmask16>(0xFFFF) : static_cast<__mmask16>((1u << (count - first)) - 1);
+}
+
+inline void write_codes(uint8_t* codes, __mmask16 inside, __m512i levels) {
+    _mm512_mask_cvtepi32_storeu_epi8(codes, inside, levels);
+}
+
+inline __m512i quotient(__m512i v, const Stairs& s, int c) {
+    if (s.in_float) {
+        const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_load_ps(s.inverse + c));
+        return _mm512_cvttps_epi32(_mm512_add_ps(product, _mm512_load_ps(s.half + c)));
+    }
+    __m256i parts[2];
+    for (int i = 0; i < 2; ++i) {
+        const __m256i own = i ? _mm512_extracti64x4_epi64(v, 1) : _mm512_castsi512_si256(v);
+        const __m512d product = _mm512_mul_pd(_mm512_cvtepi32_pd(own), _mm512_load_pd(s.wide_inverse + c + 8 * i));
+        parts[i] = _mm512_cvttpd_epi32(_mm512_add_pd(product, _mm512_load_pd(s.wide_half + c + 8 * i)));
+    }
+    return _mm512_inserti64x4(_mm512_castsi256_si512(parts[0]), parts[1], 1);
+}
+
+void stairs(const uint32_t* sums, int count, const Stairs& s, uint8_t* codes) {
+    for (int c = 0; c < count; c += LANES) {
+        __m512i v = _mm512_add_epi32(_mm512_load_si512(sums + c), _mm512_load_si512(s.offset + c));
+        v = _mm512_min_epi32(_mm512_max_epi32(v, _mm512_setzero_si512()), _mm512_load_si512(s.top + c));
+        write_codes(codes + c, channels_left(count, c), quotient(v, s, c));
+    }
+}
+
+void table(const uint32_t* sums, int count, const Table& t, uint8_t* codes) {
+    const __m512 most = _mm512_set1_ps(static_cast<float>(t.span));
+    for (int c = 0; c < count; c += LANES) {
+        const __m512i u = _mm512_add_epi32(_mm512_load_si512(sums + c), _mm512_load_si512(t.offset + c));
+        const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(u), _mm512_load_ps(t.slope + c));
+        const __m512 guess = _mm512_add_ps(product, _mm512_load_ps(t.start + c));
+        const __m512 inside = _mm512_min_ps(_mm512_max_ps(guess, _mm512_setzero_ps()), most);
+        __m512i level = _mm512_cvttps_epi32(inside);
+        const __m512i place = _mm512_add_epi32(_mm512_load_si512(t.rows + c), level);
+        const __m512i at = _mm512_i32gather_epi32(place, t.entries, 4);
+        const __m512i after = _mm512_i32gather_epi32(place, t.entries + 1, 4);
+        const __m512i one = _mm512_set1_epi32(1);
+        const __mmask16 up = _mm512_cmpge_epi32_mask(u, after), down = _mm512_cmplt_epi32_mask(u, at);
+        level = _mm512_mask_add_epi32(level, up, level, one);
+        level = _mm512_mask_sub_epi32(level, down, level, one);
+        write_codes(codes + c, channels_left(count, c), level);
+    }
+}
+
+constexpr int BITS_TILE = 3;
+
+void bits(const Bits& p, int) {
+    __m512i sums[BITS_TILE][8];
+    uint32_t sent[BITS_TILE] = {};
+    for (auto& row : sums)
+        for (auto& sum : row) sum = _mm512_setzero_si512();
+    const uint64_t* w = p.weights;
+    for (int s = 0; s < p.segment_count; ++s)
+        for (int g = 0; g < p.segments[s].groups; ++g, w += BLOCK)
+            for (int m = 0; m < BITS_TILE; ++m) {
+                const uint64_t word = p.rows[m][p.segments[s].offset + g];
+                sent[m] += static_cast<uint32_t>(__builtin_popcountll(word));
+                const __m512i x = _mm512_set1_epi64(static_cast<long long>(word));
+                for (int n = 0; n < 8; ++n) {
+                    const __m512i both = _mm512_and_si512(x, _mm512_load_si512(w + 8 * n));
+                    sums[m][n] = _mm512_add_epi64(sums[m][n], _mm512_popcnt_epi64(both));
+                }
+            }
+    for (int m = 0; m < BITS_TILE; ++m)
+        for (int n = 0; n < 8; ++n) {
+            const __m256i positive = _mm512_cvtepi64_epi32(sums[m][n]);
+            const __m256i all = _mm256_set1_epi32(static_cast<int32_t>(sent[m]));
+            _mm256_store_si256(reinterpret_cast<__m256i*>(p.sums + m * BLOCK + 8 * n),
+                               _mm256_sub_epi32(_mm256_add_epi32(positive, positive), all));
+        }
+}
+
+void pack_bits(const uint8_t* codes, int channels, uint64_t* words) {
+    for (int c = 0; c < channels; c += 64) {
+        const __mmask64 inside = channels - c >= 64 ? ~0ull : (1ull << (channels - c)) - 1;
+        const __m512i x = _mm512_maskz_loadu_epi8(inside, codes + c);
+        words[c / 64] = _mm512_test_epi8_mask(x, x);
+    }
+}
+
+uint64_t peak(int64_t rounds) {
+    __m512i sums[24] = {}, x = _mm512_set1_epi8(1), w = _mm512_set1_epi8(1);
+#pragma GCC unroll 24
+    for (int n = 0; n < 24; ++n) asm volatile("" : "+v"(sums[n]));  // sums of their own, for all the compiler knows
+    for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 24
+        for (int n = 0; n < 24; ++n) sums[n] = _mm512_dpbusd_epi32(sums[n], x, w);
+        asm volatile("" : "+v"(x), "+v"(w));  // the loop's products are not one and the same
+    }
+#pragma GCC unroll 24
+    for (int n = 0; n < 24; ++n) asm volatile("" : : "v"(sums[n]));
+    return static_cast<uint64_t>(rounds) * 24 * 64;
+}
+
+uint32_t count(const uint8_t* codes, int count, uint8_t zero, int mode) {
+    const __m512i middle = _mm512_set1_epi8(static_cast<char>(zero));
+    __m512i total = _mm512_setzero_si512();
+    uint32_t fired = 0;
+    for (int c = 0; c < count; c += 64) {
+        const __mmask64 inside = count - c >= 64 ? ~0ull : (1ull << (count - c)) - 1;
+        const __m512i x = _mm512_mask_loadu_epi8(middle, inside, codes + c);
+        if (mode == NONZERO) {
+            fired += static_cast<uint32_t>(__builtin_popcountll(_mm512_cmpneq_epu8_mask(x, middle)));
+            continue;
+        }
+        __m512i value = _mm512_or_si512(_mm512_subs_epu8(x, middle), _mm512_subs_epu8(middle, x));
+        if (mode == ONES) value = _mm512_popcnt_epi8(value);
+        total = _mm512_add_epi64(total, _mm512_sad_epu8(value, _mm512_setzero_si512()));
+    }
+    return mode == NONZERO ? fired : static_cast<uint32_t>(_mm512_reduce_add_epi64(total));
+}
+
+}  // namespace
+
+const Kernels AVX512 = {
+    "avx512", {0, 12, 12, 8, 6}, BITS_TILE, product, depthwise, bits, pack_bits, stairs, table, scale, add_up,
+    greatest, peak, count,
+};
+
+}  // namespace snncc

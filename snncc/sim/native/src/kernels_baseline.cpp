@@ -1,0 +1,47 @@
+// Plain C++: any processor.
+#include "kernels_common.h"
+
+namespace snncc {
+namespace {
+
+void product(const Product& p, int vectors, int tile) {
+    const int width = vectors * LANES;
+    for (int m = 0; m < tile; ++m) {
+        uint32_t* sums = p.sums + m * BLOCK;
+        for (int c = 0; c < width; ++c) sums[c] = 0;
+        const int8_t* w = p.weights;
+        for (int s = 0; s < p.segment_count; ++s) {
+            const uint8_t* x = p.rows[m] + p.segments[s].offset;
+            for (int g = 0; g < p.segments[s].groups; ++g, x += 4, w += width * 4) {
+                const int32_t a = x[0], b = x[1], c = x[2], d = x[3];
+                for (int o = 0; o < width; ++o)
+                    sums[o] += static_cast<uint32_t>(a * w[4 * o] + b * w[4 * o + 1] + c * w[4 * o + 2] +
+                                                     d * w[4 * o + 3]);
+            }
+        }
+    }
+}
+
+void depthwise(const Depthwise& p, int tile) {
+    for (int m = 0; m < tile; ++m) {
+        uint32_t* sums = p.sums + m * BLOCK;
+        for (int c = 0; c < BLOCK; ++c) sums[c] = 0;
+        const int8_t* w = p.weights;
+        for (int g = 0; g < p.groups; ++g)
+            for (int place = 0; place < BLOCK; ++place, w += 4) {
+                const int c = depthwise_channel(place / 16, place / 4 % 4, place % 4);
+                int32_t part = 0;
+                for (int tap = 0; tap < 4; ++tap) part += p.rows[m][p.taps[4 * g + tap] + c] * w[tap];
+                sums[c] += static_cast<uint32_t>(part);
+            }
+    }
+}
+
+}  // namespace
+
+const Kernels BASELINE = {
+    "baseline", {0, 4, 4, 4, 4}, 0, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
+    nullptr, count_plain,
+};
+
+}  // namespace snncc

@@ -1,0 +1,85 @@
+// What every instruction set does by the same loops; the compiler turns them into vectors. Everything has
+// internal linkage, so that the linker cannot mix the versions.
+#pragma once
+
+#include "kernels.h"
+
+namespace snncc {
+namespace {
+
+// Lanes are computed sixteen at a time and written as far as they are channels; `sums` and tables have room.
+template <class Lane>
+inline void by_sixteen(int count, uint8_t* codes, Lane lane) {
+    for (int first = 0; first < count; first += LANES) {
+        uint8_t sixteen[LANES];
+        for (int i = 0; i < LANES; ++i) sixteen[i] = lane(first + i);
+        const int left = count - first;
+        __builtin_memcpy(codes + first, sixteen, static_cast<size_t>(left < LANES ? left : LANES));
+    }
+}
+
+template <class Real>
+inline void stairs_in(const uint32_t* __restrict sums, int count, const Stairs& s, const Real* __restrict inverse,
+                      const Real* __restrict half, uint8_t* codes) {
+    const uint32_t* __restrict offset = s.offset;
+    const int32_t* __restrict top = s.top;
+    by_sixteen(count, codes, [=](int c) {
+        int32_t v = static_cast<int32_t>(sums[c] + offset[c]);
+        v = v < 0 ? 0 : v;
+        v = v > top[c] ? top[c] : v;
+        return static_cast<uint8_t>(static_cast<int32_t>(static_cast<Real>(v) * inverse[c] + half[c]));
+    });
+}
+
+[[maybe_unused]] void stairs_plain(const uint32_t* sums, int count, const Stairs& s, uint8_t* codes) {
+    if (s.in_float)
+        stairs_in<float>(sums, count, s, s.inverse, s.half, codes);
+    else
+        stairs_in<double>(sums, count, s, s.wide_inverse, s.wide_half, codes);
+}
+
+[[maybe_unused]] void table_plain(const uint32_t* sums, int count, const Table& t, uint8_t* codes) {
+    const float most = static_cast<float>(t.span);
+    by_sixteen(count, codes, [&](int c) {
+        const int32_t u = static_cast<int32_t>(sums[c] + t.offset[c]);
+        const float product = static_cast<float>(u) * t.slope[c];
+        float guess = product + t.start[c];
+        guess = guess < 0.0f ? 0.0f : guess;  // cutting off is floor from here on
+        guess = guess > most ? most : guess;
+        const int32_t estimate = static_cast<int32_t>(guess);
+        const int32_t place = t.rows[c] + estimate;
+        const int32_t up = u >= t.entries[place + 1];
+        const int32_t down = u < t.entries[place];
+        return static_cast<uint8_t>(estimate + up - down);
+    });
+}
+
+void scale(uint32_t* __restrict sums, const uint8_t* __restrict codes, const int32_t* __restrict weights, int count) {
+    for (int c = 0; c < count; ++c) sums[c] += static_cast<uint32_t>(codes[c]) * static_cast<uint32_t>(weights[c]);
+}
+
+void add_up(uint32_t* __restrict sums, const uint8_t* __restrict codes, int count) {
+    for (int c = 0; c < count; ++c) sums[c] += codes[c];
+}
+
+void greatest(uint8_t* __restrict best, const uint8_t* __restrict codes, int count) {
+    for (int c = 0; c < count; ++c) best[c] = best[c] > codes[c] ? best[c] : codes[c];
+}
+
+[[maybe_unused]] inline uint32_t ones(uint32_t value) {
+    value = value - ((value >> 1) & 0x55);
+    value = (value & 0x33) + ((value >> 2) & 0x33);
+    return (value + (value >> 4)) & 0x0F;
+}
+
+[[maybe_unused]] uint32_t count_plain(const uint8_t* codes, int count, uint8_t zero, int mode) {
+    uint32_t total = 0;
+    for (int c = 0; c < count; ++c) {
+        const uint32_t magnitude = codes[c] > zero ? codes[c] - zero : zero - codes[c];
+        total += mode == NONZERO ? magnitude != 0 : mode == MAGNITUDE ? magnitude : ones(magnitude);
+    }
+    return total;
+}
+
+}  // namespace
+}  // namespace snncc

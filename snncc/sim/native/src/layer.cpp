@@ -1,0 +1,74 @@
+#include "layer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+namespace snncc {
+
+void require(bool holds, const char* what) {
+    if (!holds) throw std::invalid_argument(what);
+}
+
+std::vector<int32_t> places_of(const Geometry& g) {
+    std::vector<int32_t> places;
+    places.reserve(static_cast<size_t>(g.positions()));
+    for (int32_t y = 0; y < g.height; ++y)
+        for (int32_t x = 0; x < g.width; ++x) places.push_back(static_cast<int32_t>(g.pixel(y, x) * g.channels));
+    return places;
+}
+
+Layer::Layer(int32_t channels_, int32_t height_, int32_t width_, int32_t group_, bool wide_)
+    : channels(channels_), height(height_), width(width_), group(group_), wide(wide_) {
+    require(channels > 0 && height > 0 && width > 0, "a layer without neurons");
+    require(positions() <= MOST_ELEMENTS && positions() * channels <= MOST_ELEMENTS, "a layer of too many neurons");
+    require(group > 0 && channels % group == 0, "groups do not fit the channels");
+    correction.resize(static_cast<size_t>(channels));
+    for (int32_t start = 0; start < channels; start += group)
+        for (int32_t first = start; first < start + group; first += BLOCK) {
+            const int32_t count = std::min<int32_t>(BLOCK, start + group - first);
+            blocks.push_back({static_cast<int32_t>(blocks.size()), first, count, (count + LANES - 1) / LANES});
+        }
+}
+
+void Layer::run(Context& context) const {
+    for (const auto& term : terms) term->prepare(context);
+    wide ? run_wide(context) : run_narrow(context);
+}
+
+void Layer::run_narrow(Context& context) const {
+    alignas(64) uint32_t sums[2 * TILE * BLOCK];
+    const int32_t places = static_cast<int32_t>(positions());
+    for (const Block& block : blocks) {
+        const int size = context.kernels.tile[block.vectors];
+        Tile tile;
+        tile.count = 0;
+        for (int map = 0; map < context.count; ++map)
+            for (int32_t place = 0; place < places; ++place) {
+                tile.map[tile.count] = map;
+                tile.place[tile.count++] = place;
+                const bool last = map == context.count - 1 && place == places - 1;
+                if (tile.count < size && !last) continue;
+                bool first = true;
+                for (const auto& term : terms) {
+                    term->narrow(context, tile, block, sums, first);
+                    first = false;
+                }
+                neuron->narrow(context, tile, block, sums);
+                tile.count = 0;
+            }
+    }
+}
+
+void Layer::run_wide(Context& context) const {
+    int64_t sums[BLOCK];
+    for (const Block& block : blocks)
+        for (int map = 0; map < context.count; ++map)
+            for (int32_t place = 0; place < positions(); ++place) {
+                std::memset(sums, 0, sizeof sums);
+                for (const auto& term : terms) term->wide(context, map, place, block, sums);
+                neuron->wide(context, map, place, block, sums);
+            }
+}
+
+}  // namespace snncc

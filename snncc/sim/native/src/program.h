@@ -1,0 +1,169 @@
+// A network as a list of operations on maps of bytes. Everything that comes from outside is checked here, once,
+// so that the inner loops need no checks.
+//
+// A value is a map of codes, level - lo, channels last, with a halo of zeros (code -lo) as wide as its readers'
+// padding. Many maps are run together: images, or the steps of one.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "kernels.h"
+
+namespace snncc {
+
+constexpr int64_t MOST_ELEMENTS = int64_t{1} << 28;  // of one value; as the IR has it
+
+struct Geometry {
+    int32_t channels, height, width;
+    int32_t top, bottom, left, right;  // halo
+    uint8_t zero;
+
+    int64_t row() const { return static_cast<int64_t>(left) + width + right; }
+    int64_t pixels() const { return (static_cast<int64_t>(top) + height + bottom) * row(); }
+    int64_t bytes() const { return pixels() * channels; }
+    int64_t positions() const { return static_cast<int64_t>(height) * width; }
+    int64_t elements() const { return positions() * channels; }
+    int64_t pixel(int64_t y, int64_t x) const { return (y + top) * row() + x + left; }
+};
+
+// A value's buffer, and the one of its codes' high bytes where they have more than 8 bits (else -1).
+struct Wide {
+    int32_t low, high;
+};
+
+// Output channels that are computed together.
+struct Block {
+    int32_t index, first, count, vectors;
+};
+
+template <class T>
+class Aligned {
+  public:
+    Aligned() = default;
+    explicit Aligned(size_t size, T fill = T{}) : room_(size + 64 / sizeof(T), fill), size_(size) {}
+    T* data() { return reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(room_.data()) + 63) & ~uintptr_t{63}); }
+    const T* data() const { return const_cast<Aligned*>(this)->data(); }
+    T& operator[](size_t i) { return data()[i]; }
+    const T& operator[](size_t i) const { return data()[i]; }
+    size_t size() const { return size_; }
+    Aligned(const Aligned&) = delete;
+    Aligned& operator=(const Aligned&) = delete;
+    Aligned(Aligned&& other) noexcept = default;
+    Aligned& operator=(Aligned&& other) noexcept = default;
+
+  private:
+    std::vector<T> room_;
+    size_t size_ = 0;
+};
+
+// The maps of one thread.
+class Arena {
+  public:
+    Arena(const std::vector<Geometry>& buffers, int maps);
+    uint8_t* map(int buffer, int index) { return maps_[buffer].data() + index * strides_[buffer]; }
+    const uint8_t* map(int buffer, int index) const { return const_cast<Arena*>(this)->map(buffer, index); }
+    std::vector<uint64_t>& bits(int buffer) { return bits_[buffer]; }
+    const std::vector<uint64_t>& bits(int buffer) const { return bits_[buffer]; }
+
+  private:
+    std::vector<Aligned<uint8_t>> maps_;
+    std::vector<int64_t> strides_;
+    std::vector<std::vector<uint64_t>> bits_;
+};
+
+// One group of maps on its way through the program.
+struct Context {
+    const Kernels& kernels;
+    Arena& arena;
+    int64_t first;  // the group's first map among all
+    int count;
+    const uint8_t* const* inputs;
+    void* const* outputs;
+};
+
+// Output positions whose sums are computed together.
+struct Tile {
+    int count;
+    int map[TILE];
+    int32_t place[TILE];
+};
+
+// A linear map into a layer.
+class Term {
+  public:
+    virtual ~Term() = default;
+    virtual void prepare(Context&) const {}
+    // Sums of a tile, [count][BLOCK]: written if `first`, else added to.
+    virtual void narrow(const Context&, const Tile&, const Block&, uint32_t* sums, bool first) const = 0;
+    // The same for one position in 64 bits, for layers whose sums do not fit 32; always added.
+    virtual void wide(const Context&, int map, int32_t place, const Block&, int64_t* sums) const = 0;
+};
+
+struct ConvShape {
+    int32_t outputs, fan_in, kernel_height, kernel_width;
+    int32_t stride_height, stride_width, pad_top, pad_left, dilation_height, dilation_width, groups;
+    int32_t span;  // greatest code of the source
+};
+
+struct PoolShape {
+    int32_t kernel_height, kernel_width, stride_height, stride_width, pad_top, pad_left;
+};
+
+class Operation {
+  public:
+    virtual ~Operation() = default;
+    virtual void run(Context&) const = 0;
+};
+
+class Layer;
+
+class Program {
+  public:
+    Program(const Kernels& kernels, int maps);
+    ~Program();
+
+    int add_buffer(const Geometry& geometry);
+    int add_input(int buffer);
+    int add_export(int buffer);
+    int add_probe(int buffer, int mode, const int64_t* fans, int fan_count);
+    void add_copy(Wide source, Wide destination, const int32_t* runs, int64_t count, int32_t shift);
+    void add_max_pool(Wide source, Wide destination, const PoolShape& shape);
+
+    // A layer is begun, gets its terms, and ends with what it makes of their sum.
+    // Its blocks lie within groups of `group` channels.
+    void begin_layer(int32_t channels, int32_t height, int32_t width, int32_t group, bool wide);
+    void add_conv(int source, const ConvShape& shape, const int8_t* weights, int32_t multiplier);
+    void add_scale(int source, const int32_t* weights, int32_t multiplier);
+    void add_sum_pool(int source, const PoolShape& shape, const int32_t* weights, const int32_t* factors,
+                      int32_t multiplier);
+    void end_stairs(Wide levels, const int64_t* theta, const int64_t* offsets, int32_t class_count,
+                    const int32_t* classes, int32_t span);
+    void end_table(Wide levels, const int64_t* breakpoints, int32_t class_count, const int32_t* classes,
+                   int32_t span, const float* slope, const float* start);
+    int end_readout(const int64_t* offsets, int32_t class_count, const int32_t* classes);
+
+    // Runs maps [0, count); `inputs` and `outputs` hold one array per slot, in the order of their making.
+    void run(const uint8_t* const* inputs, const int64_t* input_bytes, void* const* outputs,
+             const int64_t* output_bytes, int64_t count, int threads);
+
+    int64_t bytes_per_map() const { return bytes_per_map_; }
+    const Kernels& kernels() const { return kernels_; }
+
+  private:
+    const Geometry& buffer(int index) const;
+    const Geometry& buffer(Wide value) const;
+    Layer& open_layer();
+    void close_layer();
+    void run_groups(const uint8_t* const* inputs, void* const* outputs, int64_t count, class Counter& next);
+
+    const Kernels& kernels_;
+    int maps_;
+    int64_t bytes_per_map_ = 0;
+    std::vector<Geometry> buffers_;
+    std::vector<std::unique_ptr<Operation>> operations_;
+    std::vector<int64_t> input_sizes_, output_sizes_;  // bytes per map
+    std::unique_ptr<Layer> layer_;
+};
+
+}  // namespace snncc

@@ -1,0 +1,405 @@
+// Linear maps: weights packed for the kernels, and the offsets at which every output position reads.
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+#include "layer.h"
+
+namespace snncc {
+namespace {
+
+// First byte (times `unit` per pixel) that each output position reads, checked against the map.
+std::vector<int32_t> windows(const Geometry& g, const Layer& layer, int32_t unit, int32_t reach_y, int32_t reach_x,
+                             int32_t stride_y, int32_t stride_x, int32_t pad_y, int32_t pad_x) {
+    const int64_t rows = static_cast<int64_t>(g.top) + g.height + g.bottom;
+    const int64_t y0 = static_cast<int64_t>(g.top) - pad_y, x0 = static_cast<int64_t>(g.left) - pad_x;
+    require(stride_y > 0 && stride_x > 0 && reach_y >= 0 && reach_x >= 0, "a window with no stride or size");
+    require(y0 >= 0 && x0 >= 0, "a window begins outside its source");
+    require(y0 + static_cast<int64_t>(layer.height - 1) * stride_y + reach_y < rows, "a window ends below its source");
+    require(x0 + static_cast<int64_t>(layer.width - 1) * stride_x + reach_x < g.row(), "a window ends beside its source");
+    require(g.pixels() * unit < INT32_MAX, "a source of 2 GiB or more");
+    std::vector<int32_t> places;
+    places.reserve(static_cast<size_t>(layer.positions()));
+    for (int64_t y = 0; y < layer.height; ++y)
+        for (int64_t x = 0; x < layer.width; ++x)
+            places.push_back(static_cast<int32_t>(((y0 + y * stride_y) * g.row() + x0 + x * stride_x) * unit));
+    return places;
+}
+
+void add_times(uint32_t* sums, const uint32_t* parts, int count, int width, uint32_t multiplier) {
+    for (int m = 0; m < count; ++m)
+        for (int c = 0; c < width; ++c) sums[m * BLOCK + c] += parts[m * BLOCK + c] * multiplier;
+}
+
+// Terms whose kernel writes whole tiles.
+class Tiled : public Term {
+  public:
+    Tiled(int source, uint32_t multiplier) : source_(source), multiplier_(multiplier) {}
+
+    void narrow(const Context& context, const Tile& tile, const Block& block, uint32_t* sums,
+                bool first) const override {
+        if (first && multiplier_ == 1) return sum(context, tile, block, sums);
+        alignas(64) uint32_t parts[2 * TILE * BLOCK];
+        sum(context, tile, block, parts);
+        const int width = block.vectors * LANES;
+        if (first)
+            for (int m = 0; m < tile.count; ++m) std::memset(sums + m * BLOCK, 0, sizeof(uint32_t) * width);
+        add_times(sums, parts, tile.count, width, multiplier_);
+    }
+
+  protected:
+    virtual void sum(const Context&, const Tile&, const Block&, uint32_t* sums) const = 0;
+
+    const int source_;
+    const uint32_t multiplier_;
+};
+
+// A convolution's weights as they came, for sums in 64 bits.
+class WideConv {
+  public:
+    WideConv(const Geometry& g, const ConvShape& s, const int8_t* weights, bool used)
+        : geometry_(g), shape_(s) {
+        const int64_t size = int64_t{s.outputs} * s.fan_in * s.kernel_height * s.kernel_width;
+        if (used) weights_.assign(weights, weights + size);
+    }
+
+    void add(const uint8_t* window, const Block& block, int64_t multiplier, int64_t* sums) const {
+        const ConvShape& s = shape_;
+        const int64_t group = block.first / (s.outputs / s.groups);
+        const int64_t kernel = int64_t{s.kernel_height} * s.kernel_width;
+        for (int32_t c = 0; c < block.count; ++c) {
+            const int8_t* w = weights_.data() + (block.first + c) * s.fan_in * kernel;
+            const int64_t own = s.outputs / s.groups == 1 ? block.first + c : group;  // one group per output
+            int64_t total = 0;
+            for (int32_t i = 0; i < s.fan_in; ++i)
+                for (int32_t y = 0; y < s.kernel_height; ++y)
+                    for (int32_t x = 0; x < s.kernel_width; ++x) {
+                        const int64_t pixel = int64_t{y} * s.dilation_height * geometry_.row() + int64_t{x} * s.dilation_width;
+                        const int64_t code = window[pixel * geometry_.channels + own * s.fan_in + i];
+                        total += (code - geometry_.zero) * *w++;
+                    }
+            sums[c] += total * multiplier;
+        }
+    }
+
+  private:
+    const Geometry geometry_;
+    const ConvShape shape_;
+    std::vector<int8_t> weights_;
+};
+
+class Conv : public Tiled {
+  public:
+    Conv(const Geometry& g, int source, const ConvShape& s, const int8_t* weights, int32_t multiplier,
+         const Layer& layer)
+        : Tiled(source, static_cast<uint32_t>(multiplier)), shape_(s), wide_(g, s, weights, layer.wide) {
+        places_ = windows(g, layer, g.channels, (s.kernel_height - 1) * s.dilation_height,
+                          (s.kernel_width - 1) * s.dilation_width, s.stride_height, s.stride_width, s.pad_top, s.pad_left);
+        joined_ = s.dilation_width == 1 && s.groups == 1;
+        for (int32_t y = 0; y < s.kernel_height; ++y)
+            for (int32_t x = 0; x < (joined_ ? 1 : s.kernel_width); ++x) {
+                const int64_t pixel = int64_t{y} * s.dilation_height * g.row() + int64_t{x} * s.dilation_width;
+                segments_.push_back({static_cast<int32_t>(pixel * g.channels), (length() + 3) / 4});
+            }
+        for (const Block& block : layer.blocks) packed_.push_back(pack(block, weights));
+        pairs_fit_ = pairs_fit(weights);
+    }
+
+    void wide(const Context& context, int map, int32_t place, const Block& block, int64_t* sums) const override {
+        wide_.add(context.arena.map(source_, map) + places_[place], block, static_cast<int32_t>(multiplier_), sums);
+    }
+
+  protected:
+    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums) const override {
+        const int size = context.kernels.tile[block.vectors];
+        const int64_t group = int64_t{block.first / (shape_.outputs / shape_.groups)} * shape_.fan_in;
+        const uint8_t* rows[TILE];
+        for (int first = 0; first < tile.count; first += size) {
+            const int count = std::min(size, tile.count - first);
+            for (int m = 0; m < size; ++m) {
+                const int from = first + std::min(m, count - 1);
+                rows[m] = context.arena.map(source_, tile.map[from]) + places_[tile.place[from]] + group;
+            }
+            const Product product{rows, segments_.data(), static_cast<int32_t>(segments_.size()),
+                                  packed_[block.index].data(), sums + first * BLOCK, pairs_fit_};
+            context.kernels.product(product, block.vectors, count == 1 ? 1 : size);
+        }
+    }
+
+  private:
+    int32_t length() const { return joined_ ? shape_.kernel_width * shape_.fan_in : shape_.fan_in; }
+
+    // [groups of 4 inputs][channels of the block][4]; channels beyond the block's and bytes behind a segment get 0.
+    Aligned<int8_t> pack(const Block& block, const int8_t* weights) const {
+        const int64_t width = block.vectors * LANES, kernel = int64_t{shape_.kernel_height} * shape_.kernel_width;
+        const int64_t groups = static_cast<int64_t>(segments_.size()) * segments_[0].groups;
+        Aligned<int8_t> packed(static_cast<size_t>(groups * width * 4), 0);
+        for (size_t s = 0; s < segments_.size(); ++s)
+            for (int32_t i = 0; i < length(); ++i) {
+                const int64_t tap = static_cast<int64_t>(s) * (joined_ ? shape_.kernel_width : 1) + i / shape_.fan_in;
+                const int64_t place = (static_cast<int64_t>(s) * segments_[0].groups + i / 4) * width * 4 + i % 4;
+                for (int32_t c = 0; c < block.count; ++c)
+                    packed[static_cast<size_t>(place + c * 4)] =
+                        weights[(int64_t{block.first + c} * shape_.fan_in + i % shape_.fan_in) * kernel + tap];
+            }
+        return packed;
+    }
+
+    // Whether no two neighbouring products leave 16 bits: those that vpmaddubsw adds.
+    bool pairs_fit(const int8_t* weights) const {
+        int32_t largest = 0;
+        const int64_t size = int64_t{shape_.outputs} * shape_.fan_in * shape_.kernel_height * shape_.kernel_width;
+        for (int64_t i = 0; i < size; ++i) largest = std::max<int32_t>(largest, weights[i] < 0 ? -weights[i] : weights[i]);
+        return int64_t{2} * shape_.span * largest <= INT16_MAX;
+    }
+
+    const ConvShape shape_;
+    const WideConv wide_;
+    bool joined_, pairs_fit_;
+    std::vector<int32_t> places_;
+    std::vector<Segment> segments_;
+    std::vector<Aligned<int8_t>> packed_;
+};
+
+class DepthwiseConv : public Tiled {
+  public:
+    DepthwiseConv(const Geometry& g, int source, const ConvShape& s, const int8_t* weights, int32_t multiplier,
+                  const Layer& layer)
+        : Tiled(source, static_cast<uint32_t>(multiplier)), wide_(g, s, weights, layer.wide) {
+        places_ = windows(g, layer, g.channels, (s.kernel_height - 1) * s.dilation_height,
+                          (s.kernel_width - 1) * s.dilation_width, s.stride_height, s.stride_width, s.pad_top, s.pad_left);
+        for (int32_t y = 0; y < s.kernel_height; ++y)
+            for (int32_t x = 0; x < s.kernel_width; ++x) {
+                const int64_t pixel = int64_t{y} * s.dilation_height * g.row() + int64_t{x} * s.dilation_width;
+                taps_.push_back(static_cast<int32_t>(pixel * g.channels));
+            }
+        const int32_t taps = static_cast<int32_t>(taps_.size());
+        groups_ = (taps + 3) / 4;
+        taps_.resize(static_cast<size_t>(groups_) * 4, 0);
+        for (const Block& block : layer.blocks) packed_.push_back(pack(block, weights, taps));
+    }
+
+    void wide(const Context& context, int map, int32_t place, const Block& block, int64_t* sums) const override {
+        wide_.add(context.arena.map(source_, map) + places_[place], block, static_cast<int32_t>(multiplier_), sums);
+    }
+
+  protected:
+    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums) const override {
+        const uint8_t* rows[TILE];
+        for (int m = 0; m < tile.count; ++m)
+            rows[m] = context.arena.map(source_, tile.map[m]) + places_[tile.place[m]] + block.first;
+        context.kernels.depthwise({rows, taps_.data(), groups_, packed_[block.index].data(), sums}, tile.count);
+    }
+
+  private:
+    Aligned<int8_t> pack(const Block& block, const int8_t* weights, int32_t taps) const {
+        Aligned<int8_t> packed(static_cast<size_t>(groups_) * 4 * BLOCK, 0);
+        for (int32_t place = 0; place < BLOCK; ++place) {
+            const int c = depthwise_channel(place / 16, place / 4 % 4, place % 4);
+            for (int32_t tap = 0; c < block.count && tap < taps; ++tap)
+                packed[static_cast<size_t>((tap / 4) * 4 * BLOCK + place * 4 + tap % 4)] =
+                    weights[int64_t{block.first + c} * taps + tap];
+        }
+        return packed;
+    }
+
+    const WideConv wide_;
+    int32_t groups_ = 0;
+    std::vector<int32_t> places_, taps_;
+    std::vector<Aligned<int8_t>> packed_;
+};
+
+// One-bit weights on levels 0 and 1, 64 channels to a word.
+class BinaryConv : public Tiled {
+  public:
+    BinaryConv(const Geometry& g, int source, const ConvShape& s, const int8_t* weights, int32_t multiplier,
+               const Layer& layer)
+        : Tiled(source, static_cast<uint32_t>(multiplier)), geometry_(g), words_((g.channels + 63) / 64) {
+        places_ = windows(g, layer, words_, (s.kernel_height - 1) * s.dilation_height, s.kernel_width - 1, s.stride_height,
+                          s.stride_width, s.pad_top, s.pad_left);
+        for (int32_t y = 0; y < s.kernel_height; ++y)
+            segments_.push_back({static_cast<int32_t>(int64_t{y} * s.dilation_height * g.row() * words_), s.kernel_width * words_});
+        for (const Block& block : layer.blocks) packed_.push_back(pack(block, s, weights));
+    }
+
+    void prepare(Context& context) const override {
+        auto& bits = context.arena.bits(source_);
+        const int64_t pixels = geometry_.pixels();
+        bits.resize(static_cast<size_t>(context.count * pixels * words_));
+        for (int map = 0; map < context.count; ++map) {
+            const uint8_t* codes = context.arena.map(source_, map);
+            for (int64_t pixel = 0; pixel < pixels; ++pixel)
+                context.kernels.pack_bits(codes + pixel * geometry_.channels, geometry_.channels,
+                                          bits.data() + (map * pixels + pixel) * words_);
+        }
+    }
+
+    void wide(const Context&, int, int32_t, const Block&, int64_t*) const override {
+        throw std::logic_error("binary layers are narrow");
+    }
+
+  protected:
+    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums) const override {
+        const int size = context.kernels.bits_tile;
+        const uint64_t* bits = context.arena.bits(source_).data();
+        const uint64_t* rows[TILE];
+        for (int first = 0; first < tile.count; first += size) {
+            const int count = std::min(size, tile.count - first);
+            for (int m = 0; m < size; ++m) {
+                const int from = first + std::min(m, count - 1);
+                rows[m] = bits + tile.map[from] * geometry_.pixels() * words_ + places_[tile.place[from]];
+            }
+            context.kernels.bits({rows, segments_.data(), static_cast<int32_t>(segments_.size()),
+                                  packed_[block.index].data(), sums + first * BLOCK}, size);
+        }
+    }
+
+  private:
+    Aligned<uint64_t> pack(const Block& block, const ConvShape& s, const int8_t* weights) const {
+        const int64_t kernel = int64_t{s.kernel_height} * s.kernel_width;
+        Aligned<uint64_t> packed(static_cast<size_t>(kernel * words_ * BLOCK), 0);
+        for (int32_t c = 0; c < block.count; ++c)
+            for (int32_t i = 0; i < s.fan_in; ++i)
+                for (int64_t tap = 0; tap < kernel; ++tap)
+                    if (weights[(int64_t{block.first + c} * s.fan_in + i) * kernel + tap] > 0)
+                        packed[static_cast<size_t>((tap * words_ + i / 64) * BLOCK + c)] |= uint64_t{1} << (i % 64);
+        return packed;
+    }
+
+    const Geometry geometry_;
+    const int32_t words_;
+    std::vector<int32_t> places_;
+    std::vector<Segment> segments_;
+    std::vector<Aligned<uint64_t>> packed_;
+};
+
+class Scale : public Term {
+  public:
+    Scale(const Geometry& g, int source, const int32_t* weights, int32_t multiplier)
+        : source_(source), zero_(g.zero), places_(places_of(g)) {
+        for (int32_t c = 0; c < g.channels; ++c) {
+            wide_.push_back(int64_t{weights[c]} * multiplier);
+            weights_.push_back(static_cast<int32_t>(static_cast<uint32_t>(wide_.back())));
+        }
+    }
+
+    void narrow(const Context& context, const Tile& tile, const Block& block, uint32_t* sums,
+                bool first) const override {
+        for (int m = 0; m < tile.count; ++m) {
+            if (first) std::memset(sums + m * BLOCK, 0, sizeof(uint32_t) * BLOCK);
+            const uint8_t* codes = context.arena.map(source_, tile.map[m]) + places_[tile.place[m]] + block.first;
+            context.kernels.scale(sums + m * BLOCK, codes, weights_.data() + block.first, block.count);
+        }
+    }
+
+    void wide(const Context& context, int map, int32_t place, const Block& block, int64_t* sums) const override {
+        const uint8_t* codes = context.arena.map(source_, map) + places_[place] + block.first;
+        for (int32_t c = 0; c < block.count; ++c) sums[c] += (int64_t{codes[c]} - zero_) * wide_[block.first + c];
+    }
+
+  private:
+    const int source_;
+    const uint8_t zero_;
+    const std::vector<int32_t> places_;
+    std::vector<int64_t> wide_;
+    std::vector<int32_t> weights_;
+};
+
+class SumPool : public Term {
+  public:
+    SumPool(const Geometry& g, int source, const PoolShape& s, const int32_t* weights, const int32_t* factors,
+            int32_t multiplier, const Layer& layer)
+        : source_(source), geometry_(g), shape_(s), factors_(factors, factors + layer.positions()) {
+        places_ = windows(g, layer, g.channels, s.kernel_height - 1, s.kernel_width - 1, s.stride_height, s.stride_width,
+                          s.pad_top, s.pad_left);
+        for (int32_t c = 0; c < g.channels; ++c) weights_.push_back(int64_t{weights[c]} * multiplier);
+    }
+
+    void narrow(const Context& context, const Tile& tile, const Block& block, uint32_t* sums,
+                bool first) const override {
+        for (int m = 0; m < tile.count; ++m) {
+            uint32_t totals[BLOCK] = {};
+            add_up(context, tile.map[m], tile.place[m], block, totals);
+            const uint32_t factor = static_cast<uint32_t>(factors_[tile.place[m]]), zeros = zero_sum();
+            uint32_t* out = sums + m * BLOCK;
+            if (first) std::memset(out, 0, sizeof(uint32_t) * BLOCK);
+            for (int32_t c = 0; c < block.count; ++c)
+                out[c] += (totals[c] - zeros) * factor * static_cast<uint32_t>(weights_[block.first + c]);
+        }
+    }
+
+    void wide(const Context& context, int map, int32_t place, const Block& block, int64_t* sums) const override {
+        uint32_t totals[BLOCK] = {};
+        add_up(context, map, place, block, totals);
+        for (int32_t c = 0; c < block.count; ++c)
+            sums[c] += (int64_t{totals[c]} - zero_sum()) * factors_[place] * weights_[block.first + c];
+    }
+
+  private:
+    uint32_t zero_sum() const { return uint32_t{geometry_.zero} * shape_.kernel_height * shape_.kernel_width; }
+
+    void add_up(const Context& context, int map, int32_t place, const Block& block, uint32_t* totals) const {
+        const uint8_t* window = context.arena.map(source_, map) + places_[place] + block.first;
+        for (int32_t y = 0; y < shape_.kernel_height; ++y)
+            for (int32_t x = 0; x < shape_.kernel_width; ++x)
+                context.kernels.add_up(totals, window + (y * geometry_.row() + x) * geometry_.channels, block.count);
+    }
+
+    const int source_;
+    const Geometry geometry_;
+    const PoolShape shape_;
+    const std::vector<int32_t> factors_;
+    std::vector<int32_t> places_;
+    std::vector<int64_t> weights_;
+};
+
+// Codes are levels minus lo; what the sums contain too much is taken off where neurons add their offset.
+void correct(Layer& layer, const Geometry& g, const ConvShape& s, const int8_t* weights, int32_t multiplier) {
+    const int64_t fan = int64_t{s.fan_in} * s.kernel_height * s.kernel_width;
+    for (int64_t c = 0; c < s.outputs; ++c) {
+        int64_t total = 0;
+        for (int64_t i = 0; i < fan; ++i) total += weights[c * fan + i];
+        layer.correction[static_cast<size_t>(c)] -= static_cast<uint32_t>(total * g.zero) * static_cast<uint32_t>(multiplier);
+    }
+}
+
+bool is_binary(const Geometry& g, const ConvShape& s, const int8_t* weights) {
+    const int64_t size = int64_t{s.outputs} * s.fan_in * s.kernel_height * s.kernel_width;
+    const auto one = [](int8_t w) { return w == 1 || w == -1; };
+    return g.zero == 0 && s.groups == 1 && s.dilation_width == 1 && std::all_of(weights, weights + size, one);
+}
+
+}  // namespace
+
+std::unique_ptr<Term> make_conv(const Kernels& kernels, const Geometry& g, int source, const ConvShape& s,
+                                const int8_t* weights, int32_t multiplier, Layer& layer) {
+    require(s.groups > 0 && s.outputs == layer.channels && int64_t{s.fan_in} * s.groups == g.channels &&
+                s.outputs % s.groups == 0 && s.kernel_height > 0 && s.kernel_width > 0 && s.dilation_height > 0 &&
+                s.dilation_width > 0 && s.span > 0 && s.span <= 255,
+            "weights do not fit their source");
+    const bool depthwise = s.groups == g.channels && s.outputs == g.channels && s.groups > 1;
+    require(depthwise || s.outputs / s.groups % layer.group == 0, "blocks do not fit the groups");
+    correct(layer, g, s, weights, multiplier);
+    if (depthwise) return std::make_unique<DepthwiseConv>(g, source, s, weights, multiplier, layer);
+    if (kernels.bits && s.span == 1 && !layer.wide && is_binary(g, s, weights))
+        return std::make_unique<BinaryConv>(g, source, s, weights, multiplier, layer);
+    return std::make_unique<Conv>(g, source, s, weights, multiplier, layer);
+}
+
+std::unique_ptr<Term> make_scale(const Geometry& g, int source, const int32_t* weights, int32_t multiplier,
+                                 Layer& layer) {
+    require(g.channels == layer.channels && g.height == layer.height && g.width == layer.width,
+            "a scale and its layer have different shapes");
+    for (int32_t c = 0; c < g.channels; ++c)
+        layer.correction[c] -= static_cast<uint32_t>(weights[c]) * static_cast<uint32_t>(multiplier) * g.zero;
+    return std::make_unique<Scale>(g, source, weights, multiplier);
+}
+
+std::unique_ptr<Term> make_sum_pool(const Geometry& g, int source, const PoolShape& s, const int32_t* weights,
+                                    const int32_t* factors, int32_t multiplier, Layer& layer) {
+    require(g.channels == layer.channels, "a pool and its layer have different channels");
+    require(int64_t{s.kernel_height} * s.kernel_width < (1 << 23), "a pool of 2^23 taps or more");
+    return std::make_unique<SumPool>(g, source, s, weights, factors, multiplier, layer);
+}
+
+}  // namespace snncc
