@@ -4,6 +4,7 @@
     python benchmarks/fpga_cycles.py resnet DATA    trained ResNet-8 at P = 64, with its accuracy
     python benchmarks/fpga_cycles.py cnv DATA       CNV W1A1 on binary lanes at P = 32 and 64
     python benchmarks/fpga_cycles.py speed DATA     the cycle simulator against Verilator, ResNet-8, batch 64
+    python benchmarks/fpga_cycles.py chain DATA     one core against cores in a row of as many LUTs, ResNet-8
 
 - lenet: 4-bit input and levels, 24 digits, random weights. One bias per layer is set so that the layer's map
   has its share of non-zero levels; two kernels of the first layer fire on blank paper, without which its
@@ -14,6 +15,8 @@
 - speed: from pixels to the cycles of every image (levels by the fast engine, then the closed form) at least
   100 times as fast as the Verilog in Verilator, and with the trace kept, every written word with its cycle,
   20 times. One thread each, in turn, medians; start-up and builds are left out; the cycles must be equal.
+- chain: images per second by cycles of 64 images and the estimated clock, LUTs by estimate, no device's
+  limits. Cores are chosen on the first 8 images; the network's outputs must be those of the fast engine.
 
 DATA holds mnist.npz, cifar10.npz, models/resnet8_cifar10_fp32.onnx and models/cnv_w1a1_cifar10.onnx.
 """
@@ -30,6 +33,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +44,16 @@ from snncc.driver import compile_model
 from snncc.options import CompileOptions
 from snncc.sim.evaluate import evaluate_images
 from snncc.sim.levels import LevelEngine
+from snncc_backends.chips import load_machine
 from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.bench import first_difference
+from snncc_backends.fpga.chain.balance import Survey
+from snncc_backends.fpga.chain.estimate import chain_estimate
+from snncc_backends.fpga.chain.run import run_chain
+from snncc_backends.fpga.chain.tables import build_chain
 from snncc_backends.fpga.count import CycleCounter
 from snncc_backends.fpga.cycles import Simulator
+from snncc_backends.fpga.estimate import estimate
 from snncc_backends.fpga.rtl import build_simulation, simulate
 from snncc_backends.fpga.tables import Tables
 from snncc_backends.tools.compiler import find_compiler
@@ -51,7 +61,9 @@ from snncc_backends.tools.found import need
 from snncc_backends.tools.verilator import find_verilator
 from snncc_ir.encoding import format_of
 from snncc_ir.graph import Graph
+from snncc_ir.hardware import Resources
 from snncc_ir.linear import drive, wire
+from snncc_ir.machine import Goal
 from snncc_ir.neurons import Bias, Staircase
 from snncc_ir.nodes import AnyNode, Conv, Dense, Input, MaxPool, Population, Readout, Reshape
 from snncc_ir.progress import silent
@@ -73,6 +85,7 @@ REACHED = 0.995
 
 RESNET_LANES, RESNET_CYCLES = 64, 125_000
 BATCH, ROUNDS = 64, 5
+CHAIN_LANES, CHOSEN = (16, 32, 64, 128, 256), 8
 COUNT_FASTER, TRACE_FASTER = 100, 20
 
 Array = np.ndarray
@@ -272,7 +285,38 @@ def _ratio(name: str, slow: float, fast: float, least: int) -> bool:
     return kept
 
 
-RUNS = {"lenet": lenet, "resnet": resnet, "cnv": cnv, "speed": speed}
+def chain(data: Path) -> bool:
+    """One core of P lanes, and the best chain that takes no more LUTs than it."""
+    graph, images, _ = compiled(data)
+    (node,) = graph.inputs
+    batch = {node.name: format_of(node).to_levels(images[:BATCH]).astype(np.int64)}
+    wanted = LevelEngine(graph, ()).run(batch)
+    chosen = {name: x[:CHOSEN] for name, x in batch.items()}
+    survey = Survey(graph, replace(load_machine("ecp5-85k"), fabric=None), chosen, CHAIN_LANES[-1])
+    start = time.perf_counter()
+    survey.build(silent)
+    built, same = time.perf_counter() - start, True
+    print(f"ResNet-8, {BATCH} images; {len(survey.options)} cores built in {built:.1f} s")
+    for lanes in CHAIN_LANES:
+        tables = build_tables(graph, lanes)
+        expected, cycles = estimate(tables), Simulator(tables).run(batch).cycles.mean()
+        print(_line("one core", (lanes,), expected, float(cycles)))
+        found = build_chain(graph, survey.choose(Goal(luts=expected.luts)).parts)
+        run = run_chain(found, batch)
+        same &= all(np.array_equal(run.values[name], wanted[name]) for name in graph.outputs)
+        used = tuple(core.tables.widths.lanes for core in found.cores)
+        print(_line("chain", used, chain_estimate(found), float(run.times.intervals.mean())))
+    print(f"  outputs of all chains: {'equal' if same else 'DIFFERENT'}")
+    return same
+
+
+def _line(name: str, lanes: tuple[int, ...], expected: Resources, cycles: float) -> str:
+    rate = (expected.fmax_mhz or 0.0) * 1e6 / cycles
+    listed = "+".join(map(str, lanes))
+    return f"  {name:8} {listed:26} {expected.luts:7,} LUTs {cycles:9,.0f} cycles {rate:8,.0f} images/s"
+
+
+RUNS = {"lenet": lenet, "resnet": resnet, "cnv": cnv, "chain": chain, "speed": speed}
 
 
 def main() -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from snncc import explain, fit_report
 from snncc.build import Build
 from snncc.console import print_json, print_table, say, warn
@@ -9,6 +12,7 @@ from snncc.driver import Compiled
 from snncc.explain import Explanation
 from snncc.fit import Fit
 from snncc.frontend.check import Report
+from snncc.sim.evaluate import Evaluation
 from snncc.simulate import Simulation
 from snncc.steps import COLUMNS
 from snncc.verify import Ladder
@@ -54,8 +58,16 @@ def print_compiled(compiled: Compiled, *, as_json: bool) -> None:
         f"{_counted(size['neurons'], 'neuron')}, {_counted(size['weights'], 'weight')} "
         f"for {size['target']} ({size['chip']}) in {size['seconds']:.1f} s"
     )
-    if "lanes" in size:
+    if "chain" in size:
+        expected = size["balanced"]
+        _say_cores(size)
+        say(
+            f"on {expected['images']} calibration images: an image every {expected['cycles']:,.1f} cycles, "
+            f"{expected['images_per_second']:,.0f} images per second"
+        )
+    elif "lanes" in size:
         say(f"{size['cycles']} clock cycles per image with {size['lanes']} lanes")
+    if "multipliers" in size:
         parts = [f"{size[name]:.0f} {what}" for name, what in ESTIMATED.items() if size[name] is not None]
         say(f"estimated: {', '.join(parts)}")
     if compiled.fit is not None:
@@ -86,6 +98,50 @@ def print_fit(found: Fit) -> None:
         say(line)
 
 
+CORES = ("core", "lanes", "computes", "cycles", "works")
+"""What is said of each of several cores in a row: its cycles for an image, and the share of the time."""
+
+
+def _say_cores(figures: Mapping[str, Any]) -> None:
+    rows = [
+        (
+            str(number),
+            str(core["lanes"]),
+            " ".join(core["computes"]),
+            f"{core['cycles']:.1f}",
+            f"{core['works']:.1%}",
+        )
+        for number, core in enumerate(figures["chain"])
+    ]
+    print_table(CORES, rows)
+    say(
+        f"an image every {figures['cycles']:.1f} clock cycles, {figures['latency']:.1f} from end to end; "
+        f"{figures['images_per_second']:,.0f} images per second at {figures['fmax_mhz']:.1f} MHz (estimated)"
+    )
+
+
+def _pipeline(evaluation: Evaluation) -> dict[str, Any]:
+    """What cores in a row did; empty without them."""
+    pipeline, cycles = evaluation.pipeline, evaluation.cycles
+    if pipeline is None or cycles is None:
+        return {}
+    interval = float(cycles.mean())
+    return {
+        "chain": [
+            {
+                "lanes": core.lanes,
+                "computes": list(core.computes),
+                "cycles": float(core.cycles.mean()),
+                "works": round(float(core.cycles.mean()) / interval, 4),
+            }
+            for core in pipeline.cores
+        ],
+        "latency": float(pipeline.latency.mean()),
+        "images_per_second": round(pipeline.clock_mhz * 1e6 / interval, 1),
+        "fmax_mhz": pipeline.clock_mhz,
+    }
+
+
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
@@ -105,6 +161,7 @@ def print_simulation(simulation: Simulation, *, as_json: bool) -> None:
         "spikes_per_image": sum(evaluation.counts.spikes.values()) / images,
         "synops_per_image": sum(evaluation.counts.synops.values()) / images,
         **({} if evaluation.cycles is None else {"cycles_per_image": float(evaluation.cycles.mean())}),
+        **_pipeline(evaluation),
         "seconds": round(evaluation.seconds, 4),
         **simulation.steps.as_plain(),
     }
@@ -120,6 +177,8 @@ def print_simulation(simulation: Simulation, *, as_json: bool) -> None:
     if evaluation.cycles is not None:
         spent = evaluation.cycles
         say(f"{spent.mean():.1f} clock cycles per image, {spent.min()} to {spent.max()}")
+        if "chain" in result:
+            _say_cores({**result, "cycles": float(spent.mean())})
     if simulation.steps.rows:
         print_table(COLUMNS, simulation.steps.table)
     for line in simulation.steps.lines:

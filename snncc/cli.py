@@ -19,6 +19,7 @@ from snncc.passes.published import Published
 from snncc_ir.codes import Code, Reset
 from snncc_ir.errors import SnnccError
 from snncc_ir.hardware import Stage
+from snncc_ir.machine import Goal
 
 app = typer.Typer(
     name="snncc",
@@ -135,6 +136,17 @@ def compile_command(
         int | None,
         typer.Option(metavar="P", help="Multipliers that work at once, a power of two; for --target fpga."),
     ] = None,
+    target_fps: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            help="Cores in a row for N images per second, in the fewest LUTs; --lanes bounds each.",
+        ),
+    ] = None,
+    max_lut: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Cores in a row for the most images per second within N LUTs."),
+    ] = None,
     scale: Annotated[
         float, typer.Option(help="A pixel p means (p / SCALE - MEAN) / STD to the network.")
     ] = 1.0,
@@ -171,6 +183,7 @@ def compile_command(
             target=target,
             machine=chip,
             lanes=lanes,
+            goal=None if target_fps is None and max_lut is None else Goal(target_fps, max_lut, lanes),
             calibrate=calibrate,
             pixels=PixelScaling(scale=scale, mean=_numbers(mean, "--mean"), std=_numbers(std, "--std")),
             input_bits=input_bits,

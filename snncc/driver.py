@@ -32,7 +32,7 @@ from snncc_ir.backend import Backend
 from snncc_ir.certificates import Requantised
 from snncc_ir.errors import ArtefactError, SnnccError, TargetError
 from snncc_ir.graph import Graph
-from snncc_ir.machine import Machine
+from snncc_ir.machine import Machine, Part
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import silent
 from snncc_ir.text import print_graph
@@ -42,6 +42,10 @@ Array = NDArray[Any]
 
 STREAMED_IMAGES = 64
 """Images on which the cost of one-bit weights is measured where a network runs step by step."""
+
+
+BALANCE_IMAGES = 8
+"""Images on which the cycles of cores in a row are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +102,12 @@ def prepare(path: Path, options: CompileOptions) -> Prepared:
     artefact.check_free(options.output, force=options.force)
     check_options(options)
     backend = load_target(options.target)
+    if options.goal is not None and backend.balancer is None:
+        raise TargetError(
+            f"target {backend.name} has no cores in a row",
+            where="--target-fps, --max-lut",
+            hint="leave them out",
+        )
     machine = find_machine(backend, options.machine, options.lanes)
     parse(options.passes or default_passes(options, machine))
     model = load(path)
@@ -113,11 +123,14 @@ def write(prepared: Prepared, built: Built, start: float, more: Mapping[str, Any
 
     `start` is when the compilation began, by `time.perf_counter`.
     """
+    machine, balanced = _balanced(prepared, built.graph)
+    prepared = replace(prepared, machine=machine)
     options, backend, machine, graph = prepared.options, prepared.backend, prepared.machine, built.graph
     _check_target(graph, backend, machine)
     more = {
         "requantised": [asdict(certificate) for certificate in built.findings.certificates],
         **_binary_cost(prepared, built),
+        **balanced,
         **more,
     }
     golden = golden_vectors(graph, prepared.samples)
@@ -217,6 +230,24 @@ class _Dump:
             ) from error
 
 
+def _balanced(prepared: Prepared, graph: Graph) -> tuple[Machine, dict[str, Any]]:
+    """The machine, with the cores in a row that the goal asks for if there is one, and what they are for."""
+    options, balancer = prepared.options, prepared.backend.balancer
+    if options.goal is None or balancer is None:
+        return prepared.machine, {}
+    (node,) = graph.inputs
+    samples = prepared.samples
+    images = samples.form.to_levels(np.asarray(samples.images[:BALANCE_IMAGES]))
+    progress = options.watch("balance")
+    found = balancer.balance(graph, prepared.machine, options.goal, {node.name: images}, progress)
+    expected = {
+        "images": len(images),
+        "cycles": round(found.interval, 1),
+        "images_per_second": round(found.images_per_second, 1),
+    }
+    return found.machine, {"balanced": expected}
+
+
 def _check_target(graph: Graph, backend: Backend, machine: Machine) -> None:
     refusals = backend.refusals(graph, machine)
     if refusals:
@@ -232,6 +263,7 @@ def _notes(prepared: Prepared, pipeline: Pipeline) -> dict[str, Any]:
         "target": prepared.backend.name,
         "chip": prepared.machine.name,
         **({"lanes": prepared.machine.lanes} if prepared.machine.lanes else {}),
+        **({"chain": [asdict(part) for part in prepared.machine.chain]} if prepared.machine.chain else {}),
         "pipeline": str(pipeline),
         "input": samples.form.verdict,
         "outputs": prepared.lowered.named_outputs,
@@ -280,11 +312,30 @@ def _binary_cost(prepared: Prepared, built: Built) -> dict[str, Any]:
 def machine_of(found: Artefact) -> Machine:
     """The machine that an artefact was compiled for."""
     lanes = found.manifest.get("lanes")
-    if lanes is not None and type(lanes) is not int:  # no isinstance: JSON's true would pass for a number
+    if lanes is not None and not _is_number(lanes):
         raise ArtefactError(
             "is damaged: its entry lanes is no number", where=str(found.path / artefact.MANIFEST)
         )
-    return find_machine(load_target(str(found.manifest["target"])), str(found.manifest["chip"]), lanes)
+    machine = find_machine(load_target(str(found.manifest["target"])), str(found.manifest["chip"]), lanes)
+    return replace(machine, chain=_chain_of(found))
+
+
+def _chain_of(found: Artefact) -> tuple[Part, ...]:
+    listed = found.manifest.get("chain", [])
+    right = isinstance(listed, list) and all(
+        isinstance(part, dict) and part.keys() == {"passes", "lanes"} and all(map(_is_number, part.values()))
+        for part in listed
+    )
+    if not right:
+        raise ArtefactError(
+            "is damaged: its entry chain is no list of passes and lanes",
+            where=str(found.path / artefact.MANIFEST),
+        )
+    return tuple(Part(**part) for part in listed)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int  # no isinstance: JSON's true would pass for a number
 
 
 def check_target_files(found: Artefact) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from snncc.passes.published import Published, pipeline_text
 from snncc_ir.errors import DataError, SnnccError
-from snncc_ir.machine import Machine
+from snncc_ir.machine import Goal, Machine
 from snncc_ir.progress import Watch, no_watch
 from snncc_ir.tensors import WEIGHT_BITS
 
@@ -50,6 +50,7 @@ class CompileOptions:
     target: str
     machine: str | None = None
     lanes: int | None = None
+    goal: Goal | None = None
     calibrate: Path | None = None
     pixels: PixelScaling = PixelScaling()
     input_bits: int | None = None
@@ -89,6 +90,11 @@ def _check_values(options: CompileOptions) -> None:
     if options.weight_bits not in WEIGHT_BITS:
         widths = f"{', '.join(map(str, WEIGHT_BITS[:-1]))} or {WEIGHT_BITS[-1]}"
         raise SnnccError(f"must be {widths}, not {options.weight_bits}", where="--weight-bits")
+    rate, luts = (options.goal.images_per_second, options.goal.luts) if options.goal else (None, None)
+    if rate is not None and not 0 < rate < np.inf:
+        raise SnnccError(f"must be a positive number, not {rate:g}", where="--target-fps")
+    if luts is not None and luts < 1:
+        raise SnnccError(f"must be at least 1, not {luts}", where="--max-lut")
     if options.steps < 1:
         raise SnnccError(f"must be at least 1, not {options.steps}", where="--steps")
 

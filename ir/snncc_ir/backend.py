@@ -10,10 +10,31 @@ from numpy.typing import NDArray
 
 from snncc_ir.graph import Graph
 from snncc_ir.hardware import Hardware, Stage
-from snncc_ir.machine import Machine
+from snncc_ir.machine import Goal, Machine
 from snncc_ir.progress import Progress
 
 Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreRun:
+    """One of several cores in a row: what it computes on how many lanes, in `cycles[I]` for each image."""
+
+    computes: tuple[str, ...]
+    lanes: int
+    cycles: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """What cores in a row did with I images.
+
+    `latency[I]` is in cycles, of each image were it alone; the clock is an estimate.
+    """
+
+    cores: tuple[CoreRun, ...]
+    latency: Array
+    clock_mhz: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +46,7 @@ class EngineRun:
     last; `outputs[name][I, *shape]` each readout's drive plus bias; `steps` the
     number of time steps that the whole run took. An engine that computes levels and sends no spikes gives
     `levels[name][I, *shape]` of every population, or of the pool that alone reads it; one with a clock
-    gives the `cycles[I]` of every image.
+    gives the `cycles[I]` of every image; with cores in a row (`pipeline`) those since the image before it.
     """
 
     outputs: Mapping[str, Array]
@@ -33,6 +54,7 @@ class EngineRun:
     levels: Mapping[str, Array] = field(default_factory=dict)
     steps: int = 0
     cycles: Array | None = None
+    pipeline: Pipeline | None = None
 
 
 class Engine(Protocol):
@@ -79,6 +101,27 @@ class Builder(Protocol):
         """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Balanced:
+    """A machine with cores in a row, the cycles between two images, and what that is in images per second."""
+
+    machine: Machine
+    interval: float
+    images_per_second: float
+
+
+class Balancer(Protocol):
+    """Spreads a network over several cores in a row."""
+
+    def balance(
+        self, graph: Graph, machine: Machine, goal: Goal, images: Mapping[str, Array], progress: Progress
+    ) -> Balanced:
+        """The machine with the cores that meet a goal on images `images[name][I, *shape]`.
+
+        Raises TargetError where nothing meets the goal.
+        """
+
+
 class Backend(Protocol):
     """The entry point `snncc.backends` names an object of this type."""
 
@@ -97,6 +140,10 @@ class Backend(Protocol):
     @property
     def builder(self) -> Builder | None:
         """What takes the emitted files to hardware; None where there is nothing to build."""
+
+    @property
+    def balancer(self) -> Balancer | None:
+        """What spreads networks over several cores; None where there is one core, or no choice."""
 
     def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
         """Why the machine cannot express the graph; empty where it can."""

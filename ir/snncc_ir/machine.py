@@ -103,14 +103,34 @@ class Events:
     mac_energy: Quantity
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One of several cores in a row: so many `passes` of the network in their order, on so many lanes."""
+
+    passes: int
+    lanes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What cores in a row are for: so many images per second in the fewest LUTs, or the most within `luts`.
+
+    No core has more than `lanes`, if there is such a bound.
+    """
+
+    images_per_second: float | None = None
+    luts: int | None = None
+    lanes: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """A chip or simulator that a backend emits for.
 
     Widths are in bits: `weight_bits` of a synapse, `multiplier_bits` of an identity projection,
     `membrane_bits` of the membrane potential, `payload_bits` of a graded spike (0: binary spikes only).
-    An FPGA has a `fabric`, and `lanes` that work at once: a number for the user to choose.
-    A chip of cores has `core`, `mesh` and `events`.
+    An FPGA has a `fabric`, and `lanes` that work at once: a number for the user to choose. With a `chain` it
+    has several cores in a row, each with lanes of its own. A chip of cores has `core`, `mesh` and `events`.
     """
 
     name: str
@@ -124,6 +144,7 @@ class Machine:
     payload_bits: Limit
     fabric: Fabric | None = None
     lanes: int = 0
+    chain: tuple[Part, ...] = ()
     core: Core | None = None
     mesh: Mesh | None = None
     events: Events | None = None

@@ -16,7 +16,7 @@ from snncc.sim.native.library import NativeError
 from snncc.sim.spikes import SpikeEngine
 from snncc.sim.streams import StreamBatch, StreamEngine
 from snncc.sim.trace import Trace, join, make_trace
-from snncc_ir.backend import EngineRun
+from snncc_ir.backend import EngineRun, Pipeline
 from snncc_ir.costs import NO_COUNTS, Counter, Counts, count_trains, spread
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import SnnccError
@@ -43,7 +43,8 @@ class Evaluation:
     `outputs[name][N, *shape]` are the readouts in real units (levels times scale for a population);
     `steps` the time steps of one image; `counts` the sums over all images; `seconds` the evaluation alone;
     `trace` what a streaming code with a readout as its first output knew after each step; `cycles[N]` the
-    clock cycles of every image, of an engine that has a clock; `note` why it is not the fastest engine.
+    clock cycles of every image, of an engine that has a clock, and `pipeline` what its cores in a row did;
+    `note` why it is not the fastest engine.
     """
 
     engine: str
@@ -54,6 +55,7 @@ class Evaluation:
     seconds: float
     trace: Trace | None = None
     cycles: Array | None = None
+    pipeline: Pipeline | None = None
     note: str = ""
 
     @property
@@ -76,6 +78,7 @@ class Batch:
     steps: int
     trace: Trace | None = None
     cycles: Array | None = None
+    pipeline: Pipeline | None = None
 
 
 Runner = Callable[[Levels], Batch]
@@ -88,6 +91,7 @@ class _Collected:
     steps: int = 0
     traces: list[Trace] = field(default_factory=list)
     cycles: list[Array] = field(default_factory=list)
+    pipeline: Pipeline | None = None
 
     def add(self, batch: Batch) -> None:
         for name, values in batch.outputs.items():
@@ -96,6 +100,7 @@ class _Collected:
         self.steps = max(self.steps, batch.steps)
         self.traces += [batch.trace] if batch.trace else []
         self.cycles += [] if batch.cycles is None else [batch.cycles]
+        self.pipeline = batch.pipeline  # a backend's engine has all images in one batch
 
 
 def evaluate_images(
@@ -124,7 +129,16 @@ def evaluate_images(
     trace = join(collected.traces) if collected.traces else None
     cycles = np.concatenate(collected.cycles) if collected.cycles else None
     return Evaluation(
-        engine, len(images), outputs, collected.steps, collected.counts, seconds, trace, cycles, note
+        engine=engine,
+        images=len(images),
+        outputs=outputs,
+        steps=collected.steps,
+        counts=collected.counts,
+        seconds=seconds,
+        trace=trace,
+        cycles=cycles,
+        pipeline=collected.pipeline,
+        note=note,
     )
 
 
@@ -303,7 +317,8 @@ def engine_runner(graph: Graph, run: Callable[[Levels], EngineRun]) -> Runner:
             values = {**found.levels, **found.outputs}
             counts = counter.count(own.run(levels))
         outputs = {name: _wired(graph, name, values) for name in graph.outputs}
-        return Batch(outputs, counts, phased_steps(graph), cycles=found.cycles)
+        steps = phased_steps(graph)
+        return Batch(outputs, counts, steps, cycles=found.cycles, pipeline=found.pipeline)
 
     return runner
 

@@ -101,6 +101,7 @@ def machine_from_toml(text: str, where: str) -> Machine:
         **{key: _limit(key, limits[key], where) for key in WIDTHS},
         fabric=_numbers(Fabric, _limit, data, "fabric", where),
         lanes=_lanes(data.get("lanes", 0), where),
+        chain=(),
         core=_numbers(Core, _limit, data, "core", where),
         mesh=_numbers(Mesh, _limit, data, "mesh", where),
         events=_numbers(Events, _quantity, data, "events", where),

@@ -12,15 +12,21 @@ from snncc_backends.fpga.plan import Plan, make_plan
 from snncc_backends.fpga.records import Builder, add_pass
 from snncc_backends.fpga.split import best_split, binary_split, lay_out, place
 from snncc_backends.fpga.tables import PassTable, Tables, Widths, memory_fields, stage_name
+from snncc_backends.fpga.views import Storage
 from snncc_ir.certificates import Interval, certify_widths
 from snncc_ir.graph import Graph
 from snncc_ir.tensors import interval_bits
 from snncc_ir.types import Levels
 
 
-def build_tables(graph: Graph, lanes: int, at_least: Widths | None = None) -> Tables:
-    """The tables of a phased integer graph for `lanes` lanes; fields are as wide as `at_least` or more."""
-    plan = make_plan(graph, at_least.weight if at_least else 1)
+def build_tables(
+    graph: Graph, lanes: int, at_least: Widths | None = None, storage: Storage | None = None
+) -> Tables:
+    """The tables of a phased integer graph for `lanes` lanes; fields are as wide as `at_least` or more.
+
+    Inputs are stored as `storage` says, by default as `storage_of`.
+    """
+    plan = make_plan(graph, at_least.weight if at_least else 1, storage)
     groups = lanes // WORD
     inputs = {node.name: _range(graph.levels(node.name)) for node in graph.inputs}
     hidden = {task.name: (task.lo, task.hi) for task in plan.passes}

@@ -12,6 +12,9 @@ import numpy as np
 
 from snncc_backends.chips import load_machine
 from snncc_backends.fpga.build import FpgaBuilder
+from snncc_backends.fpga.chain.balance import FpgaBalancer
+from snncc_backends.fpga.chain.emit import chain_figures, emit_chain_files
+from snncc_backends.fpga.chain.refusals import find_chain_refusals
 from snncc_backends.fpga.emit import FOLDER, emit_files
 from snncc_backends.fpga.engines import CsimEngine, CyclesEngine, RtlEngine
 from snncc_backends.fpga.events.emit import emit_event_files
@@ -48,8 +51,15 @@ class FpgaBackend:
         """Yosys, nextpnr and ecppack."""
         return FpgaBuilder()
 
+    @property
+    def balancer(self) -> FpgaBalancer:
+        """Chains of level cores."""
+        return FpgaBalancer()
+
     def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
         """Why the graph's core or the device cannot express the graph; empty where they can."""
+        if machine.chain:
+            return find_chain_refusals(graph, machine)
         streams = not isinstance(graph.timing, Phased)
         return find_event_refusals(graph, machine) if streams else find_refusals(graph, machine)
 
@@ -59,12 +69,16 @@ class FpgaBackend:
         if refusals:
             raise TargetError("; ".join(refusals))
         levels = {name: np.asarray(values, dtype=np.int64) for name, values in golden.items()}
+        if machine.chain:
+            return emit_chain_files(graph, machine, levels)
         streams = not isinstance(graph.timing, Phased)
         return emit_event_files(graph, machine, levels) if streams else emit_files(graph, machine, levels)
 
     def figures(self, files: Mapping[str, bytes]) -> dict[str, Any]:
         """Cycles of an image, mean over the golden ones, and what the network takes by estimate."""
         manifest = json.loads(files[f"{FOLDER}/manifest.json"])
+        if manifest["core"] == "chain":
+            return chain_figures(manifest)
         return {
             "lanes": manifest["parameters"]["P"],
             "cycles": round(float(np.mean(manifest["expected"]["cycles"])), 1),

@@ -59,11 +59,16 @@ def build_bench(
     assertions: bool = True,
 ) -> None:
     """Make the program `simulation` of a core, or of a netlist with the same ports, in `folder`."""
-    main = files("snncc_backends.fpga").joinpath("verilog", "bench.cpp").read_bytes()
-    sources = {"bench.cpp": main, "parameters.h": ports.header()}
+    sources = {**bench_sources("bench.cpp"), "parameters.h": ports.header()}
     build_model(
         verilator, compiler, design, sources, folder, optimisation=optimisation, assertions=assertions
     )
+
+
+def bench_sources(main: str) -> dict[str, bytes]:
+    """A main program and what it includes, but for parameters.h."""
+    folder = files("snncc_backends.fpga") / "verilog"
+    return {name: folder.joinpath(name).read_bytes() for name in (main, "bench.h")}
 
 
 def run_bench(ports: Ports, images: Ints, folder: Path) -> Written:
@@ -101,13 +106,21 @@ def read_trace(ports: Ports, data: bytes, images: int) -> Written:
 def first_difference(found: Written, traces: tuple[Trace, ...], cycles: Ints) -> str:
     """Where the Verilog departs first from the simulator, in words; empty where they agree."""
     for image, (got, wanted) in enumerate(zip(found.traces, traces, strict=True)):
-        for what, a, b in (("map", got.levels, wanted.levels), ("result", got.results, wanted.results)):
-            place = _first(a, b)
-            if place is not None:
-                rows = [row[place].tolist() if place < len(row) else "nothing" for row in (a, b)]
-                return f"image {image}, {what} write {place}: {rows[0]} instead of {rows[1]}"
+        difference = first_row(got, wanted)
+        if difference:
+            return f"image {image}, {difference}"
         if found.cycles[image] != cycles[image]:
             return f"image {image}: {found.cycles[image]} cycles instead of {cycles[image]}"
+    return ""
+
+
+def first_row(got: Trace, wanted: Trace) -> str:
+    """The first word that differs between two traces, in words; empty where they are equal."""
+    for what, a, b in (("map", got.levels, wanted.levels), ("result", got.results, wanted.results)):
+        place = _first(a, b)
+        if place is not None:
+            rows = [row[place].tolist() if place < len(row) else "nothing" for row in (a, b)]
+            return f"{what} write {place}: {rows[0]} instead of {rows[1]}"
     return ""
 
 

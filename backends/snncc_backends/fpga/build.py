@@ -11,6 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from snncc_backends.fpga.chain.board import board_design
+from snncc_backends.fpga.chain.estimate import chain_estimate
+from snncc_backends.fpga.chain.refusals import checked_chain
+from snncc_backends.fpga.chain.run import run_chain
 from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.emit import board_files, core, table_files
 from snncc_backends.fpga.engines import tables_for
@@ -26,6 +30,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.hardware import Hardware, Resources, Stage
 from snncc_ir.machine import Machine
 from snncc_ir.progress import Progress
+from snncc_ir.tensors import Ints
 
 TOP = "snncc_board"
 KEPT = ("yosys.log", "nextpnr.log", "ecppack.log", BITSTREAM)
@@ -59,17 +64,35 @@ class FpgaBuilder:
         progress: Progress,
     ) -> Hardware:
         """Run the tools on tables that are made afresh."""
-        tables = tables_for(graph, machine)
-        cycles = float(np.mean(Simulator(tables).run(checked_inputs(graph, golden)).cycles))
+        made = _made(graph, machine, checked_inputs(graph, golden))
         with tempfile.TemporaryDirectory(prefix="snncc-build-") as name:
             folder = Path(name)
-            report = run_flow(design_of(tables), find_device(device), folder, stage, progress=progress)
+            report = run_flow(made.design, find_device(device), folder, stage, progress=progress)
             kept = {file: (folder / file).read_bytes() for file in KEPT if (folder / file).exists()}
-            made = json.loads((folder / REPORT).read_bytes())
-        expected, result = estimate(tables), resources_of(report)
-        plain = _plain(graph.name, machine, stage, cycles, expected, result) | {"tools": made}
+            tools = json.loads((folder / REPORT).read_bytes())
+        result = resources_of(report)
+        plain = _plain(graph.name, machine, stage, made, result) | {"tools": tools}
         kept[REPORT] = json.dumps(plain, indent=1, allow_nan=False).encode() + b"\n"
-        return Hardware(files=kept, report=plain, estimate=expected, result=result, cycles=cycles)
+        return Hardware(files=kept, report=plain, estimate=made.estimate, result=result, cycles=made.cycles)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """A design with its pins, what it should take, and its cycles from one image to the next."""
+
+    design: Design
+    estimate: Resources
+    cycles: float
+
+
+def _made(graph: Graph, machine: Machine, images: Mapping[str, Ints]) -> _Made:
+    if machine.chain:
+        chain = checked_chain(graph, machine)
+        cycles = float(np.mean(run_chain(chain, images).times.intervals))
+        return _Made(design=board_design(chain), estimate=chain_estimate(chain), cycles=cycles)
+    tables = tables_for(graph, machine)
+    cycles = float(np.mean(Simulator(tables).run(images).cycles))
+    return _Made(design=design_of(tables), estimate=estimate(tables), cycles=cycles)
 
 
 def design_of(tables: Tables) -> Design:
@@ -101,17 +124,16 @@ def resources_of(report: Report) -> Resources:
     )
 
 
-def _plain(
-    name: str, machine: Machine, stage: Stage, cycles: float, expected: Resources, result: Resources
-) -> dict[str, Any]:
-    clock = result.fmax_mhz
+def _plain(name: str, machine: Machine, stage: Stage, made: _Made, result: Resources) -> dict[str, Any]:
+    clock, cycles = result.fmax_mhz, made.cycles
     return {
         "kind": "snncc build",
         "network": name,
         "chip": machine.name,
         "lanes": machine.lanes,
+        **({"chain": [asdict(part) for part in machine.chain]} if machine.chain else {}),
         "stage": stage.value,
-        "estimate": asdict(expected),
+        "estimate": asdict(made.estimate),
         "result": asdict(result),
         "cycles": cycles,
         "images_per_second": None if clock is None else round(clock * 1e6 / cycles, 1),

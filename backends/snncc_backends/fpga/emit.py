@@ -67,7 +67,7 @@ def table_files(tables: Tables) -> dict[str, bytes]:
 def board_files(tables: Tables) -> dict[str, bytes]:
     """What synthesis reads beside the core and its tables."""
     words = f"`define SNNCC_RESULT_WORDS {result_words(tables)}\n"
-    return {"board.vh": words.encode(), BOARD: _verilog(BOARD)}
+    return {"board.vh": words.encode(), BOARD: verilog(BOARD)}
 
 
 def parameters(tables: Tables) -> dict[str, int]:
@@ -77,10 +77,11 @@ def parameters(tables: Tables) -> dict[str, int]:
 
 def core() -> dict[str, bytes]:
     """The fixed files."""
-    return {name: _verilog(name) for name in CORE}
+    return {name: verilog(name) for name in CORE}
 
 
-def _verilog(name: str) -> bytes:
+def verilog(name: str) -> bytes:
+    """One of the fixed files."""
     return files("snncc_backends.fpga").joinpath("verilog", name).read_bytes()
 
 
@@ -108,9 +109,9 @@ def _manifest(
         "block_memories": block_memories(tables),
         "estimate": asdict(estimate(tables)),
         "inputs": [node.name for node in graph.inputs],
-        "maps": {name: _map(tables, name) for name in tables.maps},
+        "maps": {name: map_entry(tables, name) for name in tables.maps},
         "outputs": {name: _output(graph, tables, name) for name in graph.outputs},
-        "passes": [_pass(item, float(mean)) for item, mean in zip(tables.passes, cycles, strict=True)],
+        "passes": [pass_entry(item, float(mean)) for item, mean in zip(tables.passes, cycles, strict=True)],
         "expected": {"cycles": run.cycles.tolist(), "trace_sha256": trace_digest(run.traces)},
     }
 
@@ -126,7 +127,8 @@ def described(memories: Mapping[str, Memory], content: Mapping[str, bytes]) -> d
     }
 
 
-def _map(tables: Tables, name: str) -> dict[str, Any]:
+def map_entry(tables: Tables, name: str) -> dict[str, Any]:
+    """What a manifest says of a map."""
     found = tables.maps[name]
     return {
         "shape": list(found.shape),
@@ -152,7 +154,8 @@ def _output(graph: Graph, tables: Tables, name: str) -> dict[str, Any]:
     return {"map": tables.fused.get(name, name)}
 
 
-def _pass(item: PassTable, cycles: float) -> dict[str, Any]:
+def pass_entry(item: PassTable, cycles: float) -> dict[str, Any]:
+    """What a manifest says of a pass."""
     split, task = item.split, item.split.task
     return {
         "name": task.name,

@@ -11,6 +11,7 @@ import numpy as np
 
 from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.bench import first_difference
+from snncc_backends.fpga.chain.engine import run_chain_csim, run_chain_cycles, run_chain_rtl
 from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.events.engine import run_event_cycles, run_event_rtl
 from snncc_backends.fpga.hls.emit import hls_files
@@ -56,6 +57,8 @@ class CyclesEngine:
         self, graph: Graph, machine: Machine, inputs: Mapping[str, Array], progress: Progress
     ) -> EngineRun:
         """Run images `inputs[name][I, *shape]`."""
+        if machine.chain:
+            return run_chain_cycles(graph, machine, inputs, progress)
         if not isinstance(graph.timing, Phased):
             return run_event_cycles(graph, machine, inputs, progress)
         tables = tables_for(graph, machine)
@@ -87,6 +90,8 @@ class CsimEngine:
         self, graph: Graph, machine: Machine, inputs: Mapping[str, Array], progress: Progress
     ) -> EngineRun:
         """Run images `inputs[name][I, *shape]`; the kernel is emitted anew and compiled privately."""
+        if machine.chain:
+            return run_chain_csim(graph, machine, inputs, progress, need(find_compiler()))
         tables = tables_for(graph, machine)
         levels = checked_inputs(graph, inputs)
         images, compiler = len(next(iter(levels.values()))), need(find_compiler())
@@ -121,6 +126,8 @@ class RtlEngine:
     ) -> EngineRun:
         """Run images; raises ToolError where the Verilog writes another word, or in another cycle."""
         verilator, compiler = need(find_verilator()), need(find_compiler())
+        if machine.chain:
+            return run_chain_rtl(graph, machine, inputs, progress, (verilator, compiler))
         if not isinstance(graph.timing, Phased):
             return run_event_rtl(graph, machine, inputs, progress, (verilator, compiler))
         tables = tables_for(graph, machine)

@@ -10,7 +10,7 @@ import numpy as np
 from snncc_backends.fpga.maps import image_shape
 from snncc_backends.fpga.neurons import Neurons, bias_classes, tabled_neurons
 from snncc_backends.fpga.projections import Projection, identity, in_digits, projections_of
-from snncc_backends.fpga.views import Views, find_views
+from snncc_backends.fpga.views import Storage, Views, find_views, storage_of
 from snncc_ir.certificates import Interval, certify_widths
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
@@ -67,15 +67,20 @@ class Plan:
     """All passes in order; `weight_bits` is the widest slot that a weight needs."""
 
     views: Views
+    storage: Storage
     passes: tuple[Pass, ...]
     weight_bits: int
     fused: dict[str, str]
 
 
-def make_plan(graph: Graph, least_bits: int = 1) -> Plan:
-    """The passes of a phased integer graph, with weights in slots of `least_bits` bits or more."""
+def make_plan(graph: Graph, least_bits: int = 1, storage: Storage | None = None) -> Plan:
+    """The passes of a phased integer graph, with weights in slots of `least_bits` bits or more.
+
+    Inputs are stored as `storage` says, by default as `storage_of`.
+    """
     fused = fused_pools(graph)
-    views = find_views(graph, fused)
+    storage = storage or storage_of(graph)
+    views = find_views(graph, fused, storage.axes)
     whole = {
         node.name: tuple(
             part for linear in graph.projections(node) for part in projections_of(graph, views, linear)
@@ -87,7 +92,7 @@ def make_plan(graph: Graph, least_bits: int = 1) -> Plan:
     bits = max(_slot_bits(whole), least_bits, IDENTITY_BITS if pools else 1)
     drives = {name: width.drive for name, width in certify_widths(graph).items()}
     passes = tuple(_passes(graph, views, fused, whole, bits, drives))
-    return Plan(views=views, passes=passes, weight_bits=bits, fused=fused)
+    return Plan(views=views, storage=storage, passes=passes, weight_bits=bits, fused=fused)
 
 
 def fused_pools(graph: Graph) -> dict[str, str]:
@@ -111,7 +116,7 @@ def _is_plain(pool: MaxPool) -> bool:
 
 def _slot_bits(whole: dict[str, tuple[Projection, ...]]) -> int:
     """The narrowest width that holds every weight, or 8 where wider ones are cut into digits."""
-    needed = max(projection.bits for parts in whole.values() for projection in parts)
+    needed = max((projection.bits for parts in whole.values() for projection in parts), default=1)
     return min(next((bits for bits in WEIGHT_BITS if bits >= needed), 8), 8)
 
 

@@ -29,10 +29,15 @@ def find_refusals(graph: Graph, machine: Machine) -> tuple[str, ...]:
         tables = build_tables(graph, machine.lanes)
     except TargetError as error:
         return (str(error),)
-    reasons = (*_widths(tables, machine), *_counts(tables))
+    reasons = table_refusals(tables, machine)
     if reasons:  # what no field holds has no size in memory
         return reasons
     return tuple(capacity_refusals(block_memories(tables), machine))
+
+
+def table_refusals(tables: Tables, machine: Machine) -> tuple[str, ...]:
+    """Why a core cannot run tables, whatever memories the device has."""
+    return (*_widths(tables, machine), *_counts(tables))
 
 
 def lane_refusals(machine: Machine) -> Iterator[str]:

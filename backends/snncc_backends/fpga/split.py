@@ -136,7 +136,7 @@ def lay_out(
             banks=banks,
             pixel=ceil_div(shape[0], PACKED_WORD) * PACKED_WORD
             if name in packed
-            else pixel_levels(shape[0], packed=name in inputs),
+            else pixel_levels(shape[0], packed=name in plan.storage.packed),
             packed=name in packed,
             step=_step(plan, name),
             axes=plan.views.axes.get(name, ()),

@@ -101,23 +101,41 @@ def _joined(first: Plane, second: Plane) -> Plane:
     )
 
 
-def find_views(graph: Graph, fused: Mapping[str, str], *, reorder: bool = True) -> Views:
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """How inputs are stored: with their axes in the order `axes[name]`, if any, and several pixels in a word.
+
+    Only `packed` ones share words.
+    """
+
+    axes: Mapping[str, tuple[int, ...]]
+    packed: frozenset[str]
+
+
+def storage_of(graph: Graph) -> Storage:
+    """How the core stores the inputs of a graph: packed, and transposed where all reads them transposed."""
+    orders = {node.name: _stored_order(graph, node) for node in graph.inputs}
+    axes = {name: order for name, order in orders.items() if order != tuple(range(len(order)))}
+    return Storage(axes=axes, packed=frozenset(orders))
+
+
+def find_views(
+    graph: Graph, fused: Mapping[str, str], axes: Mapping[str, tuple[int, ...]] | None = None
+) -> Views:
     """The views of every value of a graph; `fused` names the pool that takes a population's place.
 
-    With `reorder` an input that is only read transposed is stored transposed.
+    Inputs are stored in the order `axes` of their axes, or in their own.
     """
     elements: dict[str, Ints] = {}
     shapes: dict[str, tuple[int, int, int]] = {}
     starts: dict[str, int] = {}
-    axes: dict[str, tuple[int, ...]] = {}
+    axes = axes or {}
     total = 1
     for node in graph.nodes:
         if isinstance(node, Input | Population | MaxPool) and node.name not in fused:
             shape = levels_of(graph, node.name).shape
-            order = _stored_order(graph, node) if reorder else tuple(range(len(shape)))
+            order = axes.get(node.name, tuple(range(len(shape))))
             kept = tuple(shape[axis] for axis in order)
-            if order != tuple(range(len(shape))):
-                axes[node.name] = order
             shapes[node.name] = image_shape(kept)
             starts[node.name] = total
             size = int(np.prod(shape))
@@ -129,11 +147,11 @@ def find_views(graph: Graph, fused: Mapping[str, str], *, reorder: bool = True) 
     return Views(elements, shapes, starts, axes)
 
 
-def _stored_order(graph: Graph, node: Input | Population | MaxPool) -> tuple[int, ...]:
+def _stored_order(graph: Graph, node: Input) -> tuple[int, ...]:
     """An input that is transposed before anything reads it is stored transposed: its channels come last."""
     readers = graph.readers[node.name]
     orders = {reader.axes for reader in readers if isinstance(reader, Transpose)}
-    if isinstance(node, Input) and len(orders) == 1 and all(isinstance(r, Transpose) for r in readers):
+    if len(orders) == 1 and all(isinstance(r, Transpose) for r in readers):
         return orders.pop()
     return tuple(range(len(levels_of(graph, node.name).shape)))
 

@@ -41,6 +41,11 @@ class LavaBackend:
         """Nothing to build."""
         return None
 
+    @property
+    def balancer(self) -> None:
+        """No choice of cores."""
+        return None
+
     def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
         """Why the machine cannot express the graph; empty where it can."""
         return find_refusals(graph, machine)

@@ -33,6 +33,11 @@ class SimBackend:
         """Nothing to build."""
         return None
 
+    @property
+    def balancer(self) -> None:
+        """No choice of cores."""
+        return None
+
     def refusals(self, graph: Graph, machine: Machine) -> tuple[str, ...]:
         """Nothing is refused."""
         return ()

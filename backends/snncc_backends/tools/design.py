@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from snncc_ir.errors import TargetError
 
-FILE_NAME = re.compile(r"[A-Za-z0-9_]+(\.[a-z]+)+")
+FILE_NAME = re.compile(r"([A-Za-z0-9_]+/)?[A-Za-z0-9_]+(\.[a-z]+)+")
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SOURCES = (".v", ".sv")
 TABLES = (".mem",)

@@ -95,7 +95,7 @@ def make_event_plan(graph: Graph, lanes: int, least_bits: int = 1) -> EventPlan:
     Under `stbif` a synapse has a delay of one step: every reader comes before what it reads, so that it finds
     the spikes of the step before; pools, which have no delay, come last and forwards.
     """
-    views = find_views(graph, {}, reorder=False)
+    views = find_views(graph, {})
     nodes = _in_order(graph)
     read = {node.name: _projections(graph, views, node) for node in nodes}
     needed = max((part.bits for parts in read.values() for part in parts), default=1)

@@ -61,7 +61,8 @@ def result_places(tables: Tables, number: int) -> Places:
 def _level_places(graph: Graph, tables: Tables, name: str) -> Places:
     size = int(np.prod(graph.levels(name).shape))
     bank, word, lane = np.full(size, ABSENT), np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
-    for source, own, there in find_views(graph, tables.fused).places(name):
+    axes = {level_map.name: level_map.axes for level_map in tables.maps.values() if level_map.axes}
+    for source, own, there in find_views(graph, tables.fused, axes).places(name):
         banks, words, lanes = (axis.reshape(-1)[there] for axis in tables.maps[source].places())
         bank[own], word[own], lane[own] = banks, words, lanes
     return Places(is_readout=False, bank=bank, word=word, lane=lane)

@@ -29,6 +29,7 @@ module snncc_core #(
     parameter BITS = 0,
     parameter MUL = 1,
     parameter BIT_WORDS = 1,
+    parameter FOLDER = ".",  // where the tables are
     parameter G = P / 8,
     parameter GB = G > 2 ? $clog2(G) : 1
 ) (
@@ -65,7 +66,7 @@ module snncc_core #(
     reg [1:0] arriving;
     wire [31:0] pass_q;
     reg [31:0] pass_word;
-    snncc_rom #(.WIDTH(32), .DEPTH(1 << PA), .ADDRESS(PA), .FILE("passes.mem")) passes (
+    snncc_rom #(.WIDTH(32), .DEPTH(1 << PA), .ADDRESS(PA), .FILE({FOLDER, "/passes.mem"})) passes (
         .clk(clk), .enable(1'b1), .address(pass_address), .q(pass_q));
     reg [31:0] setting[0:SETTINGS-1];
     wire pass_done;
@@ -149,7 +150,7 @@ module snncc_core #(
     wire [2:0] word_marks;
     snncc_fetch #(
         .G(G), .GB(GB), .LB(LB), .MA(MA), .WA(WA), .NEA(NEA), .RVA(RVA), .RCB(RCB), .CWA(CWA), .CCB(CCB),
-        .RWA(RWA), .CWIA(CWIA), .DEPTH(MAP_WORDS), .BITS(BITS)) fetch (
+        .RWA(RWA), .CWIA(CWIA), .DEPTH(MAP_WORDS), .BITS(BITS), .FOLDER(FOLDER)) fetch (
         .clk(clk), .rst(rst), .walk_valid(walk_valid), .walk_enable(walk_enable), .walk_row(walk_row),
         .walk_column(walk_column), .walk_weight(walk_weight), .walk_neuron(walk_neuron),
         .walk_channel(walk_channel), .walk_flags(walk_flags),
@@ -210,7 +211,7 @@ module snncc_core #(
     reg [P*WB-1:0] slots;
     generate
         if (MUL) begin : multiplied
-            snncc_rom #(.WIDTH(P * WB), .DEPTH(WEIGHT_WORDS), .ADDRESS(WA), .FILE("weights.mem")) weights (
+            snncc_rom #(.WIDTH(P * WB), .DEPTH(WEIGHT_WORDS), .ADDRESS(WA), .FILE({FOLDER, "/weights.mem"})) weights (
                 .clk(clk), .enable(1'b1), .address(weight_word), .q(weights_q));
         end else assign weights_q = {P * WB{1'b0}};
     endgenerate
@@ -241,7 +242,7 @@ module snncc_core #(
             end
             wire [64*P-1:0] weights_read;
             reg [64*P-1:0] weights_copy;
-            snncc_rom #(.WIDTH(64 * P), .DEPTH(BIT_WORDS), .ADDRESS(WA), .FILE("bit_weights.mem")) weights (
+            snncc_rom #(.WIDTH(64 * P), .DEPTH(BIT_WORDS), .ADDRESS(WA), .FILE({FOLDER, "/bit_weights.mem"})) weights (
                 .clk(clk), .enable(1'b1), .address(step_weight), .q(weights_read));
             always @(posedge clk) begin
                 for (q = 0; q < 8; q = q + 1) word2[q*LB+:LB] <= joined[q*LB+:LB] & {LB{step_mask[q]}};
@@ -289,7 +290,7 @@ module snncc_core #(
     end
     wire [G*(TB+VB)-1:0] neurons_q;
     reg [G*(TB+VB)-1:0] neuron_word;
-    snncc_rom #(.WIDTH(G * (TB + VB)), .DEPTH(NEURON_WORDS), .ADDRESS(NEA), .FILE("neurons.mem")) neuron_table (
+    snncc_rom #(.WIDTH(G * (TB + VB)), .DEPTH(NEURON_WORDS), .ADDRESS(NEA), .FILE({FOLDER, "/neurons.mem"})) neuron_table (
         .clk(clk), .enable(1'b1), .address(neuron), .q(neurons_q));
     always @(posedge clk) neuron_word <= neurons_q;
 
@@ -299,7 +300,7 @@ module snncc_core #(
         else begin : tabled
             wire [TRA-1:0] row_q;
             reg [TRA-1:0] row_copy;
-            snncc_rom #(.WIDTH(TRA), .DEPTH(NEURON_WORDS), .ADDRESS(NEA), .FILE("table_rows.mem")) table_rows (
+            snncc_rom #(.WIDTH(TRA), .DEPTH(NEURON_WORDS), .ADDRESS(NEA), .FILE({FOLDER, "/table_rows.mem"})) table_rows (
                 .clk(clk), .enable(1'b1), .address(neuron), .q(row_q));
             always @(posedge clk) row_copy <= row_q;
             assign row_word = row_copy;
@@ -313,7 +314,7 @@ module snncc_core #(
             wire [GB-1:0] slot = g >> group_log;
             snncc_group #(
                 .G(G), .GB(GB), .WB(WB), .LB(LB), .SIGNED(SIGNED), .VB(VB), .TB(TB), .STEPS(STEPS), .MIXED(MIXED),
-                .TABLE_ROWS(TABLE_ROWS), .TRA(TRA), .BB(BB), .NUMBER(g), .BITS(BITS), .MUL(MUL)
+                .TABLE_ROWS(TABLE_ROWS), .TRA(TRA), .BB(BB), .NUMBER(g), .FOLDER(FOLDER), .BITS(BITS), .MUL(MUL)
             ) group (
                 .clk(clk), .levels(step_levels), .words(step_words),
                 .source(G == 1 ? 1'b0 : step_bank + slot), .own(owns[2]),
@@ -339,7 +340,7 @@ module snncc_core #(
     wire [MA-1:0] write_address;
     wire [8*LB-1:0] write_data;
     wire write_done;
-    snncc_write #(.G(G), .GB(GB), .LB(LB), .STEPS(STEPS), .MA(MA), .ORA(ORA), .BITS(BITS)) writer (
+    snncc_write #(.G(G), .GB(GB), .LB(LB), .STEPS(STEPS), .MA(MA), .ORA(ORA), .BITS(BITS), .FOLDER(FOLDER)) writer (
         .clk(clk), .rst(rst), .go(go), .group_log(group_log), .merge(setting[11][17]), .tiles(setting[1][31:16]),
         .columns(setting[2][15:0]), .pixel_words(setting[2][31:16]), .column_step(setting[10][MA-1:0]),
         .first_row(setting[5][ORA-1:0]), .lo(setting[11][LB-1:0]), .packs(packs),

@@ -15,7 +15,8 @@ module snncc_fetch #(
     parameter RWA = 8,
     parameter CWIA = 8,
     parameter DEPTH = 2,
-    parameter BITS = 0
+    parameter BITS = 0,
+    parameter FOLDER = "."
 ) (
     input wire clk,
     input wire rst,
@@ -69,9 +70,9 @@ module snncc_fetch #(
 
     wire [ROW_WINDOW-1:0] row_q;
     wire [COLUMN_WINDOW-1:0] column_q;
-    snncc_rom #(.WIDTH(ROW_WINDOW), .DEPTH(1 << RWA), .ADDRESS(RWA), .FILE("row_windows.mem")) row_windows (
+    snncc_rom #(.WIDTH(ROW_WINDOW), .DEPTH(1 << RWA), .ADDRESS(RWA), .FILE({FOLDER, "/row_windows.mem"})) row_windows (
         .clk(clk), .enable(w1_enable), .address(walk_row), .q(row_q));
-    snncc_rom #(.WIDTH(COLUMN_WINDOW), .DEPTH(1 << CWIA), .ADDRESS(CWIA), .FILE("col_windows.mem")) column_windows (
+    snncc_rom #(.WIDTH(COLUMN_WINDOW), .DEPTH(1 << CWIA), .ADDRESS(CWIA), .FILE({FOLDER, "/col_windows.mem"})) column_windows (
         .clk(clk), .enable(w1_enable), .address(walk_column), .q(column_q));
 
     reg [WA-1:0] w1_weight, w2_weight, f0_weight;
@@ -198,9 +199,9 @@ module snncc_fetch #(
     // 1: row visit and word are read
     wire [ROW_VISIT-1:0] visit_q;
     wire [COLUMN_WORD-1:0] word_q;
-    snncc_rom #(.WIDTH(ROW_VISIT), .DEPTH(1 << RVA), .ADDRESS(RVA), .FILE("row_visits.mem")) row_visits (
+    snncc_rom #(.WIDTH(ROW_VISIT), .DEPTH(1 << RVA), .ADDRESS(RVA), .FILE({FOLDER, "/row_visits.mem"})) row_visits (
         .clk(clk), .enable(move[1]), .address(f0_row), .q(visit_q));
-    snncc_rom #(.WIDTH(COLUMN_WORD), .DEPTH(1 << CWA), .ADDRESS(CWA), .FILE("col_words.mem")) column_words (
+    snncc_rom #(.WIDTH(COLUMN_WORD), .DEPTH(1 << CWA), .ADDRESS(CWA), .FILE({FOLDER, "/col_words.mem"})) column_words (
         .clk(clk), .enable(move[1]), .address(f0_word), .q(word_q));
     reg [MA-1:0] offset1, offset2;
     // 2: copies

@@ -15,7 +15,8 @@ module snncc_group #(
     parameter BB = 1,  // a correction of a threshold
     parameter NUMBER = 0,  // of this group
     parameter BITS = 0,  // there are binary lanes
-    parameter MUL = 1  // there are multipliers
+    parameter MUL = 1,  // there are multipliers
+    parameter FOLDER = "."
 ) (
     input wire clk,
     // a step: the levels of all banks, and the bank that this group reads
@@ -209,7 +210,7 @@ module snncc_group #(
                 wire [TRA+i-1:0] place = (at[i] << i) | bits[i];
                 snncc_rom #(
                     .WIDTH(BB), .DEPTH(TABLE_ROWS << i), .ADDRESS(TRA + i),
-                    .FILE({"breaks_", TENS(i), ONES(i), "_", TENS(NUMBER), ONES(NUMBER), ".mem"})
+                    .FILE({FOLDER, "/breaks_", TENS(i), ONES(i), "_", TENS(NUMBER), ONES(NUMBER), ".mem"})
                 ) breaks (.clk(clk), .enable(1'b1), .address(place), .q(found));
                 reg signed [XB-1:0] rest1, rest2, rest3;
                 reg [TB-1:0] limit1, limit2, limit3;

@@ -8,7 +8,8 @@ module snncc_write #(
     parameter STEPS = 4,
     parameter MA = 8,
     parameter ORA = 8,
-    parameter BITS = 0
+    parameter BITS = 0,
+    parameter FOLDER = "."
 ) (
     input wire clk,
     input wire rst,
@@ -120,7 +121,7 @@ module snncc_write #(
 
     // 1: the row is read; 2: copied; 3: written
     wire [MA+GB:0] row_q;
-    snncc_rom #(.WIDTH(MA + GB + 1), .DEPTH(1 << ORA), .ADDRESS(ORA), .FILE("out_rows.mem")) out_rows (
+    snncc_rom #(.WIDTH(MA + GB + 1), .DEPTH(1 << ORA), .ADDRESS(ORA), .FILE({FOLDER, "/out_rows.mem"})) out_rows (
         .clk(clk), .enable(1'b1), .address(row), .q(row_q));
     reg [MA+GB:0] target;
     reg [8*STEPS-1:0] word1, word2;
