@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc.sim.native.library import threads
 from snncc.sim.native.level_program import LevelLowering
+from snncc.sim.native.library import threads
 from snncc.sim.native.program import codes_of, levels_of
 from snncc_ir.codes import Code
 from snncc_ir.costs import Counter, Counts

@@ -102,9 +102,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "end_stbif": (
         *(c_void_p, c_int32, POINTER(c_int64), POINTER(c_int64), c_int32, POINTER(c_int32), c_int32, c_int32),
     ),
-    "end_stbif_table": (
-        *(c_void_p, c_int32, POINTER(c_int64), c_int32, POINTER(c_int32), c_int32, c_int32),
-    ),
+    "end_stbif_table": (*(c_void_p, c_int32, POINTER(c_int64), c_int32, POINTER(c_int32), c_int32, c_int32),),
     "end_stream_readout": (c_void_p, POINTER(c_int64), c_int32, POINTER(c_int32), c_int32, c_int32),
     "run_stream": (
         *(c_void_p, POINTER(c_void_p), POINTER(c_int64), POINTER(c_void_p), POINTER(c_int64)),
@@ -219,9 +217,15 @@ class Program:
         self("run", _addresses(inputs), _sizes(inputs), _addresses(outputs), _sizes(outputs), count, workers)
 
     def run_stream(
-        self, inputs: Sequence[Array], outputs: Sequence[Array], steps: int, *, until_silent: bool, workers: int
+        self,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        steps: int,
+        workers: int,
+        *,
+        until_silent: bool,
     ) -> Array:
-        """Run every image through `steps` steps, or until nothing happens any more: the steps taken, or -1."""
+        """Run every image through `steps` steps, or until nothing happens any more: steps taken, or -1."""
         taken = np.zeros(len(inputs[0]), np.int64)
         given = (_addresses(inputs), _sizes(inputs), _addresses(outputs), _sizes(outputs))
         self("run_stream", *given, len(taken), steps, int(until_silent), taken, workers)

@@ -80,7 +80,7 @@ class Lowering(ABC):
 
     @add.register
     def _(self, node: Linear) -> None:
-        pass  # its readers add it
+        return  # its readers add it
 
     @add.register
     def _(self, node: Wiring) -> None:
@@ -133,7 +133,7 @@ class Lowering(ABC):
     def range(self, name: str) -> Levels:
         """What the codes of a value stand for."""
 
-    def gain(self, source: str) -> int:  # noqa: ARG002
+    def gain(self, source: str) -> int:
         """What one level of a source counts as."""
         return 1
 
@@ -219,6 +219,7 @@ def _span(source: Stored) -> int:
 
 
 def windows(kernel: tuple[int, int], stride: tuple[int, int], pads: tuple[int, int]) -> PoolShape:
+    """The windows of a pool; `pads` are those at the top and at the left."""
     return PoolShape(*kernel, *stride, *pads)
 
 

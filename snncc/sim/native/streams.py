@@ -33,7 +33,7 @@ NONZERO = 1
 
 @dataclass(frozen=True)
 class _Probe:
-    """The slot of a value's spikes in every step: its own where it is a sender, then those of linear nodes."""
+    """Where a value's spikes are counted: those it sends, if it is a sender, then those of linear nodes."""
 
     slot: int
     value: str
@@ -54,7 +54,9 @@ class NativeStreamEngine:
     def __init__(self, graph: Graph, workers: int = 0) -> None:
         """Prepare the program."""
         if isinstance(graph.timing, Phased) or not graph.is_integer:
-            raise GraphError("only an integer graph with a streaming code runs step by step", where=graph.name)
+            raise GraphError(
+                "only an integer graph with a streaming code runs step by step", where=graph.name
+            )
         self.graph, self.workers = graph, workers or threads()
         self._lowering = StreamLowering(graph)
         self._lowering.all()
@@ -84,7 +86,7 @@ class NativeStreamEngine:
         sender = any(node.name == name for node in (*self.graph.inputs, *self.graph.populations))
         linears = [node for node in self.graph.linears if node.source == name]
         factors = [np.ones(1, np.int64)] * sender + [fan_out(node, shape) for node in linears]
-        fans = [np.broadcast_to(factor.reshape(factor.shape or (1,)), (1, *shape[1:])).ravel() for factor in factors]
+        fans = [np.broadcast_to(factor, (1, *shape[1:])).ravel() for factor in factors]
         columns = np.ascontiguousarray(np.stack(fans, axis=1), dtype=np.int64)
         buffer = self._lowering.stored[name].buffers.low
         slot = self._lowering.program("probe", buffer, NONZERO, columns, len(fans))
@@ -127,7 +129,9 @@ class NativeStreamEngine:
         steps = rate.steps if rate else max(int(settled.max()), 1) + 1
         return StreamBatch(
             counts=self._counts(levels, found),
-            outputs={name: _held(found[slot], taken, steps) for name, slot in self._lowering.readouts.items()},
+            outputs={
+                name: _held(found[slot], taken, steps) for name, slot in self._lowering.readouts.items()
+            },
             settled=settled,
             spikes={name: values[:steps] for name, values in fired.items()},
             synops={node.name: passed[node.name][:steps] for node in self.graph.linears},
@@ -159,4 +163,3 @@ def _held(drives: Array, taken: Array, steps: int) -> Array:
     """Drives `[T, N, ...]` after each step; the last one of every image stays."""
     last = np.minimum(np.arange(steps)[:, None], taken - 1)
     return np.asarray(drives[np.arange(len(taken)), last])
-

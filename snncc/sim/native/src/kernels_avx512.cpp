@@ -125,6 +125,51 @@ void table(const uint32_t* sums, int count, const Table& t, uint8_t* codes) {
     }
 }
 
+// What neurons that fired up or down do: codes, sums of spikes; true if any lane of a channel did.
+inline bool send(uint8_t* codes, __mmask16 inside, __mmask16 up, __mmask16 down, int zero, int32_t* sent) {
+    const __m512i one = _mm512_set1_epi32(1);
+    __m512i spikes = _mm512_maskz_mov_epi32(up, one);
+    spikes = _mm512_mask_sub_epi32(spikes, down, spikes, one);
+    _mm512_store_si512(sent, _mm512_add_epi32(_mm512_load_si512(sent), spikes));
+    write_codes(codes, inside, _mm512_add_epi32(spikes, _mm512_set1_epi32(zero)));
+    return ((up | down) & inside) != 0;
+}
+
+inline __m512i arrived(const uint32_t* sums, const uint32_t* offset, const int32_t* v) {
+    const __m512i drive = _mm512_add_epi32(_mm512_load_si512(sums), _mm512_load_si512(offset));
+    return _mm512_add_epi32(_mm512_load_si512(v), drive);
+}
+
+bool rate(const uint32_t* sums, int count, const Rate& r, uint8_t* codes) {
+    bool any = false;
+    for (int c = 0; c < count; c += LANES) {
+        const __m512i theta = _mm512_load_si512(r.theta + c), zero = _mm512_setzero_si512();
+        __m512i v = arrived(sums + c, r.offset + c, r.v + c);
+        const __mmask16 up = _mm512_cmpge_epi32_mask(v, theta);
+        const __mmask16 down = r.zero ? _mm512_cmplt_epi32_mask(v, zero) : static_cast<__mmask16>(0);
+        v = r.hard ? _mm512_mask_mov_epi32(v, up, zero) : _mm512_mask_sub_epi32(v, up, v, theta);
+        _mm512_store_si512(r.v + c, _mm512_mask_add_epi32(v, down, v, theta));
+        any |= send(codes + c, channels_left(count, c), up, down, r.zero, r.sent + c);
+    }
+    return any;
+}
+
+bool stbif(const uint32_t* sums, int count, const Stbif& s, uint8_t* codes) {
+    const __m512i lo = _mm512_set1_epi32(s.lo), hi = _mm512_set1_epi32(s.hi);
+    bool any = false;
+    for (int c = 0; c < count; c += LANES) {
+        const __m512i theta = _mm512_load_si512(s.theta + c), sent = _mm512_load_si512(s.sent + c);
+        __m512i v = arrived(sums + c, s.offset + c, s.v + c);
+        const __mmask16 room_up = _mm512_cmplt_epi32_mask(sent, hi), room_down = _mm512_cmpgt_epi32_mask(sent, lo);
+        const __mmask16 up = _mm512_mask_cmpge_epi32_mask(room_up, v, theta);
+        const __mmask16 down = _mm512_mask_cmplt_epi32_mask(room_down, v, _mm512_setzero_si512());
+        v = _mm512_mask_sub_epi32(v, up, v, theta);
+        _mm512_store_si512(s.v + c, _mm512_mask_add_epi32(v, down, v, theta));
+        any |= send(codes + c, channels_left(count, c), up, down, 1, s.sent + c);
+    }
+    return any;
+}
+
 constexpr int BITS_TILE = 3;
 
 void bits(const Bits& p, int) {
@@ -197,7 +242,7 @@ uint32_t count(const uint8_t* codes, int count, uint8_t zero, int mode) {
 
 const Kernels AVX512 = {
     "avx512", {0, 12, 12, 8, 6}, BITS_TILE, product, depthwise, bits, pack_bits, stairs, table, scale, add_up,
-    greatest, rate_plain, stbif_plain, stbif_table_plain, peak, count,
+    greatest, rate, stbif, stbif_table_plain, peak, count,
 };
 
 }  // namespace snncc

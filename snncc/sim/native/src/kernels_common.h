@@ -79,12 +79,12 @@ inline bool rate_in(const uint32_t* __restrict sums, int count, const Rate& r, u
     return any != 0;
 }
 
-bool rate_plain(const uint32_t* sums, int count, const Rate& r, uint8_t* codes) {
+[[maybe_unused]] bool rate_plain(const uint32_t* sums, int count, const Rate& r, uint8_t* codes) {
     if (r.hard) return rate_in<true, false>(sums, count, r, codes);
     return r.zero ? rate_in<false, true>(sums, count, r, codes) : rate_in<false, false>(sums, count, r, codes);
 }
 
-bool stbif_plain(const uint32_t* __restrict sums, int count, const Stbif& s, uint8_t* codes) {
+[[maybe_unused]] bool stbif_plain(const uint32_t* __restrict sums, int count, const Stbif& s, uint8_t* codes) {
     const uint32_t* __restrict offset = s.offset;
     const int32_t* __restrict theta = s.theta;
     int32_t* __restrict v = s.v;

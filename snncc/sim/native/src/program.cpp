@@ -5,6 +5,7 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "layer.h"
@@ -215,7 +216,10 @@ template <class Work>
 void in_parallel(int64_t items, int threads, Work work) {
     Counter next(items);
     std::vector<std::thread> helpers;
-    for (int64_t i = 1; i < std::min<int64_t>(threads, items); ++i) helpers.emplace_back([&] { work(next); });
+    try {
+        for (int64_t i = 1; i < std::min<int64_t>(threads, items); ++i) helpers.emplace_back([&] { work(next); });
+    } catch (const std::system_error&) {  // no more threads are to be had: those that run do it all
+    }
     work(next);
     for (auto& helper : helpers) helper.join();
     next.check();
