@@ -3,7 +3,7 @@
     python benchmarks/methods.py DATA                  128 images, T = 8 to 128
     python benchmarks/methods.py DATA --images 2000 --minutes 60
     python benchmarks/methods.py DATA --network resnet8_cifar10_fp32.onnx --method rueckauer
-    python benchmarks/methods.py DATA --speed          the streaming engine against the reference
+    python benchmarks/methods.py DATA --speed          the streaming engines against the reference
 
 Images go through all methods block by block; once --minutes are over for a network no further block is taken,
 and the table says how many images there were. `rate` rows of one method are one run: a rate code's first T
@@ -29,6 +29,7 @@ from snncc import artefact, dataset
 from snncc.driver import compile_model
 from snncc.passes.published import Published
 from snncc.sim.evaluate import Evaluation, evaluate_images
+from snncc.sim.native.streams import NativeStreamEngine
 from snncc.sim.streams import StreamEngine
 from snncc.sim.trace import Trace, every_step, leave_early
 from snncc_ir.codes import PHASED_CODES
@@ -106,7 +107,7 @@ class RateCode(Method):
         self.label = f"rate, {label}"
 
     def rows(self, bench: Bench, part: slice) -> Iterator[Row]:
-        trace = traced(bench.run(self, "spikes", part))
+        trace = traced(bench.run(self, None, part))
         labels = bench.labels[part]
         steps = every_step(trace, labels)
         for number in STEPS:
@@ -126,7 +127,7 @@ class Settling(Method):
     """`stbif`; its traces are kept for comparison."""
 
     def rows(self, bench: Bench, part: slice) -> Iterator[Row]:
-        trace = traced(bench.run(self, "spikes", part))
+        trace = traced(bench.run(self, None, part))
         bench.settled.append((part, trace))
         last = every_step(trace, bench.labels[part])[-1]
         yield Row(
@@ -224,30 +225,28 @@ def table(bench: Bench, methods: Sequence[Method], minutes: float) -> bool:
 
 
 def speed(bench: Bench) -> bool:
-    """Print the streaming engine's images per second beside the reference's; False where they differ."""
+    """Print images per second of both engines beside the reference's; False where any differ."""
     kept = True
     for code, options in (("rate", {"code": "rate", "steps": SPEED_STEPS}), ("stbif", {"code": "stbif"})):
         graph = bench.graph(**options)
         form = format_of(graph.inputs[0])
         images = dataset.fit(bench.pixels[:SPEED_IMAGES], form.levels.shape, bench.data)
         feed = {graph.inputs[0].name: form.to_levels(images)}
-        engine = StreamEngine(graph)
-        engine.run(feed)
         start = time.perf_counter()
-        ours = engine.run(feed)
-        middle = time.perf_counter()
         theirs = run_streaming(graph, feed, keep_trains=False)
-        end = time.perf_counter()
-        equal = all((ours.counts[name] == counts).all() for name, counts in theirs.counts.items())
-        equal &= all((ours.outputs[name] == drives).all() for name, drives in theirs.outputs.items())
-        equal &= ours.costs == theirs.costs
+        seconds, equal = [time.perf_counter() - start], True
+        for engine in (StreamEngine(graph), NativeStreamEngine(graph)):
+            engine.run(feed)
+            start = time.perf_counter()
+            ours = engine.run(feed)
+            seconds.append(time.perf_counter() - start)
+            equal &= all((ours.counts[name] == counts).all() for name, counts in theirs.counts.items())
+            equal &= all((ours.outputs[name] == drives).all() for name, drives in theirs.outputs.items())
+            equal &= ours.costs == theirs.costs
         kept &= equal
-        fast, slow = SPEED_IMAGES / (middle - start), SPEED_IMAGES / (end - middle)
-        print(
-            f"{bench.network.file:32} {code:6} {slow:10.2f} {fast:8.2f} {fast / slow:8.1f}  "
-            f"{'yes' if equal else 'NO'}",
-            flush=True,
-        )
+        slow, portable, native = (SPEED_IMAGES / one for one in seconds)
+        rates = f"{slow:10.2f} {portable:9.2f} {native:8.2f} {native / portable:9.1f}"
+        print(f"{bench.network.file:32} {code:6} {rates}  {'yes' if equal else 'NO'}", flush=True)
     return kept
 
 
@@ -264,7 +263,9 @@ def main() -> int:
     found = dataset.load(chosen.data / "cifar10.npz")
     methods = [method for method in METHODS if not chosen.method or method.name in chosen.method]
     if chosen.speed:
-        print("network                          code    reference   engine  speed-up  same integers")
+        print(
+            "network                          code    reference  portable   native  speed-up  same integers"
+        )
     kept = True
     for network in NETWORKS:
         if chosen.network and network.file not in chosen.network:

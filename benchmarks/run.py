@@ -16,13 +16,14 @@ HERE = Path(__file__).resolve().parent
 
 def main() -> int:
     """Run the benchmarks; the exit code is the first one that is not 0."""
-    commands = [["codes.py"], ["onnx_nodes.py"], ["fpga_pnr.py"], ["fpga_mutate.py"], ["fpga_estimate.py"]]
+    commands = [["codes.py"], ["onnx_nodes.py"], ["engine.py", "peak"]]
+    commands += [["fpga_pnr.py"], ["fpga_mutate.py"], ["fpga_estimate.py"]]
     for data in sys.argv[1:2]:
         commands += [["cifar.py", what, data] for what in ("accuracy", "speed", "compile")]
         commands += [["imports.py", data], ["accuracy.py", data]]
-        commands += [["fpga_cycles.py", what, data] for what in ("lenet", "resnet", "speed")]
-        commands += [["fpga_engines.py", data]]
-        commands += [["methods.py", data], ["methods.py", data, "--speed"]]
+        commands += [["fpga_cycles.py", what, data] for what in ("lenet", "resnet", "cnv", "chain", "speed")]
+        commands += [["fpga_engines.py", data], ["cores.py", data]]
+        commands += [["methods.py", data], ["methods.py", data, "--speed"], ["engine.py", "networks", data]]
     for name, *arguments in commands:
         print(f"$ python benchmarks/{' '.join((name, *arguments))}", flush=True)
         done = subprocess.run([sys.executable, str(HERE / name), *arguments], check=False)

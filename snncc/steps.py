@@ -117,7 +117,7 @@ def check_options(graph: Graph, engine: str | None, options: StepOptions) -> Non
     if margin is not None and not isinstance(graph.timing, Rate):
         what = "stbif certifies by itself when its answer is final"
         raise SnnccError(what, where=where, hint="see --every-step")
-    if engine not in (None, "spikes"):
+    if engine not in (None, "native", "spikes"):
         raise SnnccError(f"engine {engine} does not report its steps", where=where, hint="use spikes")
     if not isinstance(graph.by_name[graph.outputs[0]], Readout):
         raise SnnccError("the first output sends levels: it has no drive to look at", where=where)

@@ -19,6 +19,7 @@ from snncc.golden import reference_values
 from snncc.sim.levels import LevelEngine
 from snncc.sim.native.levels import NativeEngine
 from snncc.sim.native.library import NativeError
+from snncc.sim.native.streams import NativeStreamEngine
 from snncc.sim.spikes import SpikeEngine
 from snncc.sim.streams import StreamEngine
 from snncc.targets import check_runs, load_target
@@ -157,11 +158,8 @@ class _Climber:
         """The engines of this package that run the graph's timing."""
         if isinstance(self.graph.timing, Phased):
             return [self.reference_spikes, self.levels, self.native, self.spikes]
-        return (
-            [self.streaming]
-            if isinstance(self.graph.timing, Rate)
-            else [self.levels, self.native, self.streaming]
-        )
+        engines = [self.native, self.streaming]
+        return engines if isinstance(self.graph.timing, Rate) else [self.levels, *engines]
 
     def _named(self, levels: Values, outputs: Values) -> dict[str, Array]:
         """An engine's integers under the names that the reference's have."""
@@ -185,8 +183,10 @@ class _Climber:
         return _rung("levels", len(self.images), first_difference(got, self.expected))
 
     def native(self) -> Rung:
-        """The native engine for levels, and the spikes that it counts."""
-        counter = Counter(self.graph) if isinstance(self.graph.timing, Phased) else None
+        """The native engine: levels and the spikes that it counts, or the steps of a streaming code."""
+        if not isinstance(self.graph.timing, Phased):
+            return self._native_steps()
+        counter = Counter(self.graph)
         try:
             engine = NativeEngine(self.graph, self.graph.reported, counter=counter)
         except NativeError as error:
@@ -194,11 +194,7 @@ class _Climber:
         found, counts = engine.run_counted({self.input: self.images})
         got = self._named(found, {node.name: found[node.name] for node in self.graph.of_type(Readout)})
         detail = first_difference(got, self.expected)
-        if (
-            not detail
-            and counter
-            and counts != counter.count(evaluate(self.graph, {self.input: self.images}))
-        ):
+        if not detail and counts != counter.count(evaluate(self.graph, {self.input: self.images})):
             detail = "counts other spikes or synaptic operations than the reference's levels have"
         return _rung("native", len(self.images), detail)
 
@@ -209,15 +205,24 @@ class _Climber:
         detail = first_difference(got, self.expected) or self._trains_differ(run.trains)
         return _rung("spikes", len(self.images), detail)
 
+    def _native_steps(self) -> Rung:
+        try:
+            return self._stream_rung("native", NativeStreamEngine(self.graph))
+        except NativeError as error:
+            return Rung("native", Status.NOT_RUN, 0, str(error))
+
     def streaming(self) -> Rung:
-        """The streaming engine: its integers, and every step of some images."""
-        engine = StreamEngine(self.graph)
+        """The portable engine for streaming codes."""
+        return self._stream_rung("spikes", StreamEngine(self.graph))
+
+    def _stream_rung(self, name: str, engine: StreamEngine | NativeStreamEngine) -> Rung:
+        """A streaming engine's integers, and every step of some images."""
         run = engine.run({self.input: self.images})
         got = self._named(run.counts, {name: values[-1] for name, values in run.outputs.items()})
         detail = first_difference(got, self.expected) or self._steps_differ(engine)
-        return _rung("spikes", len(self.images), detail)
+        return _rung(name, len(self.images), detail)
 
-    def _steps_differ(self, engine: StreamEngine) -> str:
+    def _steps_differ(self, engine: StreamEngine | NativeStreamEngine) -> str:
         """Readouts after each step, costs and the step in which each image settles."""
         feed = {self.input: self.images[:PIPELINED]}
         run, expected = engine.run(feed), run_streaming(self.graph, feed, keep_trains=False)

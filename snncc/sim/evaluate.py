@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from snncc.sim.levels import LevelEngine
 from snncc.sim.native.levels import NativeEngine
 from snncc.sim.native.library import NativeError
+from snncc.sim.native.streams import NativeStreamEngine
 from snncc.sim.spikes import SpikeEngine
 from snncc.sim.streams import StreamBatch, StreamEngine
 from snncc.sim.trace import Trace, join, make_trace
@@ -170,29 +171,30 @@ def choose(graph: Graph, engine: str | None) -> tuple[str, Runner, str]:
     """The named engine or the fastest one, its runner, and why that is not the native one."""
     if engine is not None:
         return engine, make_runner(graph, engine), ""
-    if not isinstance(graph.timing, Phased):
-        return "spikes", make_runner(graph, "spikes"), ""
     try:
         return "native", make_runner(graph, "native"), ""
     except NativeError as error:
-        return "levels", make_runner(graph, "levels"), f"{error}; the portable engine runs instead"
+        portable = "levels" if isinstance(graph.timing, Phased) else "spikes"
+        return portable, make_runner(graph, portable), f"{error}; the portable engine runs instead"
 
 
 def make_runner(graph: Graph, engine: str) -> Runner:
     """The runner of an engine of this package."""
     phased = isinstance(graph.timing, Phased)
     match engine:
-        case "native" if not isinstance(graph.timing, Rate):
+        case "native" if phased:
             return _native_runner(graph)
+        case "native":
+            return _streaming_runner(graph, NativeStreamEngine(graph))
         case "levels" if not isinstance(graph.timing, Rate):
             return _levels_runner(graph)
         case "spikes" if phased:
             return _spikes_runner(graph)
         case "spikes":
-            return _streaming_runner(graph)
+            return _streaming_runner(graph, StreamEngine(graph))
         case "reference" if phased:
             return _reference_runner(graph)
-        case "native" | "levels" | "reference":
+        case "levels" | "reference":
             raise SnnccError(
                 f"engine {engine} does not run this network's timing", hint="use --engine spikes"
             )
@@ -206,14 +208,12 @@ def phased_steps(graph: Graph) -> int:
 
 
 def _native_runner(graph: Graph) -> Runner:
-    counter = Counter(graph) if isinstance(graph.timing, Phased) else None
     outputs = tuple(name for name in graph.outputs if not isinstance(graph.by_name[name], Readout))
-    engine = NativeEngine(graph, outputs, counter=counter)
+    engine = NativeEngine(graph, outputs, counter=Counter(graph))
 
     def run(levels: Levels) -> Batch:
         found, counts = engine.run_counted(levels)
-        steps = phased_steps(graph) if counter else 0
-        return Batch({name: found[name] for name in graph.outputs}, counts or NO_COUNTS, steps)
+        return Batch({name: found[name] for name in graph.outputs}, counts or NO_COUNTS, phased_steps(graph))
 
     return run
 
@@ -254,8 +254,7 @@ def _spikes_runner(graph: Graph) -> Runner:
     return run
 
 
-def _streaming_runner(graph: Graph) -> Runner:
-    engine = StreamEngine(graph)
+def _streaming_runner(graph: Graph, engine: StreamEngine | NativeStreamEngine) -> Runner:
     names = tuple(node.name for node in graph.populations)
     exact = None if isinstance(graph.timing, Rate) else LevelEngine(graph, names)
 

@@ -14,7 +14,7 @@ from snncc.outputs import save
 from snncc.sim.streams import StreamBatch, StreamEngine
 from snncc_ir.errors import SnnccError
 from support.command import Snncc, compiled
-from support.native import FASTEST
+from support.native import FASTEST, FASTEST_STREAM
 from support.trained import pixels
 
 
@@ -127,7 +127,7 @@ def test_outputs_that_cannot_be_written_leave_the_earlier_file(
 
 
 def test_streaming_codes_compile_and_run(snncc: Snncc) -> None:
-    for code, engine in (("rate", "spikes"), ("stbif", "spikes")):
+    for code, engine in (("rate", FASTEST_STREAM), ("stbif", FASTEST_STREAM)):
         result = snncc(
             "compile", "model.onnx", "--target", "sim", "--calibrate", "data.npz", "--code", code, "--force"
         )
@@ -186,7 +186,7 @@ def test_published_conversions_are_pipelines(snncc: Snncc, name: str, method: st
         "choose_code{code=rate,input=graded,steps=16,reset=subtract}"
     )
     result = snncc("simulate", "model.snncc", "--data", "other.npz", "--json").json
-    assert (result["engine"], result["steps"]) == ("spikes", 16)
+    assert (result["engine"], result["steps"]) == (FASTEST_STREAM, 16)
 
 
 def test_verify_compares_every_step_of_a_streaming_code(

@@ -32,6 +32,7 @@ def _runs(name: str) -> bool:
 
 
 FASTEST = "levels" if REASON else "native"
-"""The engine that `simulate` runs phased codes with here."""
+FASTEST_STREAM = "spikes" if REASON else "native"
+"""The engines that `simulate` runs phased and streaming codes with here."""
 
 KERNEL_NAMES = [name for name in ("baseline", "avx2", "avx512") if REASON or _runs(name)]

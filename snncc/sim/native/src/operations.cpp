@@ -106,19 +106,29 @@ class MaxPool : public Operation {
         const int64_t left = int64_t{x} * shape_.stride_width - shape_.pad_left;
         const int64_t bottom = std::min<int64_t>(top + shape_.kernel_height, from_.height);
         const int64_t right = std::min<int64_t>(left + shape_.kernel_width, from_.width);
-        for (int32_t c = 0; c < to_.channels; ++c) write(context, destination_, map, best + c, 0);  // no code is less
+        bool first = true;
         for (int64_t row = std::max<int64_t>(top, 0); row < bottom; ++row)
-            for (int64_t column = std::max<int64_t>(left, 0); column < right; ++column)
-                join(context, map, best, from_.pixel(row, column) * from_.channels);
+            for (int64_t column = std::max<int64_t>(left, 0); column < right; ++column) {
+                join(context, map, best, from_.pixel(row, column) * from_.channels, first);
+                first = false;
+            }
     }
 
-    void join(Context& context, int map, int64_t best, int64_t member) const {
-        if (source_.high < 0)
-            return context.kernels.greatest(context.arena.map(destination_.low, map) + best,
-                                            context.arena.map(source_.low, map) + member, from_.channels);
-        for (int32_t c = 0; c < from_.channels; ++c)
+    void join(Context& context, int map, int64_t best, int64_t member, bool first) const {
+        if (source_.high < 0) {
+            uint8_t* into = context.arena.map(destination_.low, map) + best;
+            const uint8_t* from = context.arena.map(source_.low, map) + member;
+            if (first)
+                std::memcpy(into, from, static_cast<size_t>(from_.channels));
+            else
+                context.kernels.greatest(into, from, from_.channels);
+            return;
+        }
+        for (int32_t c = 0; c < from_.channels; ++c) {
+            const int32_t code = read(context, source_, map, member + c);
             write(context, destination_, map, best + c,
-                  std::max(read(context, destination_, map, best + c), read(context, source_, map, member + c)));
+                  first ? code : std::max(read(context, destination_, map, best + c), code));
+        }
     }
 
     const Geometry from_, to_;
@@ -126,12 +136,25 @@ class MaxPool : public Operation {
     const Wide source_, destination_;
 };
 
-// Sums over a map: spikes at each position times its fan-outs, `[maps][fans]`.
+// Sums over a map: spikes at each position times its fan-outs, `[maps][fans]`. Neighbours with the same fan-outs,
+// which most are, are counted together.
 class Probe : public Operation {
   public:
     Probe(const Geometry& g, int buffer, int slot, int mode, const int64_t* fans, int fan_count)
-        : channels_(g.channels), zero_(g.zero), buffer_(buffer), slot_(slot), mode_(mode), fan_count_(fan_count),
-          fans_(fans, fans + g.positions() * fan_count), places_(places_of(g)) {}
+        : zero_(g.zero), buffer_(buffer), slot_(slot), mode_(mode), fan_count_(fan_count) {
+        const std::vector<int32_t> places = places_of(g);
+        for (size_t p = 0; p < places.size(); ++p) {
+            const int64_t* own = fans + p * static_cast<size_t>(fan_count);
+            const bool joins = !stretches_.empty() && stretches_.back().from + stretches_.back().length == places[p] &&
+                               stretches_.back().length < MOST && std::equal(own, own + fan_count, fans_.end() - fan_count);
+            if (joins) {
+                stretches_.back().length += g.channels;
+                continue;
+            }
+            stretches_.push_back({places[p], g.channels});
+            fans_.insert(fans_.end(), own, own + fan_count);
+        }
+    }
 
     void run(Context& context) const override {
         for (int map = context.begin; map < context.end; ++map) {
@@ -139,19 +162,23 @@ class Probe : public Operation {
             std::fill(totals, totals + fan_count_, 0);
             const uint8_t* codes = context.arena.map(buffer_, map);
             const int64_t* fan = fans_.data();
-            for (const int32_t place : places_) {
-                const int64_t spikes = context.kernels.count(codes + place, channels_, zero_, mode_);
+            for (const Stretch& stretch : stretches_) {
+                const int64_t spikes = context.kernels.count(codes + stretch.from, stretch.length, zero_, mode_);
                 for (int f = 0; f < fan_count_; ++f) totals[f] += spikes * *fan++;
             }
         }
     }
 
   private:
-    const int32_t channels_;
+    struct Stretch {
+        int32_t from, length;
+    };
+    static constexpr int32_t MOST = 1 << 20;  // its spikes fit 32 bits
+
     const uint8_t zero_;
     const int buffer_, slot_, mode_, fan_count_;
-    const std::vector<int64_t> fans_;  // [positions][fans]
-    const std::vector<int32_t> places_;
+    std::vector<Stretch> stretches_;
+    std::vector<int64_t> fans_;  // [stretches][fans]
 };
 
 }  // namespace

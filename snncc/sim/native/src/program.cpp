@@ -16,7 +16,8 @@ namespace snncc {
 
 constexpr int64_t MOST_BYTES = int64_t{1} << 31;  // of all values of one map
 
-Arena::Arena(const std::vector<Geometry>& buffers, int maps, const std::vector<int64_t>& states) : bits_(buffers.size()) {
+Arena::Arena(const std::vector<Geometry>& buffers, int maps, const std::vector<int64_t>& states)
+    : count_(maps), bits_(buffers.size()) {
     for (const Geometry& g : buffers) {
         maps_.emplace_back(static_cast<size_t>(g.bytes() * maps + SLACK), g.zero);
         strides_.push_back(g.bytes());
@@ -227,9 +228,27 @@ void in_parallel(int64_t items, int threads, Work work) {
 
 }  // namespace
 
+std::unique_ptr<Arena> Program::take_arena(int maps) {
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        while (!idle_.empty()) {
+            auto arena = std::move(idle_.back());
+            idle_.pop_back();
+            if (arena->maps() >= maps) return arena;  // one that is too small is dropped
+        }
+    }
+    return std::make_unique<Arena>(buffers_, maps, states_);
+}
+
+void Program::give_back(std::unique_ptr<Arena> arena) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    idle_.push_back(std::move(arena));
+}
+
 void Program::run_groups(const uint8_t* const* inputs, void* const* outputs, int64_t count, Counter& next) {
     try {
-        Arena arena(buffers_, static_cast<int>(std::min<int64_t>(maps_, count)), states_);
+        auto owned = take_arena(static_cast<int>(std::min<int64_t>(maps_, count)));
+        Arena& arena = *owned;
         int64_t group;
         while (next.take(group)) {
             const int64_t first = group * maps_;
@@ -237,6 +256,7 @@ void Program::run_groups(const uint8_t* const* inputs, void* const* outputs, int
             Context context{kernels_, arena, first, 0, end, inputs, outputs};
             for (const auto& operation : operations_) operation->run(context);
         }
+        give_back(std::move(owned));
     } catch (...) {
         next.fail(std::current_exception());
     }
@@ -372,7 +392,8 @@ int64_t Program::run_image(Context& context, int64_t steps, bool until_silent) c
 void Program::run_images(const uint8_t* const* inputs, void* const* outputs, int64_t steps, bool until_silent,
                          int64_t* taken, Counter& next) {
     try {
-        Arena arena(buffers_, maps_, states_);
+        auto owned = take_arena(maps_);
+        Arena& arena = *owned;
         std::vector<uint8_t> events(static_cast<size_t>(maps_));
         int64_t image;
         while (next.take(image)) {
@@ -383,6 +404,7 @@ void Program::run_images(const uint8_t* const* inputs, void* const* outputs, int
             taken[image] = run_image(context, steps, until_silent);
             for (const auto& operation : operations_) operation->finish(context);
         }
+        give_back(std::move(owned));
     } catch (...) {
         next.fail(std::current_exception());
     }

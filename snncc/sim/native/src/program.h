@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "kernels.h"
@@ -61,6 +62,7 @@ class Aligned {
 class Arena {
   public:
     Arena(const std::vector<Geometry>& buffers, int maps, const std::vector<int64_t>& states);
+    int maps() const { return count_; }
     void keep_last(int from);  // map `from` of every value becomes map 0
     void silence();            // map 0 of every value becomes zeros
     uint8_t* map(int buffer, int index) { return maps_[buffer].data() + index * strides_[buffer]; }
@@ -71,6 +73,7 @@ class Arena {
 
   private:
     std::vector<Aligned<uint8_t>> maps_;
+    int count_;
     std::vector<int64_t> strides_;
     std::vector<uint8_t> zeros_;
     std::vector<std::vector<uint64_t>> bits_;
@@ -185,6 +188,8 @@ class Program {
     const Geometry& buffer(Wide value) const;
     Layer& open_layer();
     void close_layer();
+    std::unique_ptr<Arena> take_arena(int maps);
+    void give_back(std::unique_ptr<Arena> arena);
     void run_groups(const uint8_t* const* inputs, void* const* outputs, int64_t count, Counter& next);
 
     const Kernels& kernels_;
@@ -194,6 +199,8 @@ class Program {
     std::vector<std::unique_ptr<Operation>> operations_;
     std::vector<int64_t> input_sizes_, output_sizes_;  // bytes per map
     std::unique_ptr<Layer> layer_;
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<Arena>> idle_;  // kept: fresh memory costs more than a small network
 
     // Of streaming codes.
     bool is_lasting(int buffer) const { return lasting_.size() > static_cast<size_t>(buffer) && lasting_[buffer]; }
