@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from snncc_backends.fpga.maps import WORD
+from snncc_backends.fpga.maps import PACKED_WORD, WORD
 from snncc_backends.fpga.memory import Memory
 from snncc_backends.fpga.program import Descriptor, PassProgram, Reading
 from snncc_backends.fpga.tables import DESCRIPTOR_WORDS, PassTable, Tables
 from snncc_ir.tensors import Ints
+
+MOST_OF_EIGHT = 255
+"""The greatest level of eight planes."""
 
 SETTINGS = 12
 """Words of a descriptor that the core takes."""
@@ -23,6 +26,8 @@ def why_unreached(tables: Tables, table: str, word: int, bit: int) -> str:
     match table:
         case "weights":
             return _weight(tables, word, bit)
+        case "bit_weights":
+            return _bit_weight(tables, word, bit)
         case "neurons":
             return _neuron(tables, word, bit)
         case "passes":
@@ -55,6 +60,8 @@ def _weight(tables: Tables, word: int, bit: int) -> str:
     place, inside = divmod(bit, tables.widths.weight)
     group, lane = divmod(place, WORD)
     for item, program in _programs(tables):
+        if item.split.binary:
+            continue
         pack = (tables.widths.weight // item.weight_bits).bit_length() - 1
         number = (word << pack) + inside // item.weight_bits
         if inside >= item.weight_bits << pack:
@@ -67,6 +74,39 @@ def _weight(tables: Tables, word: int, bit: int) -> str:
                 idle = _is_idle(tables, item, program, block, group, lane)
                 return "a lane without a channel, whose level stays" if negative and idle else ""
     return "a weight that no step reads"
+
+
+def _bit_weight(tables: Tables, word: int, bit: int) -> str:
+    """Why nothing depends on a bit of a binary lane's weights."""
+    group, lane_bit = divmod(bit, WORD * PACKED_WORD)
+    inside = lane_bit % PACKED_WORD
+    for item, program in _programs(tables):
+        d = program.descriptor
+        part = inside % WORD if d.planes else inside // WORD
+        for block in range(d.blocks if d.binary else 0):
+            first = d.weights + block * d.weight_step
+            if any(word - first in _taken(reading, part) for reading in program.readings(block)):
+                if not _written(item, program, block, group):
+                    return UNWRITTEN
+                return "" if _has_bit(item, inside, planes=d.planes) else "the bit is always 0"
+    return "a weight that no step reads"
+
+
+def _taken(reading: Reading, part: int) -> set[int]:
+    """Numbers, relative to the block's first, of words of which some fetch takes byte or level `part`."""
+    bits = (reading.masks >> part & 1).astype(np.int64)
+    taken = np.einsum("rcij,cj->ij", reading.present.astype(np.int64), bits) > 0
+    return set(reading.weights[taken].tolist())
+
+
+def _has_bit(item: PassTable, inside: int, *, planes: bool) -> bool:
+    """Whether some level that a pass on binary lanes reads has the plane, or some map the channel."""
+    maps = [kernel.map for kernel in item.split.kernels]
+    if planes:
+        plane = inside // WORD
+        ninth = plane == 0 and any(found.lo < 0 or found.hi > MOST_OF_EIGHT for found in maps)
+        return ninth or any(found.lo < 0 or found.hi >> plane for found in maps)
+    return any(found.shape[0] > inside for found in maps)
 
 
 def _numbers(program: PassProgram, block: int, lane: int) -> set[int]:
@@ -157,7 +197,24 @@ def _setting(tables: Tables, word: int, bit: int) -> str:
         return "as many words are written"
     if place == 0 and 4 <= bit < 8 and readout and widths.groups == 1:
         return "a readout of one group has no rows and words"
+    if tables.widths.binary and (why := _unused_binary(item, place, bit, readout)) is not None:
+        return why
     return _unused(tables, place, bit, readout, blocks == 1)
+
+
+def _unused_binary(item: PassTable, place: int, bit: int, readout: bool) -> str | None:
+    """Bits of a descriptor that matter on one kind of lanes alone; None for others."""
+    if place == 10 and 16 <= bit < 24 and item.split.binary:
+        return "binary lanes have weights of one width"
+    match place, bit:
+        case 11, 18:
+            return ""
+        case 11, 19:
+            return "" if item.split.binary else "planes of a pass on multipliers"
+        case 11, 20:
+            return "a readout has no levels" if readout else ""
+        case _:
+            return None
 
 
 def _as_many_words(tables: Tables, word: int, bit: int, computed: int) -> bool:
@@ -199,12 +256,19 @@ def _record(tables: Tables, table: str, word: int, bit: int) -> str:
         return "no bank of the visit wraps around"
     if name == "border" and not _borders(tables, table, word):
         return "the border of another projection holds"
-    own = tables.memories["row_windows"].values["own"].any()  # such windows add the block's channel words
+    own = _steps_through_blocks(tables)
     if name == "mask" and not own and not _may_differ(tables, word, inside):
         return "the level is always 0"
     if name == "shift" and not _shifts(tables, word):
         return "the first projection of a sum has nothing to shift"
     return ""
+
+
+def _steps_through_blocks(tables: Tables) -> bool:
+    """Whether some windows add the block's channel words to their addresses."""
+    return any(
+        not program.descriptor.binary and program.row_windows["own"].any() for _, program in _programs(tables)
+    )
 
 
 def _field(memory: Memory, bit: int) -> tuple[str, int, int]:
@@ -245,10 +309,9 @@ def _may_differ(tables: Tables, word: int, lane: int) -> bool:
     """True where some visit of the column word finds a level of a map in the lane."""
     widths, kept = tables.widths, set()
     for level_map in tables.maps.values():
-        bank, address, lanes = (
-            axis.reshape(-1).tolist() for axis in np.broadcast_arrays(*level_map.places())
-        )
-        kept |= set(zip(bank, address, lanes, strict=True))
+        bank, address, place = (axis.reshape(-1) for axis in np.broadcast_arrays(*level_map.places()))
+        lanes = (place // (level_map.word_levels // WORD)).tolist()
+        kept |= set(zip(bank.tolist(), address.tolist(), lanes, strict=True))
     return any(
         ((bank + slot) % widths.groups, address, lane) in kept
         for bank, address in _fetched(tables, word)
