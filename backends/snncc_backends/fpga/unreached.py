@@ -10,10 +10,8 @@ from snncc_backends.fpga.maps import PACKED_WORD, WORD
 from snncc_backends.fpga.memory import Memory
 from snncc_backends.fpga.program import Descriptor, PassProgram, Reading
 from snncc_backends.fpga.tables import DESCRIPTOR_WORDS, PassTable, Tables
+from snncc_backends.fpga.unreached_bits import has_bit, reads_bit, unused_binary
 from snncc_ir.tensors import Ints
-
-MOST_OF_EIGHT = 255
-"""The greatest level of eight planes."""
 
 SETTINGS = 12
 """Words of a descriptor that the core takes."""
@@ -81,32 +79,12 @@ def _bit_weight(tables: Tables, word: int, bit: int) -> str:
     group, lane_bit = divmod(bit, WORD * PACKED_WORD)
     inside = lane_bit % PACKED_WORD
     for item, program in _programs(tables):
-        d = program.descriptor
-        part = inside % WORD if d.planes else inside // WORD
-        for block in range(d.blocks if d.binary else 0):
-            first = d.weights + block * d.weight_step
-            if any(word - first in _taken(reading, part) for reading in program.readings(block)):
+        for block in range(program.descriptor.blocks if item.split.binary else 0):
+            if reads_bit(program, block, word, inside):
                 if not _written(item, program, block, group):
                     return UNWRITTEN
-                return "" if _has_bit(item, inside, planes=d.planes) else "the bit is always 0"
+                return "" if has_bit(item, inside) else "the bit is always 0"
     return "a weight that no step reads"
-
-
-def _taken(reading: Reading, part: int) -> set[int]:
-    """Numbers, relative to the block's first, of words of which some fetch takes byte or level `part`."""
-    bits = (reading.masks >> part & 1).astype(np.int64)
-    taken = np.einsum("rcij,cj->ij", reading.present.astype(np.int64), bits) > 0
-    return set(reading.weights[taken].tolist())
-
-
-def _has_bit(item: PassTable, inside: int, *, planes: bool) -> bool:
-    """Whether some level that a pass on binary lanes reads has the plane, or some map the channel."""
-    maps = [kernel.map for kernel in item.split.kernels]
-    if planes:
-        plane = inside // WORD
-        ninth = plane == 0 and any(found.lo < 0 or found.hi > MOST_OF_EIGHT for found in maps)
-        return ninth or any(found.lo < 0 or found.hi >> plane for found in maps)
-    return any(found.shape[0] > inside for found in maps)
 
 
 def _numbers(program: PassProgram, block: int, lane: int) -> set[int]:
@@ -197,24 +175,8 @@ def _setting(tables: Tables, word: int, bit: int) -> str:
         return "as many words are written"
     if place == 0 and 4 <= bit < 8 and readout and widths.groups == 1:
         return "a readout of one group has no rows and words"
-    if tables.widths.binary and (why := _unused_binary(item, place, bit, readout)) is not None:
-        return why
-    return _unused(tables, place, bit, readout, blocks == 1)
-
-
-def _unused_binary(item: PassTable, place: int, bit: int, readout: bool) -> str | None:
-    """Bits of a descriptor that matter on one kind of lanes alone; None for others."""
-    if place == 10 and 16 <= bit < 24 and item.split.binary:
-        return "binary lanes have weights of one width"
-    match place, bit:
-        case 11, 18:
-            return ""
-        case 11, 19:
-            return "" if item.split.binary else "planes of a pass on multipliers"
-        case 11, 20:
-            return "a readout has no levels" if readout else ""
-        case _:
-            return None
+    why = unused_binary(item, place, bit, readout) if tables.widths.binary else None
+    return why if why is not None else _unused(tables, place, bit, readout, blocks == 1)
 
 
 def _as_many_words(tables: Tables, word: int, bit: int, computed: int) -> bool:
