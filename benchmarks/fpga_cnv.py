@@ -1,4 +1,8 @@
-"""CNV W1A1 on binary lanes: cycles, estimate, and all executions of a few images compared word by word."""
+"""CNV W1A1 on binary lanes: cycles, estimate, and all executions of a few images compared word by word.
+
+The network was trained on round((2 x / 255 - 1) 128) / 128 of a pixel x. Twice: on pixels 0..255 as they are,
+with their normalisation to -1..1 in the first layer's biases; and on that grid itself, levels -128..128.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import numpy as np
 
 from snncc import artefact, dataset
 from snncc.driver import compile_model
-from snncc.options import CompileOptions
+from snncc.options import CompileOptions, PixelScaling
 from snncc.sim.evaluate import evaluate_images
 from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.bench import first_difference
@@ -42,27 +46,44 @@ Images = dict[str, np.ndarray]
 
 def cnv(data: Path) -> bool:
     """True where no count is too high and all executions are equal."""
-    graph, images, labels = _compiled(data)
-    form = format_of(graph.inputs[0])
+    kept = _network(data, "pixels", *pixel_network(data))
+    kept &= _network(data, "the grid", *grid_network(data))
+    print(f"beside {FINN}")
+    return kept
+
+
+def pixel_network(data: Path) -> tuple[Graph, np.ndarray]:
+    """The network on pixels, and images for it."""
+    half = (0.5, 0.5, 0.5)
+    graph = _compiled(data, data / "cifar10.npz", PixelScaling(scale=255.0, mean=half, std=half))
+    found = dataset.load(data / "cifar10.npz")
+    return graph, dataset.fit(found.images, format_of(graph.inputs[0]).levels.shape, found.path)
+
+
+def grid_network(data: Path) -> tuple[Graph, np.ndarray]:
+    """The network on its own grid, and images for it."""
+    pixels = dataset.load(data / "cifar10.npz").images.transpose(0, 3, 1, 2).astype(np.float64)
+    reals = (np.rint((2 * pixels / 255 - 1) * 128) / 128).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder) / "grid.npz", images=reals)
+        return _compiled(data, Path(folder) / "grid.npz", PixelScaling()), reals
+
+
+def _network(data: Path, what: str, graph: Graph, images: np.ndarray) -> bool:
+    form, labels = format_of(graph.inputs[0]), dataset.load(data / "cifar10.npz").labels
     accuracy = evaluate_images(graph, form, images, "levels", silent).accuracy(labels)
-    print(f"CNV W1A1, {len(images)} images: accuracy {accuracy:.2%}")
+    print(f"CNV W1A1 on {what}, {len(images)} images: accuracy {accuracy:.2%}")
     batch = {graph.inputs[0].name: form.to_levels(images[:IMAGES]).astype(np.int64)}
     kept = [_lanes(graph, batch, lanes, most) for lanes, most in CYCLES.items()]
-    print(f"  beside {FINN}")
     return all(kept)
 
 
-def _compiled(data: Path) -> tuple[Graph, np.ndarray, np.ndarray]:
+def _compiled(data: Path, calibrate: Path, pixels: PixelScaling) -> Graph:
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "a.snncc"
-        compile_model(
-            data / "models" / "cnv_w1a1_cifar10.onnx",
-            CompileOptions(output=out, target="fpga", lanes=min(CYCLES), calibrate=data / "cifar10.npz"),
-        )
-        graph = artefact.read(out).graph
-    found = dataset.load(data / "cifar10.npz")
-    form = format_of(graph.inputs[0])
-    return graph, dataset.fit(found.images, form.levels.shape, found.path), found.labels
+        out, lanes = Path(folder) / "a.snncc", min(CYCLES)
+        options = CompileOptions(output=out, target="fpga", lanes=lanes, calibrate=calibrate, pixels=pixels)
+        compile_model(data / "models" / "cnv_w1a1_cifar10.onnx", options)
+        return artefact.read(out).graph
 
 
 def _lanes(graph: Graph, batch: Images, lanes: int, most: int) -> bool:

@@ -2,7 +2,8 @@
 
 Block memories follow the rule by which Yosys maps memories (`capacity`), multipliers the number of lanes.
 LUTs (carries included) and flip-flops are sums over the parts of the core, each a count out of the Verilog
-times a factor that `benchmarks/fpga_estimate.py --fit` fits to placed designs; the clock is a fit alone.
+times a factor that `benchmarks/fpga_estimate.py --fit` fits to placed designs, that of binary lanes to
+synthesised ones (`benchmarks/fpga_binary.py --fit`); the clock is a fit alone.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ class Parts:
         return sum(part * factor for part, factor in zip(astuple(self), astuple(factors), strict=True))
 
 
-LUT_FACTORS = Parts(core=1125.467, lanes=1.179, unpacking=7.497, groups=0.9, tables=0.825)
-FLIP_FLOP_FACTORS = Parts(core=1499.144, lanes=0.705, unpacking=1.37, groups=1.426, tables=0.0)
+LUT_FACTORS = Parts(core=1125.467, lanes=1.179, unpacking=7.497, groups=0.9, tables=0.825, counting=1.121)
+FLIP_FLOP_FACTORS = Parts(
+    core=1499.144, lanes=0.705, unpacking=1.37, groups=1.426, tables=0.0, counting=1.086
+)
 CLOCK = (108.0, 3.0)
 """MHz of eight lanes, and MHz less for each doubling."""
 
@@ -68,7 +71,7 @@ def lut_parts(tables: Tables) -> Parts:
         unpacking=widths.mixed_weights * widths.lanes * widths.weight,
         groups=groups * group,
         tables=constants + (slices - 1) * widths.lanes * widths.weight,
-        counting=widths.binary * _counting_luts(tables),
+        counting=_counting_luts(tables) if widths.binary else 0,
     )
 
 
@@ -88,24 +91,30 @@ def flip_flop_parts(tables: Tables) -> Parts:
         unpacking=widths.mixed_weights * widths.lanes * widths.weight,
         groups=widths.groups * group,
         tables=0,
-        counting=widths.binary * _counting_flip_flops(tables),
+        counting=_counting_flip_flops(tables) if widths.binary else 0,
     )
 
 
 def _counting_luts(tables: Tables) -> float:
-    """Of binary lanes: bytes of 64 products counted, their tree, a difference; the word that all take."""
-    widths = tables.widths
-    tree = 8 * 20 + 4 * 5 + 2 * 7 + 11
+    """Of binary lanes: five LUTs count two bits under their weights; their tree, a difference, the word."""
+    widths, used = tables.widths, _used_weights(tables)
+    tree = 4 * 5 + 2 * 7 + 11
     word = PACKED_WORD * (2 + ceil_div(widths.groups - 1, 3))
-    slices = slices_of(widths.bit_words, widths.lanes * PACKED_WORD)
-    selects = (slices - 1) * widths.lanes * PACKED_WORD
-    return (widths.lanes + 1) * tree + widths.lanes * 12 * (1 + widths.multipliers) + word + selects
+    selects = (slices_of(widths.bit_words, widths.lanes * PACKED_WORD) - 1) * used
+    differences = widths.lanes * (widths.level + 4) * (1 + widths.multipliers)
+    return 2.5 * (used + PACKED_WORD) + (widths.lanes + 1) * tree + differences + word + selects
 
 
 def _counting_flip_flops(tables: Tables) -> float:
-    """Of binary lanes: a copy of 64 weights, the counts of bytes, fours and all, and what is added."""
-    tree = 8 * 4 + 2 * 7 + 11
-    return (tables.widths.lanes + 1) * tree + tables.widths.lanes * PACKED_WORD + 2 * PACKED_WORD
+    """Of binary lanes: a copy of the weights, the counts of bytes, fours and all, and the word."""
+    tree = 2 * 7 + 11
+    used = _used_weights(tables)
+    return 1.5 * used + (tables.widths.lanes + 1) * tree + 2.5 * PACKED_WORD
+
+
+def _used_weights(tables: Tables) -> int:
+    """Bits of a word of binary weights that are ever 1; Yosys leaves out what counts the others."""
+    return int(tables.memories["bit_weights"].pattern().any(axis=0).sum())
 
 
 def _own(tables: Tables) -> int:

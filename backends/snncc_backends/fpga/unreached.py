@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from snncc_backends.fpga.maps import WORD
+from snncc_backends.fpga.maps import PACKED_WORD, WORD
 from snncc_backends.fpga.memory import Memory
 from snncc_backends.fpga.program import Descriptor, PassProgram, Reading
 from snncc_backends.fpga.tables import DESCRIPTOR_WORDS, PassTable, Tables
+from snncc_backends.fpga.unreached_bits import has_bit, reads_bit, unused_binary
 from snncc_ir.tensors import Ints
 
 SETTINGS = 12
@@ -23,6 +24,8 @@ def why_unreached(tables: Tables, table: str, word: int, bit: int) -> str:
     match table:
         case "weights":
             return _weight(tables, word, bit)
+        case "bit_weights":
+            return _bit_weight(tables, word, bit)
         case "neurons":
             return _neuron(tables, word, bit)
         case "passes":
@@ -55,6 +58,8 @@ def _weight(tables: Tables, word: int, bit: int) -> str:
     place, inside = divmod(bit, tables.widths.weight)
     group, lane = divmod(place, WORD)
     for item, program in _programs(tables):
+        if item.split.binary:
+            continue
         pack = (tables.widths.weight // item.weight_bits).bit_length() - 1
         number = (word << pack) + inside // item.weight_bits
         if inside >= item.weight_bits << pack:
@@ -66,6 +71,19 @@ def _weight(tables: Tables, word: int, bit: int) -> str:
                 negative = inside == item.weight_bits - 1 + inside // item.weight_bits * item.weight_bits
                 idle = _is_idle(tables, item, program, block, group, lane)
                 return "a lane without a channel, whose level stays" if negative and idle else ""
+    return "a weight that no step reads"
+
+
+def _bit_weight(tables: Tables, word: int, bit: int) -> str:
+    """Why nothing depends on a bit of a binary lane's weights."""
+    group, lane_bit = divmod(bit, WORD * PACKED_WORD)
+    inside = lane_bit % PACKED_WORD
+    for item, program in _programs(tables):
+        for block in range(program.descriptor.blocks if item.split.binary else 0):
+            if reads_bit(program, block, word, inside):
+                if not _written(item, program, block, group):
+                    return UNWRITTEN
+                return "" if has_bit(item, inside) else "the bit is always 0"
     return "a weight that no step reads"
 
 
@@ -157,7 +175,8 @@ def _setting(tables: Tables, word: int, bit: int) -> str:
         return "as many words are written"
     if place == 0 and 4 <= bit < 8 and readout and widths.groups == 1:
         return "a readout of one group has no rows and words"
-    return _unused(tables, place, bit, readout, blocks == 1)
+    why = unused_binary(item, place, bit, readout) if tables.widths.binary else None
+    return why if why is not None else _unused(tables, place, bit, readout, blocks == 1)
 
 
 def _as_many_words(tables: Tables, word: int, bit: int, computed: int) -> bool:
@@ -199,12 +218,19 @@ def _record(tables: Tables, table: str, word: int, bit: int) -> str:
         return "no bank of the visit wraps around"
     if name == "border" and not _borders(tables, table, word):
         return "the border of another projection holds"
-    own = tables.memories["row_windows"].values["own"].any()  # such windows add the block's channel words
+    own = _steps_through_blocks(tables)
     if name == "mask" and not own and not _may_differ(tables, word, inside):
         return "the level is always 0"
     if name == "shift" and not _shifts(tables, word):
         return "the first projection of a sum has nothing to shift"
     return ""
+
+
+def _steps_through_blocks(tables: Tables) -> bool:
+    """Whether some windows add the block's channel words to their addresses."""
+    return any(
+        not program.descriptor.binary and program.row_windows["own"].any() for _, program in _programs(tables)
+    )
 
 
 def _field(memory: Memory, bit: int) -> tuple[str, int, int]:
@@ -245,10 +271,9 @@ def _may_differ(tables: Tables, word: int, lane: int) -> bool:
     """True where some visit of the column word finds a level of a map in the lane."""
     widths, kept = tables.widths, set()
     for level_map in tables.maps.values():
-        bank, address, lanes = (
-            axis.reshape(-1).tolist() for axis in np.broadcast_arrays(*level_map.places())
-        )
-        kept |= set(zip(bank, address, lanes, strict=True))
+        bank, address, place = (axis.reshape(-1) for axis in np.broadcast_arrays(*level_map.places()))
+        lanes = (place // (level_map.word_levels // WORD)).tolist()
+        kept |= set(zip(bank.tolist(), address.tolist(), lanes, strict=True))
     return any(
         ((bank + slot) % widths.groups, address, lane) in kept
         for bank, address in _fetched(tables, word)
