@@ -1,6 +1,6 @@
 """Networks on chips of cores: cores against the lower bound, time, placement; every plan is recounted.
 
-    python benchmarks/cores.py DATA           the networks of DATA/models, and three made ones
+    python benchmarks/cores.py DATA           the networks of DATA/models, and four made ones
     python benchmarks/cores.py --made         the made ones alone
 
 Exits 1 where a figure that the documents state is missed, or the checker rejects a plan.
@@ -234,6 +234,14 @@ def million(size: int) -> Graph:
     return made.graph(10)
 
 
+def plain(size: int) -> Graph:
+    """Convolutions of 3 x 3 between many channels: neurons have more output axons than full cores can hold."""
+    made = Maker("plain", 3, size)
+    for outputs, stride in ((64, 1), (64, 1), (64, 1), (128, 2), (256, 2), (256, 2)):
+        made.conv(outputs, 3, stride)
+    return made.graph(1000)
+
+
 def main() -> int:
     """Print the table; 1 where something is missed."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -256,6 +264,7 @@ def main() -> int:
         row(name, "radix", loihi2, graph, verdict, images)
     row("efficientnet", "zero", loihi, efficientnet(64), verdict)
     rates = [row("million", "zero", loihi, million(size), verdict) for size in (60, 120)]
+    row("plain", "zero", loihi, plain(32), verdict)
     growth = rates[1] / rates[0]
     print(f"time per neuron from a quarter of a million neurons to a million: x {growth:.2f}")
     verdict.demand(growth <= GROWTH, f"time per neuron grows x {growth:.2f}")
