@@ -235,7 +235,7 @@ def million(size: int) -> Graph:
 
 
 def plain(size: int) -> Graph:
-    """Convolutions of 3 x 3 between many channels: neurons have more output axons than full cores can hold."""
+    """Convolutions of 3 x 3 between many channels: more output axons than full cores can hold."""
     made = Maker("plain", 3, size)
     for outputs, stride in ((64, 1), (64, 1), (64, 1), (128, 2), (256, 2), (256, 2)):
         made.conv(outputs, 3, stride)
