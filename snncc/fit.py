@@ -56,7 +56,7 @@ def fit(graph: Graph, machine: Machine, levels: Mapping[str, Array]) -> Fit:
     """Map a graph on a chip of cores; spikes are counted on images `levels[name][N, *shape]` of its input."""
     code = _own_code(graph)
     notes = tuple(_notes(graph, machine))
-    measured = _measure(graph, machine, {name: x[:IMAGES] for name, x in levels.items()})
+    measured = measure(graph, machine, {name: x[:IMAGES] for name, x in levels.items()})
     planned, reason = None, ""
     try:
         planned = make_plan(graph, machine, dict(measured[code].spikes))
@@ -105,7 +105,7 @@ def _own_code(graph: Graph) -> Code:
     return graph.populations[0].code if graph.populations else graph.inputs[0].code
 
 
-def _measure(graph: Graph, machine: Machine, inputs: Mapping[str, Array]) -> dict[Code, Activity]:
+def measure(graph: Graph, machine: Machine, inputs: Mapping[str, Array]) -> dict[Code, Activity]:
     """Activity in the network's own code, and of a phased one in all others that the chip offers."""
     own = _own_code(graph)
     if not isinstance(graph.timing, Phased):

@@ -26,6 +26,10 @@ SMALLEST_CUT = 0.05
 """Share of a box that is worth cutting off to fill a core."""
 
 
+MANY = 500
+"""Cores beyond which boxes are not cut to fill others: it takes as long again, and gains a few percent."""
+
+
 @dataclass(frozen=True)
 class Partition:
     """Cores with their slices, spikes that end in them per image, and what bound the tiles of each unit.
@@ -61,7 +65,7 @@ def partition(network: Network, rates: NDArray[np.float32], charges: Mapping[str
     """
     bounds = lower_bounds(network, limits_of(network))
     first = _Partitioner(network, rates, charges, cutting=False).run(bounds)
-    if len(first.cores) <= max(bounds):
+    if len(first.cores) <= max(bounds) or max(bounds) > MANY:
         return first
     second = _Partitioner(network, rates, charges, cutting=True).run(bounds)
     return min(first, second, key=lambda found: (len(found.cores), found.traffic))
