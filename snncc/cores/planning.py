@@ -81,7 +81,7 @@ def make_plan(graph: Graph, machine: Machine, rates: dict[str, Rates] | None = N
     """
     reasons = refusals(graph, machine)
     if reasons or machine.core is None or machine.mesh is None:
-        raise TargetError("; ".join(reasons) or f"{machine.name} has no cores", where=machine.name)
+        raise TargetError("; ".join(reasons) or f"{machine.name} has no cores")
     network = _split(graph, machine, network_of(graph, machine))
     spikes = _rates(network, rates)
     charges: dict[str, float] = {}

@@ -236,7 +236,7 @@ def test_what_a_chip_cannot_express_is_refused() -> None:
         "skip: waits 1 steps for the longest path, 1 more than loihi1 can delay a spike; use a phased code",
     )
     assert refusals(graph, load_machine("any")) == ("any has no cores",)
-    with pytest.raises(TargetError, match=r"^loihi1: skip: waits 1 steps"):
+    with pytest.raises(TargetError, match=r"^skip: waits 1 steps"):
         make_plan(graph, short)
 
 
