@@ -142,8 +142,37 @@ def _pipeline(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
+LAYERS = ("layer", "cycles", "lane use", "zeros", "waiting", "begin and end")
+"""What is said of each layer of an engine with a clock; all but the first two are shares of its cycles."""
+
+
+def _layers(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Means over the images."""
+    found = []
+    for layer in evaluation.layers:
+        cycles = float(layer.cycles.mean())
+        shares = {"zeros": layer.zeros, "waits": layer.waits, "overhead": layer.overhead}
+        found.append(
+            {
+                "layer": layer.computes,
+                "cycles": cycles,
+                "lane_use": round(float(layer.products.mean()) / (cycles * layer.most), 4),
+                **{name: round(float(part.mean()) / cycles, 4) for name, part in shares.items()},
+            }
+        )
+    return found
+
+
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _say_layers(layers: list[dict[str, Any]]) -> None:
+    rows = []
+    for layer in layers:
+        name, cycles, *shares = layer.values()
+        rows.append((name, f"{cycles:.1f}", *(f"{share:.1%}" for share in shares)))
+    print_table(LAYERS, rows)
 
 
 def print_simulation(simulation: Simulation, *, as_json: bool) -> None:
@@ -162,6 +191,8 @@ def print_simulation(simulation: Simulation, *, as_json: bool) -> None:
         "synops_per_image": sum(evaluation.counts.synops.values()) / images,
         **({} if evaluation.cycles is None else {"cycles_per_image": float(evaluation.cycles.mean())}),
         **_pipeline(evaluation),
+        **({} if evaluation.clock_mhz is None else {"fmax_mhz": evaluation.clock_mhz}),
+        **({"layers": _layers(evaluation)} if evaluation.layers else {}),
         "seconds": round(evaluation.seconds, 4),
         **simulation.steps.as_plain(),
     }
@@ -177,8 +208,13 @@ def print_simulation(simulation: Simulation, *, as_json: bool) -> None:
     if evaluation.cycles is not None:
         spent = evaluation.cycles
         say(f"{spent.mean():.1f} clock cycles per image, {spent.min()} to {spent.max()}")
+        if evaluation.clock_mhz is not None:
+            rate = evaluation.clock_mhz * 1e6 / spent.mean()
+            say(f"{rate:,.0f} images per second at {evaluation.clock_mhz:.1f} MHz (estimated)")
         if "chain" in result:
             _say_cores({**result, "cycles": float(spent.mean())})
+        if "layers" in result:
+            _say_layers(result["layers"])
     if simulation.steps.rows:
         print_table(COLUMNS, simulation.steps.table)
     for line in simulation.steps.lines:

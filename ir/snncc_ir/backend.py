@@ -17,6 +17,24 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayerRun:
+    """Where the clock cycles `cycles[I]` of one layer went in each of I images.
+
+    Lanes multiply in those that are not `zeros[I]` (words without a level), `waits[I]` (for the neurons of
+    the outputs before) or `overhead[I]` (beginning and end). `products[I]` counts weights times levels that
+    are not 0, as the network has them; there could be `most` in a cycle.
+    """
+
+    computes: str
+    most: int
+    cycles: Array
+    zeros: Array
+    waits: Array
+    overhead: Array
+    products: Array
+
+
+@dataclass(frozen=True, kw_only=True)
 class CoreRun:
     """One of several cores in a row: what it computes on how many lanes, in `cycles[I]` for each image."""
 
@@ -47,6 +65,7 @@ class EngineRun:
     number of time steps that the whole run took. An engine that computes levels and sends no spikes gives
     `levels[name][I, *shape]` of every population, or of the pool that alone reads it; one with a clock
     gives the `cycles[I]` of every image; with cores in a row (`pipeline`) those since the image before it.
+    `layers` says where they went, `clock_mhz` is an estimate.
     """
 
     outputs: Mapping[str, Array]
@@ -55,6 +74,8 @@ class EngineRun:
     steps: int = 0
     cycles: Array | None = None
     pipeline: Pipeline | None = None
+    layers: tuple[LayerRun, ...] = ()
+    clock_mhz: float | None = None
 
 
 class Engine(Protocol):

@@ -17,7 +17,7 @@ from snncc.sim.native.streams import NativeStreamEngine
 from snncc.sim.spikes import SpikeEngine
 from snncc.sim.streams import StreamBatch, StreamEngine
 from snncc.sim.trace import Trace, join, make_trace
-from snncc_ir.backend import EngineRun, Pipeline
+from snncc_ir.backend import EngineRun, LayerRun, Pipeline
 from snncc_ir.costs import NO_COUNTS, Counter, Counts, count_trains, spread
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import SnnccError
@@ -44,7 +44,8 @@ class Evaluation:
     `outputs[name][N, *shape]` are the readouts in real units (levels times scale for a population);
     `steps` the time steps of one image; `counts` the sums over all images; `seconds` the evaluation alone;
     `trace` what a streaming code with a readout as its first output knew after each step; `cycles[N]` the
-    clock cycles of every image, of an engine that has a clock, and `pipeline` what its cores in a row did;
+    clock cycles of every image, of an engine that has a clock, `layers` where they went, `clock_mhz` its
+    estimated clock, and `pipeline` what its cores in a row did;
     `note` why it is not the fastest engine.
     """
 
@@ -57,6 +58,8 @@ class Evaluation:
     trace: Trace | None = None
     cycles: Array | None = None
     pipeline: Pipeline | None = None
+    layers: tuple[LayerRun, ...] = ()
+    clock_mhz: float | None = None
     note: str = ""
 
     @property
@@ -80,6 +83,8 @@ class Batch:
     trace: Trace | None = None
     cycles: Array | None = None
     pipeline: Pipeline | None = None
+    layers: tuple[LayerRun, ...] = ()
+    clock_mhz: float | None = None
 
 
 Runner = Callable[[Levels], Batch]
@@ -93,6 +98,8 @@ class _Collected:
     traces: list[Trace] = field(default_factory=list)
     cycles: list[Array] = field(default_factory=list)
     pipeline: Pipeline | None = None
+    layers: tuple[LayerRun, ...] = ()
+    clock_mhz: float | None = None
 
     def add(self, batch: Batch) -> None:
         for name, values in batch.outputs.items():
@@ -101,7 +108,8 @@ class _Collected:
         self.steps = max(self.steps, batch.steps)
         self.traces += [batch.trace] if batch.trace else []
         self.cycles += [] if batch.cycles is None else [batch.cycles]
-        self.pipeline = batch.pipeline  # a backend's engine has all images in one batch
+        # a backend's engine has all images in one batch
+        self.pipeline, self.layers, self.clock_mhz = batch.pipeline, batch.layers, batch.clock_mhz
 
 
 def evaluate_images(
@@ -139,6 +147,8 @@ def evaluate_images(
         trace=trace,
         cycles=cycles,
         pipeline=collected.pipeline,
+        layers=collected.layers,
+        clock_mhz=collected.clock_mhz,
         note=note,
     )
 
@@ -317,7 +327,15 @@ def engine_runner(graph: Graph, run: Callable[[Levels], EngineRun]) -> Runner:
             counts = counter.count(own.run(levels))
         outputs = {name: _wired(graph, name, values) for name in graph.outputs}
         steps = phased_steps(graph)
-        return Batch(outputs, counts, steps, cycles=found.cycles, pipeline=found.pipeline)
+        return Batch(
+            outputs,
+            counts,
+            steps,
+            cycles=found.cycles,
+            pipeline=found.pipeline,
+            layers=found.layers,
+            clock_mhz=found.clock_mhz,
+        )
 
     return runner
 

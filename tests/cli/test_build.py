@@ -57,6 +57,20 @@ def test_compile_for_the_event_core(snncc: Snncc, code: str) -> None:
     )
 
 
+def test_a_simulation_says_where_the_cycles_go(tables: Snncc) -> None:
+    command = ("simulate", "model.snncc", "--data", "data.npz", "--engine", "cycles")
+    plain = tables(*command, "--json").json
+    layers = plain["layers"]
+    assert sum(layer["cycles"] for layer in layers) + 1 == pytest.approx(plain["cycles_per_image"])
+    assert all(0 < layer["lane_use"] < 1 for layer in layers)
+    lines = tables(*command).out.splitlines()
+    header = next(number for number, line in enumerate(lines) if line.startswith("layer "))
+    assert lines[header].split() == "layer cycles lane use zeros waiting begin and end".split()
+    assert [line.split()[0] for line in lines[header + 1 :]] == [layer["layer"] for layer in layers]
+    rate = rf"[\d,]+ images per second at {plain['fmax_mhz']:.1f} MHz \(estimated\)"
+    assert any(re.fullmatch(rate, line) for line in lines)
+
+
 def test_synthesis(tables: Snncc, tmp_path: Path) -> None:
     tool_or_skip(find_yosys())
     result = tables("build", "model.snncc", "--stage", "synthesis", "--device", "ecp5-25k", "--json")

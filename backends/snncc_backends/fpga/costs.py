@@ -38,14 +38,26 @@ class Fetches:
         """`[row windows, column windows, N or 1]`; `used[word, N]` has a bit for each level that is not 0."""
         if self.own:
             return np.asarray(np.multiply.outer(self.visits.sum(axis=1), self.words.sum(axis=1))[..., None])
+        return self._summed(STEPS[self._taken(used)].astype(np.float32))
+
+    def zeros(self, used: Bytes) -> NDArray[np.float32]:
+        """Cycles of words without a level, in the same shape; none where lanes have levels of their own."""
+        if self.own:
+            return np.zeros((len(self.visits), len(self.words), 1), dtype=np.float32)
+        return self._summed((self._taken(used) == 0).astype(np.float32))
+
+    def _taken(self, used: Bytes) -> Bytes:
+        """`[visits, words, N]`: the levels that are taken from each word, of any row slot."""
         joint = used[self.places[0]]
         for places in self.places[1:]:
             joint |= used[places]
         if not (self.masks == 255).all():
             joint &= self.masks[:, None]
-        steps = STEPS[joint].astype(np.float32)
-        rows = self.visits @ steps.reshape(len(steps), -1)
-        return np.asarray(self.words @ rows.reshape(len(rows), *steps.shape[1:]))
+        return np.asarray(joint)
+
+    def _summed(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
+        rows = self.visits @ counts.reshape(len(counts), -1)
+        return np.asarray(self.words @ rows.reshape(len(rows), *counts.shape[1:]))
 
 
 class TileCosts:
@@ -70,8 +82,18 @@ class TileCosts:
     def total(self, used: Bytes) -> Ints:
         """`[N]`: the sum of T over all tiles of all blocks."""
         total = sum(fetch.cycles(used) for fetch in self.fetches)
-        times = np.maximum(np.float32(least_tile(self.program.groups)), total)
-        whole = times.sum(axis=(0, 1), dtype=np.float64).astype(np.int64) * self.d.blocks
+        return self._whole(np.maximum(np.float32(least_tile(self.program.groups)), total), used)
+
+    def stalls(self, used: Bytes) -> tuple[Ints, Ints]:
+        """`[N]` each: cycles on words without a level, and cycles until the neurons before have fired."""
+        total = sum(fetch.cycles(used) for fetch in self.fetches)
+        waits = np.maximum(np.float32(least_tile(self.program.groups)) - total, 0)
+        zeros = np.asarray(sum(fetch.zeros(used) for fetch in self.fetches))
+        return self._whole(zeros, used), self._whole(waits, used)
+
+    def _whole(self, tiles: NDArray[np.float32], used: Bytes) -> Ints:
+        """`[N]`: the sum over all tiles of all blocks."""
+        whole = tiles.sum(axis=(0, 1), dtype=np.float64).astype(np.int64) * self.d.blocks
         return np.broadcast_to(whole, used.shape[1:])
 
     def _fetches(self, p: int) -> Fetches:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,20 @@ class Count:
     pass_cycles: Ints
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stalls:
+    """A pass's `cycles[N]`, and those of them in which no lane multiplies.
+
+    `zeros[N]` pass over words without a level, `waits[N]` are tiles that end before the neurons of the tile
+    before have fired, `overhead[N]` is the beginning and the end of the pass.
+    """
+
+    cycles: Ints
+    zeros: Ints
+    waits: Ints
+    overhead: Ints
+
+
 class CycleCounter:
     """Counts the cycles of images whose levels are known, by the closed form."""
 
@@ -41,20 +55,34 @@ class CycleCounter:
 
     def count(self, levels: Mapping[str, NDArray[Any]]) -> Count:
         """Cycles for `levels[name][N, *shape]` of every input and of every map (`tables.maps`)."""
+        spans = [cost.total(used) + self._overhead(cost) for cost, used in self._passes(levels)]
+        pass_cycles = np.stack(spans, axis=1)
+        return Count(cycles=START + pass_cycles.sum(axis=1), pass_cycles=pass_cycles)
+
+    def stalls(self, levels: Mapping[str, NDArray[Any]]) -> tuple[Stalls, ...]:
+        """Where the cycles of every pass go, for levels as of `count`."""
+        found = []
+        for cost, used in self._passes(levels):
+            zeros, waits = cost.stalls(used)
+            late = np.broadcast_to(self._overhead(cost), zeros.shape)
+            found.append(Stalls(cycles=cost.total(used) + late, zeros=zeros, waits=waits, overhead=late))
+        return tuple(found)
+
+    def _overhead(self, cost: TileCosts) -> int:
+        return overhead(self.tables.widths, is_readout=cost.d.is_readout, binary=cost.d.binary)
+
+    def _passes(self, levels: Mapping[str, NDArray[Any]]) -> Iterator[tuple[TileCosts, Bytes]]:
+        """Every pass, with the words that have levels when it runs."""
         widths = self.tables.widths
         images = len(next(iter(levels.values())))
         used = np.zeros((widths.groups * widths.map_words + 1, images), dtype=np.uint8)
         computed = {item.split.task.name for item in self.tables.passes}
         for name in self.stores.keys() - computed:
             self.stores[name].write(used, levels[name])
-        spans = []
         for cost, item in zip(self.costs, self.tables.passes, strict=True):
-            late = overhead(widths, is_readout=cost.d.is_readout, binary=cost.d.binary)
-            spans.append(cost.total(used) + late)
+            yield cost, used
             if not (cost.d.is_readout or cost.d.packs):
                 self.stores[item.split.task.name].write(used, levels[item.split.task.name])
-        pass_cycles = np.stack(spans, axis=1)
-        return Count(cycles=START + pass_cycles.sum(axis=1), pass_cycles=pass_cycles)
 
 
 class _Store:

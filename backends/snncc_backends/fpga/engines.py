@@ -13,10 +13,12 @@ from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.bench import first_difference
 from snncc_backends.fpga.chain.engine import run_chain_csim, run_chain_cycles, run_chain_rtl
 from snncc_backends.fpga.cycles import Simulator
+from snncc_backends.fpga.estimate import estimate
 from snncc_backends.fpga.events.engine import run_event_cycles, run_event_rtl
 from snncc_backends.fpga.hls.emit import hls_files
 from snncc_backends.fpga.hls.simulate import build_csim, run_csim, values_of
 from snncc_backends.fpga.inputs import checked_inputs
+from snncc_backends.fpga.layers import joined, layer_runs
 from snncc_backends.fpga.refusals import find_refusals
 from snncc_backends.fpga.rtl import run_verilog
 from snncc_backends.fpga.tables import Tables
@@ -64,12 +66,18 @@ class CyclesEngine:
         tables = tables_for(graph, machine)
         levels = checked_inputs(graph, inputs)
         images, simulator = len(next(iter(levels.values()))), Simulator(tables)
-        runs = []
+        runs, layers = [], []
         for first in range(0, images, CHUNK):
-            runs.append(simulator.run({name: x[first : first + CHUNK] for name, x in levels.items()}))
+            chunk = {name: x[first : first + CHUNK] for name, x in levels.items()}
+            runs.append(simulator.run(chunk))
+            layers.append(layer_runs(graph, tables, {**chunk, **runs[-1].values}))
             progress(min(first + CHUNK, images), images)
-        values = [run.values for run in runs]
-        return replace(engine_run(graph, values), cycles=np.concatenate([run.cycles for run in runs]))
+        return replace(
+            engine_run(graph, [run.values for run in runs]),
+            cycles=np.concatenate([run.cycles for run in runs]),
+            layers=joined(layers),
+            clock_mhz=estimate(tables).fmax_mhz,
+        )
 
 
 @dataclass(frozen=True)
