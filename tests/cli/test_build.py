@@ -65,7 +65,17 @@ def test_a_simulation_says_where_the_cycles_go(tables: Snncc) -> None:
     assert all(0 < layer["lane_use"] < 1 for layer in layers)
     lines = tables(*command).out.splitlines()
     header = next(number for number, line in enumerate(lines) if line.startswith("layer "))
-    assert lines[header].split() == "layer cycles lane use zeros waiting begin and end".split()
+    assert lines[header].split() == [
+        "layer",
+        "cycles",
+        "lane",
+        "use",
+        "zeros",
+        "waiting",
+        "begin",
+        "and",
+        "end",
+    ]
     assert [line.split()[0] for line in lines[header + 1 :]] == [layer["layer"] for layer in layers]
     rate = rf"[\d,]+ images per second at {plain['fmax_mhz']:.1f} MHz \(estimated\)"
     assert any(re.fullmatch(rate, line) for line in lines)
