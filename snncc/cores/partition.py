@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from snncc.cores.bounds import lower_bounds
 from snncc.cores.demand import Demands, neurons_read, size_of
-from snncc.cores.packing import Bin, Bins
+from snncc.cores.packing import Bin, Bins, check_number
 from snncc.cores.tiles import Choice, Tiling, boxes_of, total, within
 from snncc.cores.units import Network, Unit
 from snncc_ir.errors import TargetError
@@ -61,9 +61,10 @@ def partition(network: Network, rates: NDArray[np.float32], charges: Mapping[str
     """Cut and pack the network; `rates` are the spikes of every neuron per image.
 
     `charges` are what an output axon of a unit counts, 1 where none is given: more where many of them leave
-    their chip. Raises TargetError where no core can hold a single neuron.
+    their chip. Raises TargetError where no core can hold a single neuron, or too many are needed.
     """
     bounds = lower_bounds(network, limits_of(network))
+    check_number(max(bounds))
     first = _Partitioner(network, rates, charges, cutting=False).run(bounds)
     if len(first.cores) <= max(bounds) or max(bounds) > MANY:
         return first
