@@ -160,10 +160,8 @@ def _numbers(
 def _mesh(data: Mapping[str, Any], where: str) -> Mesh | None:
     mesh = _numbers(Mesh, _limit, data, "mesh", where)
     if mesh is not None and mesh.columns.value * mesh.rows.value > MOST_ROUTERS:
-        raise TargetError(
-            f"mesh has {mesh.columns.value} columns of {mesh.rows.value} routers, more than {MOST_ROUTERS} in all",
-            where=where,
-        )
+        sides = f"{mesh.columns.value} columns of {mesh.rows.value} routers"
+        raise TargetError(f"mesh has {sides}, more than {MOST_ROUTERS} in all", where=where)
     return mesh
 
 
