@@ -131,9 +131,7 @@ def _notes(graph: Graph, machine: Machine) -> Iterator[str]:
         yield f"code {code.value} is not offered by {machine.name}; compile with --code {offered}"
     if isinstance(graph.timing, Rate) and graph.timing.reset not in machine.resets:
         yield f"reset {graph.timing.reset.value} is not offered by {machine.name}"
-    widest = max(
-        (node.weight.bits or 0 for node in graph.linears if isinstance(node, Conv | Dense)), default=0
-    )
+    widest = _widest(graph)
     if widest > machine.weight_bits.value:
         yield (
             f"weights of {widest} bits take several synapses of {machine.weight_bits.value} bits each; "
@@ -157,9 +155,7 @@ def _options(graph: Graph) -> Iterator[tuple[str, Graph]]:
     unsigned = all(graph.levels(node.name).lo == 0 for node in graph.populations)
     if unsigned and isinstance(graph.timing, Rate) and graph.timing.reset is Reset.SUBTRACT:
         yield "--reset zero", replace(graph, timing=Rate(graph.timing.steps, Reset.ZERO))
-    widest = max(
-        (node.weight.bits or 0 for node in graph.linears if isinstance(node, Conv | Dense)), default=0
-    )
+    widest = _widest(graph)
     for bits in (4, 2):
         if bits < widest:
             yield f"--weight-bits {bits}", _narrowed(graph, bits)

@@ -57,8 +57,27 @@ def check_plan(graph: Graph, machine: Machine, plan: Plan) -> tuple[str, ...]:
     """Everything that is wrong with a plan; empty where it holds."""
     if machine.core is None or machine.mesh is None:
         return (f"{machine.name} has no cores",)
+    unknown = (*_partials(graph, plan), *_places(plan, machine.mesh))
+    if unknown:
+        return unknown
     checker = _Checker(graph, machine, machine.core, plan)
-    return (*checker.coverage(), *checker.usage(), *_places(plan, machine.mesh))
+    return tuple(checker.outside()) or (*checker.coverage(), *checker.usage())
+
+
+def _partials(graph: Graph, plan: Plan) -> Iterator[str]:
+    """Sums that are not split into each of their input channels once."""
+    inputs: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for part in plan.partials:
+        inputs.setdefault((part.owner, part.projection), []).append(part.inputs)
+    for (owner, projection), intervals in inputs.items():
+        reader, node = graph.by_name.get(owner), graph.by_name.get(projection)
+        known = isinstance(reader, Population | Readout) and node in graph.projections(reader)
+        if not known or not isinstance(node, Conv | Dense):
+            yield f"{owner} adds no parts of {projection}"
+            continue
+        edges = [0, *(edge for interval in sorted(intervals) for edge in interval), node.weight.shape[1]]
+        if edges[::2] != edges[1::2] or any(start >= stop for start, stop in intervals):
+            yield f"{owner}: the parts of {projection} are not each of its inputs once"
 
 
 def _places(plan: Plan, mesh: Mesh) -> Iterator[str]:
@@ -123,7 +142,7 @@ class _Checker:
     def _split(self, name: str, projection: str, owner: str, inputs: tuple[int, int]) -> None:
         node, reader = self.graph.by_name[projection], self.graph.by_name[owner]
         if not isinstance(node, Linear) or not isinstance(reader, Population | Readout):
-            raise ValueError(f"{name} is part of no projection")
+            raise TypeError(f"{name} is part of no projection")
         self._name(name, self.shapes[owner], 1)
         self.reads[name] = [Projection(node, self.ids[node.source], *self._bits(reader, node), inputs)]
         self.reads[owner].append(Projection(None, self.ids[name].reshape(self.shapes[owner]), 1))
@@ -153,16 +172,21 @@ class _Checker:
         delay = max(slots) - min(strand.slot for strand in self.graph.strands[node.name])
         return max(3, delay.bit_length()) if delay else 0
 
+    def outside(self) -> Iterator[str]:
+        """Slices of what has no neurons there."""
+        for item in self._slices():
+            if not self.compartments.get(item.unit):
+                yield f"{item.unit} has no neurons to place"
+            elif not all(
+                0 <= start < stop <= size
+                for (start, stop), size in zip(item.box, self.shapes[item.unit], strict=True)
+            ):
+                yield f"{item} lies outside its population"
+
     def coverage(self) -> Iterator[str]:
         """Neurons that are on no core or on several."""
         times = np.zeros(self.neurons, dtype=np.int64)
         for item in self._slices():
-            if item.unit not in self.shapes or not self.compartments[item.unit]:
-                yield f"{item.unit} has no neurons to place"
-                continue
-            for (start, stop), size in zip(item.box, self.shapes[item.unit], strict=True):
-                if not 0 <= start < stop <= size:
-                    yield f"{item} lies outside its population"
             times[self._own(item)] += 1
         for name, number in self.compartments.items():
             wrong = int((times[self.ids[name].ravel()] != (number > 0)).sum())

@@ -11,11 +11,11 @@ from snncc_ir.plan import Usage
 
 
 def lower_bounds(network: Network, limits: Usage) -> Usage:
-    """Cores by resource: compartments, synaptic bits, axons; what depends on the plan counts once."""
+    """Cores by resource, for a network whose sums are not split: splitting them takes no less of anything."""
     placed = [unit for unit in network.units if unit.compartments]
     selves = sum(unit.size * unit.selves for unit in placed)
     compartments = sum(unit.size * unit.compartments for unit in placed)
-    words = selves + sum(_words(network, unit, read) for unit in placed for read in unit.reads)
+    words = selves + sum(_words(network, read) for unit in placed for read in unit.reads)
     inputs = selves + sum(read.least for unit in placed for read in unit.reads)
     outputs = selves + _output_axons(network, placed)
     populations = len(placed)
@@ -25,18 +25,17 @@ def lower_bounds(network: Network, limits: Usage) -> Usage:
     return (found[0], found[1], found[2], found[3], found[4], found[5])
 
 
-def _words(network: Network, unit: Unit, read: Read) -> int:
-    """Words of the weights of a read that some tap inside uses, each stored once without any overhead."""
+def _words(network: Network, read: Read) -> int:
+    """Words of the weights of a read that are surely used, each stored once without any overhead."""
     if read.same:
         return 0
     taps = len({tap for _, _, tap in read.rows.taps(0, read.rows.size)})
     taps *= len({tap for _, _, tap in read.columns.taps(0, read.columns.size)})
     if read.rows.averaged:
         taps = 1
-    weights = taps * read.inputs_per_group * unit.shape[0]
-    if read.padded and not bool((read.elements >= 0).all(axis=(1, 2)).any()):
-        channels = int((read.elements >= 0).any(axis=(1, 2)).sum())
-        weights = channels * unit.shape[0] // len(read.elements) if read.inputs_per_group == 1 else 0
+    whole = (read.elements >= 0).all(axis=(1, 2))
+    some = (read.used >= 0).any(axis=(1, 2)) & ~whole  # they use one tap at least
+    weights = read.outputs_per_group * (taps * int(whole.sum()) + int(some.sum()))
     return weights * read.bits * read.copies // network.core.word_bits.value
 
 
@@ -48,6 +47,5 @@ def _output_axons(network: Network, placed: list[Unit]) -> int:
     found = 0
     for unit in placed:
         for read in unit.reads:
-            used = read.elements[:, read.rows.whole.positions][:, :, read.columns.whole.positions]
-            found += int(on_core[used[used >= 0]].sum())
+            found += int(on_core[read.used[read.used >= 0]].sum())
     return found

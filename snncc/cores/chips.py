@@ -78,15 +78,17 @@ def _overflow(cores: int, traffic: Traffic, room: Room) -> Reals:
 
 def _cheapest_cuts(cores: int, size: int, chips: int, cost: Reals) -> list[int]:
     """The first core of every chip but the first, at the least cost together."""
-    best = np.full((chips, cores + 1), np.inf)
-    last = np.zeros((chips, cores + 1), dtype=np.int64)
-    best[0, : size + 1] = 0.0
+    best = np.full(cores + 1, np.inf)
+    best[: size + 1] = 0.0
+    last = np.zeros((chips, cores + 1), dtype=np.int32)
     for chip in range(1, chips):
-        for stop in range(chip + 1, min(cores, (chip + 1) * size) + 1):
+        before, best = best, np.full(cores + 1, np.inf)
+        left = (chips - 1 - chip) * size  # cores that the chips behind this one can hold
+        for stop in range(max(chip + 1, cores - left), min(cores, (chip + 1) * size) + 1):
             starts = np.arange(max(chip, stop - size), stop)
-            sums = best[chip - 1, starts] + cost[starts]
+            sums = before[starts] + cost[starts]
             least = int(sums.argmin())
-            best[chip, stop], last[chip, stop] = sums[least], starts[least]
+            best[stop], last[chip, stop] = sums[least], starts[least]
     cuts, stop = [], cores
     for chip in range(chips - 1, 0, -1):
         stop = int(last[chip, stop])

@@ -12,7 +12,7 @@ from snncc.cores.activity import Activity
 from snncc.cores.demand import outputs_by_channel, sources_of
 from snncc.cores.planning import Planned
 from snncc.cores.units import Read
-from snncc_ir.machine import Events, Machine
+from snncc_ir.machine import Events, Machine, Mesh
 from snncc_ir.plan import Box
 
 Array = NDArray[Any]
@@ -59,9 +59,9 @@ class Estimate:
 
 def estimate(planned: Planned, machine: Machine, activity: Activity) -> Estimate:
     """What an image costs on average."""
-    if machine.events is None:
+    if machine.events is None or machine.mesh is None:
         raise ValueError(f"{machine.name} has no figures")
-    meter = _Meter(planned, machine.events, activity)
+    meter = _Meter(planned, machine.events, machine.mesh, activity)
     units = {unit.name: meter.cost(unit.name) for unit in planned.network.units if unit.compartments}
     step = meter.step_time()
     return Estimate(
@@ -75,7 +75,7 @@ def estimate(planned: Planned, machine: Machine, activity: Activity) -> Estimate
 class _Meter:
     """Counts the events of slices, and adds them up by unit and by core."""
 
-    def __init__(self, planned: Planned, events: Events, activity: Activity) -> None:
+    def __init__(self, planned: Planned, events: Events, mesh: Mesh, activity: Activity) -> None:
         self.planned, self.events, self.activity = planned, events, activity
         network, plan = planned.network, planned.plan
         self.rates = np.ones(network.neurons, dtype=np.float64)
@@ -86,13 +86,12 @@ class _Meter:
         self.busy = np.zeros(len(plan.cores))
         self.farthest = 0
         self.counted: dict[str, NDArray[np.float64]] = {}
-        mesh_columns = 1 + max(place.column for place in plan.places)
         for core, place in zip(plan.cores, plan.places, strict=True):
             for item in core.slices:
                 unit = network.by_name[item.unit]
                 box = tuple(slice(*axis) for axis in item.box)
                 own = slice(unit.first, unit.first + unit.size)
-                column = place.chip * mesh_columns + place.column
+                column = place.chip * mesh.columns.value + place.column
                 self.column[own].reshape(unit.shape)[box] = column
                 self.row[own].reshape(unit.shape)[box] = place.row
         for index, core in enumerate(plan.cores):

@@ -8,10 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc.cores.tiles import total, within
+from snncc_ir.errors import TargetError
 from snncc_ir.plan import NOTHING, CoreUse, Slice, Usage
 
 OPEN = 64
 """Cores with room that are kept in view."""
+
+MOST_CORES = 1 << 13
+"""Cores of a plan at most: time and memory of what follows grow with their square."""
+
+
+def check_number(cores: int) -> None:
+    """Raise TargetError where a plan has, or must have, so many cores that none is made."""
+    if cores > MOST_CORES:
+        raise TargetError(
+            f"it takes {cores:,} cores or more, and no plan is made of more than {MOST_CORES:,}",
+            hint="use a chip with larger cores",
+        )
 
 
 @dataclass
@@ -48,6 +61,7 @@ class Bins:
     def add(self, item: Slice, usage: Usage, bin_: Bin | None) -> None:
         """Put a slice into a core, or into a new one."""
         if bin_ is None:
+            check_number(len(self.bins) + 1)
             bin_ = Bin()
             self.bins.append(bin_)
             self.open.append(bin_)

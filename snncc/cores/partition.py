@@ -14,9 +14,8 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc.cores.bounds import lower_bounds
 from snncc.cores.demand import Demands, neurons_read, size_of
-from snncc.cores.packing import Bin, Bins
+from snncc.cores.packing import Bin, Bins, check_number
 from snncc.cores.tiles import Choice, Tiling, boxes_of, total, within
 from snncc.cores.units import Network, Unit
 from snncc_ir.errors import TargetError
@@ -57,13 +56,16 @@ def limits_of(network: Network) -> Usage:
     )
 
 
-def partition(network: Network, rates: NDArray[np.float32], charges: Mapping[str, float]) -> Partition:
+def partition(
+    network: Network, rates: NDArray[np.float32], charges: Mapping[str, float], bounds: Usage
+) -> Partition:
     """Cut and pack the network; `rates` are the spikes of every neuron per image.
 
-    `charges` are what an output axon of a unit counts, 1 where none is given: more where many of them leave
-    their chip. Raises TargetError where no core can hold a single neuron.
+    `bounds` are the cores that each resource needs at least. `charges` are what an output axon of a unit
+    counts, 1 where none is given: more where many of them leave their chip.
+    Raises TargetError where no core can hold a single neuron, or too many are needed.
     """
-    bounds = lower_bounds(network, limits_of(network))
+    check_number(max(bounds))
     first = _Partitioner(network, rates, charges, cutting=False).run(bounds)
     if len(first.cores) <= max(bounds) or max(bounds) > MANY:
         return first
@@ -265,14 +267,20 @@ ADVICE = {
 }
 
 
+SPLIT_ADVICE = (
+    "its sum is split over cores already: use a layer with fewer inputs, or a chip with larger cores"
+)
+
+
 def infeasible(network: Network, unit: Unit, usage: Usage, longest: int) -> TargetError:
     """Why one neuron of a unit fits no core: by how much, and what would help."""
+    split = any(part.owner == unit.name for part in network.partials)
     for resource, used, limit in zip(RESOURCES, usage, limits_of(network), strict=True):
         if used > limit:
             return TargetError(
                 f"one neuron takes {used} {resource.value}, {used - limit} more than a core has",
                 where=unit.name,
-                hint=ADVICE[resource],
+                hint=SPLIT_ADVICE if split else ADVICE[resource],
             )
     most = network.core.list_words.value
     return TargetError(

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from snncc.cores.bounds import lower_bounds
 from snncc.cores.chips import Room, Traffic, assign_chips
 from snncc.cores.demand import neurons_read
 from snncc.cores.partials import split_sums
-from snncc.cores.partition import Partition, partition
+from snncc.cores.partition import Partition, limits_of, partition
 from snncc.cores.place import Placement, place
 from snncc.cores.units import Network, delay_of, network_of
 from snncc_ir.certificates import certify_widths
@@ -82,17 +83,20 @@ def make_plan(graph: Graph, machine: Machine, rates: dict[str, Rates] | None = N
     reasons = refusals(graph, machine)
     if reasons or machine.core is None or machine.mesh is None:
         raise TargetError("; ".join(reasons) or f"{machine.name} has no cores")
-    network = _split(graph, machine, network_of(graph, machine))
+    whole = network_of(graph, machine)
+    bounds = lower_bounds(whole, limits_of(whole))
+    network = _split(graph, machine, whole)
     spikes = _rates(network, rates)
     charges: dict[str, float] = {}
     for _ in range(TRIES):
-        cut = partition(network, spikes, charges)
+        cut = partition(network, spikes, charges, bounds)
         planned = _placed(network, machine.name, machine.mesh, cut, spikes)
         crowded = _crowded(planned, network.core.output_axons.value, charges)
         if not crowded:
             return planned
         charges |= crowded
-    cut = partition(network, spikes, dict.fromkeys(network.by_name, 1.0 + network.core.crossing_axons.value))
+    charges = dict.fromkeys(network.by_name, 1.0 + network.core.crossing_axons.value)
+    cut = partition(network, spikes, charges, bounds)
     return _placed(network, machine.name, machine.mesh, cut, spikes)
 
 

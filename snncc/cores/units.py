@@ -54,11 +54,15 @@ class Read:
         key = (self.rows, self.columns, self.inputs_per_group, self.outputs_per_group, self.bits, self.copies)
         return (*key, id(self.elements) if self.padded else None)
 
+    @property
+    def used(self) -> Ids:
+        """The elements at positions that any output reads."""
+        return self.elements[:, self.rows.whole.positions][:, :, self.columns.whole.positions]
+
     @cached_property
     def least(self) -> int:
-        """Elements that are read by anything."""
-        used = self.elements[:, self.rows.whole.positions][:, :, self.columns.whole.positions]
-        return int((used >= 0).sum())
+        """Neurons that are read by anything."""
+        return int((self.used >= 0).sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,6 +84,10 @@ MISTAKES = {
         changed('"stbif"]', '"morse"]'),
         "my.toml: codes: 'morse' is none of graded, radix, count, ttfs, rate, stbif",
     ),
+    "vast mesh": (
+        changed("[mesh.rows]\nvalue = 4", "[mesh.rows]\nvalue = 5000"),
+        "my.toml: mesh has 4 columns of 5000 routers, more than 4096 in all",
+    ),
     "core alone": (
         TEMPLATE.split("[mesh.")[0].rsplit("\n#", 1)[0],
         "my.toml: has core alone; core, mesh and events go together",

@@ -18,7 +18,7 @@ from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Core, Limit, Machine
 from snncc_ir.neurons import Bias, Staircase
-from snncc_ir.nodes import Conv, Dense, Input, Population, Readout, Reshape, Scale
+from snncc_ir.nodes import Conv, Dense, Input, Pad, Population, Readout, Reshape, Scale
 from snncc_ir.plan import RESOURCES, CoreUse, Plan, Slice
 from snncc_ir.plan_check import check_plan
 from snncc_ir.tensors import Tensor
@@ -140,16 +140,13 @@ def with_core(plan: Plan, index: int, core: CoreUse) -> Plan:
     return replace(plan, cores=(*plan.cores[:index], core, *plan.cores[index + 1 :]))
 
 
-@pytest.mark.parametrize("name", sorted(RANGES))
+@pytest.mark.parametrize("name", [name.replace(" ", "_") for name in NAMES])
 def test_the_checker_sees_a_limit_that_is_missed(name: str) -> None:
     """A plan for a chip is wrong for one that has less of what the plan uses most."""
     graph = convolutions()
     plan = make_plan(graph, LOIHI).plan
     assert check_plan(graph, LOIHI, plan) == ()
-    resources = ("compartments", "synapse_words", "input_axons", "output_axons", "populations", "projections")
-    if name not in resources:
-        return
-    most = max(core.usage[resources.index(name)] for core in plan.cores)
+    most = max(core.usage[NAMES.index(name.replace("_", " "))] for core in plan.cores)
     assert check_plan(graph, lessened(LOIHI, name, most), plan) == ()
     found = check_plan(graph, lessened(LOIHI, name, most - 1), plan)
     assert found
@@ -225,8 +222,60 @@ def test_a_sum_of_too_many_inputs_is_split_where_the_chip_sends_partial_sums() -
         ("y", "fc", (2730, 4096)),
     ]
     assert check_plan(graph, able, plan) == ()
+    for wrong in (plan.partials[1:], (*plan.partials, plan.partials[0]), plan.partials[:1] * 3):
+        assert check_plan(graph, able, replace(plan, partials=wrong)) == (
+            "y: the parts of fc are not each of its inputs once",
+        )
+    stray = replace(plan.partials[0], owner="p1")
+    assert "p1 adds no parts of fc" in check_plan(graph, able, replace(plan, partials=(stray,)))
+    least = lessened(able, "input_axons", 30)
+    with pytest.raises(TargetError) as caught:
+        make_plan(graph, least)
+    assert str(caught.value) == (
+        "y: one neuron takes 137 input axons, 107 more than a core has; "
+        "its sum is split over cores already: use a layer with fewer inputs, or a chip with larger cores"
+    )
     with pytest.raises(TargetError, match=r"^y: its sum is split over cores: \d+ bits, loihi1 sends 8; "):
         make_plan(graph, lessened(few, "partial_bits", 8))
+
+
+def test_slices_and_places_that_do_not_exist_are_named() -> None:
+    graph = convolutions()
+    plan = make_plan(graph, LOIHI).plan
+    core = plan.cores[0]
+    stray = CoreUse((Slice("nobody", core.slices[0].box),), core.usage)
+    assert check_plan(graph, LOIHI, with_core(plan, 0, stray)) == ("nobody has no neurons to place",)
+    item = Slice(core.slices[0].unit, ((0, 99), (0, 1), (0, 1)))
+    assert check_plan(graph, LOIHI, with_core(plan, 0, CoreUse((item,), core.usage))) == (
+        f"{item} lies outside its population",
+    )
+    assert check_plan(graph, LOIHI, replace(plan, places=plan.places[1:])) == ("13 cores have 12 places",)
+
+
+def test_weights_that_only_padding_reaches_do_not_count_in_the_bound() -> None:
+    """A convolution whose input is mostly channels of padding: one core holds what is used."""
+    graph = Graph(
+        name="padded",
+        nodes=(
+            Input(name="x", type=Levels((16, 4, 4), 0, 15)),
+            Pad(name="more", source="x", padding=((0, 240), (0, 0), (0, 0))),
+            Conv(name="c", source="more", weight=weights(64, 256, 3, 3), padding=((1, 1), (1, 1))),
+            Readout(name="y", drives=("c",), bias=Bias(values=Tensor.integer(np.zeros(64, dtype=np.int64)))),
+        ),
+        outputs=("y",),
+    )
+    machine = load_machine("loihi2")
+    plan = make_plan(graph, machine).plan
+    assert check_plan(graph, machine, plan) == ()
+    assert len(plan.cores) == plan.bound == 1
+
+
+def test_a_plan_of_very_many_cores_is_refused() -> None:
+    with pytest.raises(TargetError) as caught:
+        make_plan(convolutions(), lessened(LOIHI, "compartments", 1))
+    assert str(caught.value) == (
+        "it takes 13,066 cores or more, and no plan is made of more than 8,192; use a chip with larger cores"
+    )
 
 
 def test_what_a_chip_cannot_express_is_refused() -> None:

@@ -37,6 +37,9 @@ MAY_BE_ZERO = (
 GREATEST = 2**31 - 1
 """Greatest number that a description may state."""
 
+MOST_ROUTERS = 1 << 12
+"""Routers of one chip at most: each is weighed for each core that is placed."""
+
 MAX_FILE = 1 << 20
 """Bytes of a description at most."""
 
@@ -103,7 +106,7 @@ def machine_from_toml(text: str, where: str) -> Machine:
         lanes=_lanes(data.get("lanes", 0), where),
         chain=(),
         core=_numbers(Core, _limit, data, "core", where),
-        mesh=_numbers(Mesh, _limit, data, "mesh", where),
+        mesh=_mesh(data, where),
         events=_numbers(Events, _quantity, data, "events", where),
     )
 
@@ -152,6 +155,14 @@ def _numbers(
     _check_keys(table, names, (), f"{name}.", where)
     values: dict[str, Any] = {key: read(key, table[key], where) for key in names}
     return kind(**values)
+
+
+def _mesh(data: Mapping[str, Any], where: str) -> Mesh | None:
+    mesh = _numbers(Mesh, _limit, data, "mesh", where)
+    if mesh is not None and mesh.columns.value * mesh.rows.value > MOST_ROUTERS:
+        sides = f"{mesh.columns.value} columns of {mesh.rows.value} routers"
+        raise TargetError(f"mesh has {sides}, more than {MOST_ROUTERS} in all", where=where)
+    return mesh
 
 
 def _entry(key: str, entry: object, where: str) -> tuple[Any, str, bool]:
