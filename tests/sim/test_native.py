@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _ctypes
 import os
 from unittest import mock
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from snncc.sim.evaluate import choose, evaluate_images
 from snncc.sim.native.levels import NativeEngine
 from snncc.sim.native.library import (
+    INTERFACE,
     KERNELS,
     LIBRARY,
     ConvShape,
@@ -146,6 +148,25 @@ def test_division_is_exact_at_every_step(kernels: str, theta: int, lo: int, hi: 
 
 
 @pytest.mark.parametrize("kernels", KERNEL_NAMES)
+@pytest.mark.parametrize("theta", [1, 2, 3])
+def test_potentials_at_the_end_of_32_bits(kernels: str, theta: int) -> None:
+    weights = np.full((18, 66_311), 127)  # 127 * 255 * 66,311 = 2^31 - 1 - 2,312
+    weights[1::2] *= -1
+    neuron = Staircase(
+        theta=Tensor.integer([theta] * 18), bias=Bias(values=Tensor.integer([0] * 18)), lo=0, hi=255
+    )
+    nodes = (
+        Input(name="x", type=Levels((66_311,), 0, 255)),
+        Dense(name="d", source="x", weight=Tensor.integer(weights, 8)),
+        Population(name="p", drives=("d",), neuron=neuron),
+    )
+    x = np.zeros((4, 66_311), np.uint8)
+    x[0], x[1, :-1], x[2, 0] = 255, 255, 1
+    with with_kernels(kernels):
+        _check(Graph(name="end", nodes=nodes, outputs=("p",)), {"x": x})
+
+
+@pytest.mark.parametrize("kernels", KERNEL_NAMES)
 def test_sums_of_more_than_32_bits(kernels: str) -> None:
     rng = np.random.default_rng(0)
     weights = np.where(rng.random((5, 40_000)) < 0.5, -128, 127)
@@ -192,6 +213,26 @@ def test_a_library_that_is_none_is_refused() -> None:
     with mock.patch.dict(os.environ, {LIBRARY: __file__}), pytest.raises(NativeError) as caught:
         native()
     assert caught.value.what.startswith("the native library cannot be loaded: ")
+
+
+def test_a_library_of_other_sources_is_refused() -> None:
+    with mock.patch.dict(os.environ, {LIBRARY: _ctypes.__file__}), pytest.raises(NativeError) as caught:
+        native()
+    assert str(caught.value) == (
+        f"the native library was built from other sources: interface 1, not {INTERFACE}; "
+        "install snncc again (make setup)"
+    )
+
+
+def test_a_library_of_other_sources_leaves_the_portable_engine() -> None:
+    graph, _ = _network(Weights.RANDOM, 8, 15, 0)
+    with mock.patch.dict(os.environ, {LIBRARY: _ctypes.__file__}):
+        name, _, note = choose(graph, None)
+    assert (name, note) == (
+        "levels",
+        f"the native library was built from other sources: interface 1, not {INTERFACE}; "
+        "install snncc again (make setup); the portable engine runs instead",
+    )
 
 
 def test_kernels_that_are_none_are_refused() -> None:

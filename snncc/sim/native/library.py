@@ -25,6 +25,9 @@ KERNELS = "SNNCC_NATIVE"
 LIBRARY = "SNNCC_NATIVE_LIBRARY"
 """Environment variable: another build of the library, for example one with sanitizers."""
 
+INTERFACE = 2
+"""The C interface that this module speaks; a library built from other sources is refused."""
+
 NAMES = ("libsnncc_native.so", "libsnncc_native.dylib", "snncc_native.dll")
 
 
@@ -134,6 +137,7 @@ def load(path: str, wanted: str) -> Native:
         library = ctypes.CDLL(path)
     except OSError as error:
         raise NativeError(f"the native library cannot be loaded: {error}") from None
+    _check_interface(library)
     for name, arguments in SIGNATURES.items():
         getattr(library, f"snncc_{name}").argtypes = arguments
         getattr(library, f"snncc_{name}").restype = c_int
@@ -147,6 +151,15 @@ def load(path: str, wanted: str) -> Native:
             f"the native engine has no kernels {wanted!r} here", where=KERNELS, hint="leave it unset"
         )
     return Native(library, kernels)
+
+
+def _check_interface(library: ctypes.CDLL) -> None:
+    found = library.snncc_interface() if hasattr(library, "snncc_interface") else 1
+    if found != INTERFACE:
+        raise NativeError(
+            f"the native library was built from other sources: interface {found}, not {INTERFACE}",
+            hint="install snncc again (make setup)",
+        )
 
 
 def native() -> Native:

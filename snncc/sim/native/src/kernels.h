@@ -20,7 +20,29 @@ struct Segment {
     int32_t groups;
 };
 
-// sums[m][c] = sum over i of rows[m][i] * weights[i][c] for a tile of positions and `vectors` x 16 channels.
+// n = floor(min(max(U + offset, 0), top) / theta) as (v * inverse + half) cut off. It was checked at every step, with
+// and without the rounding of the product.
+struct Stairs {
+    const uint32_t* offset;
+    const int32_t* top;
+    const float* inverse;
+    const float* half;
+    const double* wide_inverse;
+    const double* wide_half;
+    bool in_float;
+    uint8_t span;
+};
+
+// A tile of neurons that share their staircases.
+struct Fire {
+    Stairs stairs;
+    int channels;
+    uint8_t* codes[TILE];   // where each position's go: beyond the tile's count to `spare`
+    uint8_t spare[BLOCK];
+};
+
+// sums[m][c] = sum over i of rows[m][i] * weights[i][c] for a tile of positions and `vectors` x 16 channels. With `fire`
+// the codes of the neurons are written, and what `sums` holds afterwards is undefined.
 struct Product {
     const uint8_t* const* rows;
     const Segment* segments;
@@ -28,6 +50,8 @@ struct Product {
     const int8_t* weights;  // [groups][vectors * 16][4]
     uint32_t* sums;         // [tile][BLOCK]
     bool pairs_fit;         // two products always fit an int16
+    bool onto;              // added to `sums`
+    const Fire* fire;       // or none
 };
 
 // The same for channels of their own: sums[m][c] = sum over taps of rows[m][tap + c] * weights[tap][c].
@@ -37,10 +61,20 @@ struct Depthwise {
     int32_t groups;
     const int8_t* weights;  // [groups][4 quarters][4 lanes][4 channels][4 taps]: see `depthwise_channel`
     uint32_t* sums;
+    bool onto;
+    const Fire* fire;
 };
 
 // The channel whose weights stand at place (quarter, lane, entry) of a group.
 constexpr int depthwise_channel(int quarter, int lane, int entry) { return 16 * lane + 4 * quarter + entry; }
+
+// sums[m][c] = rows[m][c] * weights[c].
+struct Scaling {
+    const uint8_t* const* rows;
+    const int32_t* weights;  // [vectors * 16]
+    uint32_t* sums;
+    bool onto;
+};
 
 // One-bit weights on levels 0 and 1: sums = 2 * popcount(levels & positive) - popcount(levels).
 struct Bits {
@@ -49,17 +83,6 @@ struct Bits {
     int32_t segment_count;
     const uint64_t* weights;  // [groups][BLOCK]
     uint32_t* sums;
-};
-
-// n = floor(min(max(U + offset, 0), top) / theta) as (v * inverse + half) cut off, checked at every step.
-struct Stairs {
-    const uint32_t* offset;
-    const int32_t* top;
-    const float* inverse;
-    const float* half;
-    const double* wide_inverse;
-    const double* wide_half;
-    bool in_float;
 };
 
 // n = estimate + [U >= B(estimate + 1)] - [U < B(estimate)], estimate = floor(U * slope + start) in 0 .. span.
@@ -100,6 +123,12 @@ struct StbifTable {
     int32_t lo;
 };
 
+// Those of 64 bytes that are counted.
+struct Chosen {
+    int32_t offset;
+    uint64_t mask;
+};
+
 enum Mode { NONZERO = 1, MAGNITUDE = 2, ONES = 4 };
 
 struct Kernels {
@@ -110,16 +139,16 @@ struct Kernels {
     void (*depthwise)(const Depthwise&, int tile);
     void (*bits)(const Bits&, int tile);
     void (*pack_bits)(const uint8_t* codes, int channels, uint64_t* words);
-    void (*stairs)(const uint32_t* sums, int count, const Stairs&, uint8_t* codes);
+    void (*stairs)(const uint32_t* sums, int tile, const Fire&);
     void (*table)(const uint32_t* sums, int count, const Table&, uint8_t* codes);
-    void (*scale)(uint32_t* sums, const uint8_t* codes, const int32_t* weights, int count);
+    void (*scale)(const Scaling&, int vectors, int tile);
     void (*add_up)(uint32_t* sums, const uint8_t* codes, int count);
-    void (*greatest)(uint8_t* best, const uint8_t* codes, int count);
+    void (*greatest)(uint8_t* best, const uint8_t* const* members, int member_count, int channels);
     bool (*rate)(const uint32_t* sums, int count, const Rate&, uint8_t* codes);
     bool (*stbif)(const uint32_t* sums, int count, const Stbif&, uint8_t* codes);
     bool (*stbif_table)(const uint32_t* sums, int count, const StbifTable&, uint8_t* codes);
     uint64_t (*peak)(int64_t rounds);  // products of bytes without any memory access: how many were made
-    uint32_t (*count)(const uint8_t* codes, int count, uint8_t zero, int mode);
+    uint64_t (*count)(const uint8_t* codes, const Chosen*, int64_t chosen_count, uint8_t zero, int mode);
 };
 
 extern const Kernels BASELINE;

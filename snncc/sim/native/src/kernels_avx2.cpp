@@ -31,7 +31,10 @@ template <int M, int N, bool PAIRS_FIT>
 void tile_of(const Product& p, int width, int from) {
     __m256i sums[M][N];
     for (int m = 0; m < M; ++m)
-        for (int n = 0; n < N; ++n) sums[m][n] = _mm256_setzero_si256();
+        for (int n = 0; n < N; ++n)
+            sums[m][n] = p.onto ? _mm256_loadu_si256(
+                                      reinterpret_cast<const __m256i*>(p.sums + m * BLOCK + from + n * HALF))
+                                : _mm256_setzero_si256();
     const int8_t* w = p.weights + from * 4;
     for (int s = 0; s < p.segment_count; ++s) {
         const ptrdiff_t offset = p.segments[s].offset;
@@ -66,6 +69,7 @@ void product(const Product& p, int vectors, int tile) {
         product_by<true>(p, vectors, tile);
     else
         product_by<false>(p, vectors, tile);
+    if (p.fire) stairs_plain(p.sums, tile, *p.fire);
 }
 
 // 16 channels of four taps, as four quarters of four channels with their taps side by side.
@@ -92,7 +96,9 @@ void depthwise(const Depthwise& p, int tile) {
     for (int m = 0; m < tile; ++m)
         for (int lane = 0; lane < 4; ++lane) {
             __m128i sums[4];
-            for (auto& sum : sums) sum = _mm_setzero_si128();
+            __m128i* out = reinterpret_cast<__m128i*>(p.sums + m * BLOCK + 16 * lane);
+            for (int quarter = 0; quarter < 4; ++quarter)
+                sums[quarter] = p.onto ? _mm_loadu_si128(out + quarter) : _mm_setzero_si128();
             for (int g = 0; g < p.groups; ++g) {
                 __m128i x[4];
                 interleave(p.rows[m], p.taps + 4 * g, lane, x);
@@ -102,10 +108,9 @@ void depthwise(const Depthwise& p, int tile) {
                     sums[quarter] = dot4(sums[quarter], x[quarter], weights);
                 }
             }
-            for (int quarter = 0; quarter < 4; ++quarter)
-                _mm_storeu_si128(reinterpret_cast<__m128i*>(p.sums + m * BLOCK + 16 * lane + 4 * quarter),
-                                 sums[quarter]);
+            for (int quarter = 0; quarter < 4; ++quarter) _mm_storeu_si128(out + quarter, sums[quarter]);
         }
+    if (p.fire) stairs_plain(p.sums, tile, *p.fire);
 }
 
 uint64_t peak(int64_t rounds) {
@@ -122,15 +127,23 @@ uint64_t peak(int64_t rounds) {
     return static_cast<uint64_t>(rounds) * 8 * 32;
 }
 
-uint32_t count(const uint8_t* codes, int count, uint8_t zero, int mode) {
+// 32 bits as bytes of all ones or none.
+inline __m256i spread(uint32_t mask) {
+    const __m256i own = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201));
+    const __m256i all = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int32_t>(mask)), own);
+    return _mm256_cmpeq_epi8(_mm256_and_si256(all, bit), bit);
+}
+
+uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count, uint8_t zero, int mode) {
     const __m256i middle = _mm256_set1_epi8(static_cast<char>(zero));
     const __m256i nibble = _mm256_set1_epi8(0x0F), one = _mm256_set1_epi8(1);
     const __m256i bits = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
                                           0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
     __m256i total = _mm256_setzero_si256();
-    int c = 0;
-    for (; c + 32 <= count; c += 32) {
-        const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + c));
+    for (int64_t i = 0; i < 2 * chosen_count; ++i) {
+        const uint8_t* from = codes + chosen[i / 2].offset + 32 * (i % 2);
+        const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
         __m256i value = _mm256_or_si256(_mm256_subs_epu8(x, middle), _mm256_subs_epu8(middle, x));
         if (mode == NONZERO) {
             value = _mm256_min_epu8(value, one);
@@ -139,12 +152,12 @@ uint32_t count(const uint8_t* codes, int count, uint8_t zero, int mode) {
             value = _mm256_add_epi8(_mm256_shuffle_epi8(bits, _mm256_and_si256(value, nibble)),
                                     _mm256_shuffle_epi8(bits, high));
         }
+        value = _mm256_and_si256(value, spread(static_cast<uint32_t>(chosen[i / 2].mask >> (32 * (i % 2)))));
         total = _mm256_add_epi64(total, _mm256_sad_epu8(value, _mm256_setzero_si256()));
     }
     alignas(32) uint64_t parts[4];
     _mm256_store_si256(reinterpret_cast<__m256i*>(parts), total);
-    const uint64_t sum = parts[0] + parts[1] + parts[2] + parts[3];
-    return static_cast<uint32_t>(sum) + count_plain(codes + c, count - c, zero, mode);
+    return parts[0] + parts[1] + parts[2] + parts[3];
 }
 
 }  // namespace

@@ -12,14 +12,68 @@ inline __m512i four(const uint8_t* x) {
     return _mm512_set1_epi32(value);
 }
 
-// M x N accumulators stay in registers: 24 of the 32.
+inline __mmask64 bytes(int count) { return count >= 64 ? ~0ull : (1ull << count) - 1; }
+
+// Four vectors of levels as bytes, side by side; cut off at 0 and `span`.
+inline __m512i as_bytes(__m512i a, __m512i b, __m512i c, __m512i d, __m512i span) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i joined = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+    return _mm512_min_epu8(_mm512_permutexvar_epi32(order, joined), span);
+}
+
+inline __m512i level(__m512i v, const Stairs& s, int n) {
+    const __m512 inverse = _mm512_load_ps(s.inverse + n * LANES), half = _mm512_load_ps(s.half + n * LANES);
+    return _mm512_cvttps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(v), inverse, half));
+}
+
+// Codes of potentials v, offsets included. Four vectors become bytes together: those of one position, or of several.
+template <int M, int N>
+inline void fire_tile(const __m512i (&v)[M][N], const Fire& f) {
+    const __m512i span = _mm512_set1_epi8(static_cast<char>(f.stairs.span));
+    constexpr int TOGETHER = N == 1 ? 4 : N == 2 ? 2 : 1;  // positions
+#pragma GCC unroll 12
+    for (int m = 0; m < M; m += TOGETHER) {
+        __m512i levels[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) {
+            const int position = m + (N < 3 ? i / N : 0), n = N < 3 ? i % N : i;
+            levels[i] = position < M && n < N ? level(v[position < M ? position : 0][n < N ? n : 0], f.stairs, n) : span;
+        }
+        const __m512i codes = as_bytes(levels[0], levels[1], levels[2], levels[3], span);
+        if (N > 2) {
+            _mm512_mask_storeu_epi8(f.codes[m], bytes(f.channels), codes);
+        } else if (N == 2) {
+            const __mmask32 inside = static_cast<__mmask32>(bytes(f.channels));
+            _mm256_mask_storeu_epi8(f.codes[m], inside, _mm512_castsi512_si256(codes));
+            if (m + 1 < M) _mm256_mask_storeu_epi8(f.codes[m + 1], inside, _mm512_extracti64x4_epi64(codes, 1));
+        } else {
+            const __mmask16 inside = static_cast<__mmask16>(bytes(f.channels));
+            _mm_mask_storeu_epi8(f.codes[m], inside, _mm512_castsi512_si128(codes));
+            if (m + 1 < M) _mm_mask_storeu_epi8(f.codes[m + 1], inside, _mm512_extracti32x4_epi32(codes, 1));
+            if (m + 2 < M) _mm_mask_storeu_epi8(f.codes[m + 2], inside, _mm512_extracti32x4_epi32(codes, 2));
+            if (m + 3 < M) _mm_mask_storeu_epi8(f.codes[m + 3], inside, _mm512_extracti32x4_epi32(codes, 3));
+        }
+    }
+}
+
+// M x N accumulators stay in registers, 24 of the 32, until their neurons have fired.
 template <int M, int N>
 void tile_of(const Product& p) {
     __m512i sums[M][N];
     const uint8_t* rows[M];
     for (int m = 0; m < M; ++m) rows[m] = p.rows[m];
+#pragma GCC unroll 12
     for (int m = 0; m < M; ++m)
-        for (int n = 0; n < N; ++n) sums[m][n] = _mm512_setzero_si512();
+#pragma GCC unroll 4
+        for (int n = 0; n < N; ++n)
+            sums[m][n] = p.fire ? _mm512_load_si512(p.fire->stairs.offset + n * LANES) : _mm512_setzero_si512();
+    if (p.onto) {
+#pragma GCC unroll 12
+        for (int m = 0; m < M; ++m)
+#pragma GCC unroll 4
+            for (int n = 0; n < N; ++n)
+                sums[m][n] = _mm512_add_epi32(sums[m][n], _mm512_load_si512(p.sums + m * BLOCK + n * LANES));
+    }
     const int8_t* w = p.weights;
     for (int s = 0; s < p.segment_count; ++s) {
         const ptrdiff_t offset = p.segments[s].offset;
@@ -34,6 +88,7 @@ void tile_of(const Product& p) {
             w += N * 64;
         }
     }
+    if (p.fire) return fire_tile<M, N>(sums, *p.fire);
     uint32_t* out = p.sums;
 #pragma GCC unroll 12
     for (int m = 0; m < M; ++m)
@@ -48,6 +103,20 @@ void product(const Product& p, int vectors, int tile) {
         case 3: return tile == 1 ? tile_of<1, 3>(p) : tile_of<8, 3>(p);
         default: return tile == 1 ? tile_of<1, 4>(p) : tile_of<6, 4>(p);
     }
+}
+
+// Four vectors of sums of position m: stored, or fired.
+inline void finish_row(uint32_t* sums, __m512i (&found)[4], bool onto, const Fire* fire, int m) {
+    for (int n = 0; n < 4; ++n) {
+        if (onto) found[n] = _mm512_add_epi32(found[n], _mm512_load_si512(sums + n * LANES));
+        if (fire)
+            found[n] = level(_mm512_add_epi32(found[n], _mm512_load_si512(fire->stairs.offset + n * LANES)), fire->stairs, n);
+        else
+            _mm512_store_si512(sums + n * LANES, found[n]);
+    }
+    if (!fire) return;
+    const __m512i span = _mm512_set1_epi8(static_cast<char>(fire->stairs.span));
+    _mm512_mask_storeu_epi8(fire->codes[m], bytes(fire->channels), as_bytes(found[0], found[1], found[2], found[3], span));
 }
 
 void depthwise(const Depthwise& p, int tile) {
@@ -68,11 +137,9 @@ void depthwise(const Depthwise& p, int tile) {
         // Lane L of vector q holds channels 16 L + 4 q ..: a transposition of 4 x 4 lanes.
         const __m512i a = _mm512_shuffle_i32x4(sums[0], sums[1], 0x44), b = _mm512_shuffle_i32x4(sums[2], sums[3], 0x44);
         const __m512i c = _mm512_shuffle_i32x4(sums[0], sums[1], 0xEE), d = _mm512_shuffle_i32x4(sums[2], sums[3], 0xEE);
-        uint32_t* out = p.sums + m * BLOCK;
-        _mm512_store_si512(out, _mm512_shuffle_i32x4(a, b, 0x88));
-        _mm512_store_si512(out + 16, _mm512_shuffle_i32x4(a, b, 0xDD));
-        _mm512_store_si512(out + 32, _mm512_shuffle_i32x4(c, d, 0x88));
-        _mm512_store_si512(out + 48, _mm512_shuffle_i32x4(c, d, 0xDD));
+        __m512i found[4] = {_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xDD),
+                            _mm512_shuffle_i32x4(c, d, 0x88), _mm512_shuffle_i32x4(c, d, 0xDD)};
+        finish_row(p.sums + m * BLOCK, found, p.onto, p.fire, m);
     }
 }
 
@@ -85,10 +152,6 @@ inline void write_codes(uint8_t* codes, __mmask16 inside, __m512i levels) {
 }
 
 inline __m512i quotient(__m512i v, const Stairs& s, int c) {
-    if (s.in_float) {
-        const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_load_ps(s.inverse + c));
-        return _mm512_cvttps_epi32(_mm512_add_ps(product, _mm512_load_ps(s.half + c)));
-    }
     __m256i parts[2];
     for (int i = 0; i < 2; ++i) {
         const __m256i own = i ? _mm512_extracti64x4_epi64(v, 1) : _mm512_castsi512_si256(v);
@@ -98,12 +161,37 @@ inline __m512i quotient(__m512i v, const Stairs& s, int c) {
     return _mm512_inserti64x4(_mm512_castsi256_si512(parts[0]), parts[1], 1);
 }
 
-void stairs(const uint32_t* sums, int count, const Stairs& s, uint8_t* codes) {
-    for (int c = 0; c < count; c += LANES) {
+void stairs_in_double(const uint32_t* sums, const Fire& f, uint8_t* codes) {
+    const Stairs& s = f.stairs;
+    for (int c = 0; c < f.channels; c += LANES) {
         __m512i v = _mm512_add_epi32(_mm512_load_si512(sums + c), _mm512_load_si512(s.offset + c));
         v = _mm512_min_epi32(_mm512_max_epi32(v, _mm512_setzero_si512()), _mm512_load_si512(s.top + c));
-        write_codes(codes + c, channels_left(count, c), quotient(v, s, c));
+        write_codes(codes + c, channels_left(f.channels, c), quotient(v, s, c));
     }
+}
+
+void stairs(const uint32_t* sums, int tile, const Fire& f) {
+    for (int m = 0; m < tile; ++m, sums += BLOCK) {
+        if (!f.stairs.in_float) {
+            stairs_in_double(sums, f, f.codes[m]);
+            continue;
+        }
+        __m512i found[4];
+        for (int n = 0; n < 4; ++n)
+            found[n] = n * LANES < f.channels ? _mm512_load_si512(sums + n * LANES) : _mm512_setzero_si512();
+        finish_row(nullptr, found, false, &f, m);
+    }
+}
+
+void scale_rows(const Scaling& s, int vectors, int tile) {
+    for (int m = 0; m < tile; ++m)
+        for (int c = 0; c < vectors * LANES; c += LANES) {
+            const __m512i codes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(s.rows[m] + c)));
+            __m512i sum = _mm512_mullo_epi32(codes, _mm512_load_si512(s.weights + c));
+            uint32_t* out = s.sums + m * BLOCK + c;
+            if (s.onto) sum = _mm512_add_epi32(sum, _mm512_load_si512(out));
+            _mm512_store_si512(out, sum);
+        }
 }
 
 void table(const uint32_t* sums, int count, const Table& t, uint8_t* codes) {
@@ -206,6 +294,16 @@ void pack_bits(const uint8_t* codes, int channels, uint64_t* words) {
     }
 }
 
+void greatest_of(uint8_t* best, const uint8_t* const* members, int member_count, int channels) {
+    for (int c = 0; c < channels; c += 64) {
+        const __mmask64 inside = bytes(channels - c);
+        __m512i most = _mm512_maskz_loadu_epi8(inside, members[0] + c);
+        for (int i = 1; i < member_count; ++i)
+            most = _mm512_max_epu8(most, _mm512_maskz_loadu_epi8(inside, members[i] + c));
+        _mm512_mask_storeu_epi8(best + c, inside, most);
+    }
+}
+
 uint64_t peak(int64_t rounds) {
     __m512i sums[24] = {}, x = _mm512_set1_epi8(1), w = _mm512_set1_epi8(1);
 #pragma GCC unroll 24
@@ -220,29 +318,28 @@ uint64_t peak(int64_t rounds) {
     return static_cast<uint64_t>(rounds) * 24 * 64;
 }
 
-uint32_t count(const uint8_t* codes, int count, uint8_t zero, int mode) {
+uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count, uint8_t zero, int mode) {
     const __m512i middle = _mm512_set1_epi8(static_cast<char>(zero));
     __m512i total = _mm512_setzero_si512();
-    uint32_t fired = 0;
-    for (int c = 0; c < count; c += 64) {
-        const __mmask64 inside = count - c >= 64 ? ~0ull : (1ull << (count - c)) - 1;
-        const __m512i x = _mm512_mask_loadu_epi8(middle, inside, codes + c);
+    uint64_t fired = 0;
+    for (int64_t i = 0; i < chosen_count; ++i) {
+        const __m512i x = _mm512_mask_loadu_epi8(middle, chosen[i].mask, codes + chosen[i].offset);
         if (mode == NONZERO) {
-            fired += static_cast<uint32_t>(__builtin_popcountll(_mm512_cmpneq_epu8_mask(x, middle)));
+            fired += static_cast<uint64_t>(__builtin_popcountll(_mm512_cmpneq_epu8_mask(x, middle)));
             continue;
         }
         __m512i value = _mm512_or_si512(_mm512_subs_epu8(x, middle), _mm512_subs_epu8(middle, x));
         if (mode == ONES) value = _mm512_popcnt_epi8(value);
         total = _mm512_add_epi64(total, _mm512_sad_epu8(value, _mm512_setzero_si512()));
     }
-    return mode == NONZERO ? fired : static_cast<uint32_t>(_mm512_reduce_add_epi64(total));
+    return mode == NONZERO ? fired : static_cast<uint64_t>(_mm512_reduce_add_epi64(total));
 }
 
 }  // namespace
 
 const Kernels AVX512 = {
-    "avx512", {0, 12, 12, 8, 6}, BITS_TILE, product, depthwise, bits, pack_bits, stairs, table, scale, add_up,
-    greatest, rate, stbif, stbif_table_plain, peak, count,
+    "avx512", {0, 12, 12, 8, 6}, BITS_TILE, product, depthwise, bits, pack_bits, stairs, table, scale_rows, add_up,
+    greatest_of, rate, stbif, stbif_table_plain, peak, count,
 };
 
 }  // namespace snncc

@@ -8,7 +8,7 @@ void product(const Product& p, int vectors, int tile) {
     const int width = vectors * LANES;
     for (int m = 0; m < tile; ++m) {
         uint32_t* sums = p.sums + m * BLOCK;
-        for (int c = 0; c < width; ++c) sums[c] = 0;
+        for (int c = 0; c < width && !p.onto; ++c) sums[c] = 0;
         const int8_t* w = p.weights;
         for (int s = 0; s < p.segment_count; ++s) {
             const uint8_t* x = p.rows[m] + p.segments[s].offset;
@@ -20,12 +20,13 @@ void product(const Product& p, int vectors, int tile) {
             }
         }
     }
+    if (p.fire) stairs_plain(p.sums, tile, *p.fire);
 }
 
 void depthwise(const Depthwise& p, int tile) {
     for (int m = 0; m < tile; ++m) {
         uint32_t* sums = p.sums + m * BLOCK;
-        for (int c = 0; c < BLOCK; ++c) sums[c] = 0;
+        for (int c = 0; c < BLOCK && !p.onto; ++c) sums[c] = 0;
         const int8_t* w = p.weights;
         for (int g = 0; g < p.groups; ++g)
             for (int place = 0; place < BLOCK; ++place, w += 4) {
@@ -35,6 +36,7 @@ void depthwise(const Depthwise& p, int tile) {
                 sums[c] += static_cast<uint32_t>(part);
             }
     }
+    if (p.fire) stairs_plain(p.sums, tile, *p.fire);
 }
 
 }  // namespace

@@ -31,11 +31,13 @@ inline void stairs_in(const uint32_t* __restrict sums, int count, const Stairs& 
     });
 }
 
-[[maybe_unused]] void stairs_plain(const uint32_t* sums, int count, const Stairs& s, uint8_t* codes) {
-    if (s.in_float)
-        stairs_in<float>(sums, count, s, s.inverse, s.half, codes);
-    else
-        stairs_in<double>(sums, count, s, s.wide_inverse, s.wide_half, codes);
+[[maybe_unused]] void stairs_plain(const uint32_t* sums, int tile, const Fire& f) {
+    const Stairs& s = f.stairs;
+    for (int m = 0; m < tile; ++m, sums += BLOCK)
+        if (s.in_float)
+            stairs_in<float>(sums, f.channels, s, s.inverse, s.half, f.codes[m]);
+        else
+            stairs_in<double>(sums, f.channels, s, s.wide_inverse, s.wide_half, f.codes[m]);
 }
 
 [[maybe_unused]] void table_plain(const uint32_t* sums, int count, const Table& t, uint8_t* codes) {
@@ -115,16 +117,28 @@ bool stbif_table_plain(const uint32_t* sums, int count, const StbifTable& t, uin
     return any;
 }
 
-void scale(uint32_t* __restrict sums, const uint8_t* __restrict codes, const int32_t* __restrict weights, int count) {
-    for (int c = 0; c < count; ++c) sums[c] += static_cast<uint32_t>(codes[c]) * static_cast<uint32_t>(weights[c]);
+[[maybe_unused]] void scale(const Scaling& s, int vectors, int tile) {
+    const int32_t* __restrict weights = s.weights;
+    for (int m = 0; m < tile; ++m) {
+        const uint8_t* __restrict codes = s.rows[m];
+        uint32_t* __restrict sums = s.sums + m * BLOCK;
+        for (int c = 0; c < vectors * LANES; ++c) {
+            const uint32_t product = static_cast<uint32_t>(codes[c]) * static_cast<uint32_t>(weights[c]);
+            sums[c] = s.onto ? sums[c] + product : product;
+        }
+    }
 }
 
 void add_up(uint32_t* __restrict sums, const uint8_t* __restrict codes, int count) {
     for (int c = 0; c < count; ++c) sums[c] += codes[c];
 }
 
-void greatest(uint8_t* __restrict best, const uint8_t* __restrict codes, int count) {
-    for (int c = 0; c < count; ++c) best[c] = best[c] > codes[c] ? best[c] : codes[c];
+[[maybe_unused]] void greatest(uint8_t* __restrict best, const uint8_t* const* members, int member_count, int channels) {
+    __builtin_memcpy(best, members[0], static_cast<size_t>(channels));
+    for (int i = 1; i < member_count; ++i) {
+        const uint8_t* __restrict codes = members[i];
+        for (int c = 0; c < channels; ++c) best[c] = best[c] > codes[c] ? best[c] : codes[c];
+    }
 }
 
 [[maybe_unused]] inline uint32_t ones(uint32_t value) {
@@ -133,11 +147,16 @@ void greatest(uint8_t* __restrict best, const uint8_t* __restrict codes, int cou
     return (value + (value >> 4)) & 0x0F;
 }
 
-[[maybe_unused]] uint32_t count_plain(const uint8_t* codes, int count, uint8_t zero, int mode) {
-    uint32_t total = 0;
-    for (int c = 0; c < count; ++c) {
-        const uint32_t magnitude = codes[c] > zero ? codes[c] - zero : zero - codes[c];
-        total += mode == NONZERO ? magnitude != 0 : mode == MAGNITUDE ? magnitude : ones(magnitude);
+[[maybe_unused]] uint64_t count_plain(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count, uint8_t zero,
+                                      int mode) {
+    uint64_t total = 0;
+    for (int64_t i = 0; i < chosen_count; ++i) {
+        const uint8_t* from = codes + chosen[i].offset;
+        for (int c = 0; c < 64; ++c) {
+            if (!(chosen[i].mask >> c & 1)) continue;
+            const uint32_t magnitude = from[c] > zero ? from[c] - zero : zero - from[c];
+            total += mode == NONZERO ? magnitude != 0 : mode == MAGNITUDE ? magnitude : ones(magnitude);
+        }
     }
     return total;
 }

@@ -31,33 +31,63 @@ Layer::Layer(int32_t channels_, int32_t height_, int32_t width_, int32_t group_,
         }
 }
 
+// The order of a sum is free: a term that can let the neurons fire comes last.
+void Layer::close() {
+    std::stable_partition(terms.begin(), terms.end(), [](const auto& term) { return !term->fires(); });
+}
+
 void Layer::run(Context& context) const {
     for (const auto& term : terms) term->prepare(context);
     wide ? run_wide(context) : run_narrow(context);
 }
 
 void Layer::run_narrow(Context& context) const {
-    alignas(64) uint32_t sums[2 * TILE * BLOCK];
-    const int32_t places = static_cast<int32_t>(positions());
     for (const Block& block : blocks) {
         const int size = context.kernels.tile[block.vectors];
-        Tile tile;
-        tile.count = 0;
-        for (int map = context.begin; map < context.end; ++map)
-            for (int32_t place = 0; place < places; ++place) {
-                tile.map[tile.count] = map;
-                tile.place[tile.count++] = place;
-                const bool last = map == context.end - 1 && place == places - 1;
-                if (tile.count < size && !last) continue;
-                bool first = true;
-                for (const auto& term : terms) {
-                    term->narrow(context, tile, block, sums, first);
-                    first = false;
-                }
-                neuron->narrow(context, tile, block, sums);
-                tile.count = 0;
-            }
+        int map = context.begin;
+        int32_t place = 0;
+        while (map < context.end) {
+            const Tile tile = tile_at(map, place, size, context.end);
+            run_tile(context, tile, block);
+            map = tile.map[tile.count - 1];
+            place = tile.place[tile.count - 1] + 1;
+            if (place < positions()) continue;
+            place = 0;
+            ++map;
+        }
     }
+}
+
+// The next positions, which may go on in the next map.
+Tile Layer::tile_at(int map, int32_t place, int size, int end) const {
+    Tile tile;
+    const int32_t places = static_cast<int32_t>(positions());
+    tile.together = places - place >= size;
+    tile.count = 0;
+    if (tile.together) {
+        for (tile.count = 0; tile.count < size; ++tile.count) {
+            tile.map[tile.count] = map;
+            tile.place[tile.count] = place + tile.count;
+        }
+        return tile;
+    }
+    while (tile.count < size && map < end) {
+        tile.map[tile.count] = map;
+        tile.place[tile.count++] = place;
+        if (++place < places) continue;
+        place = 0;
+        ++map;
+    }
+    return tile;
+}
+
+void Layer::run_tile(Context& context, const Tile& tile, const Block& block) const {
+    alignas(64) uint32_t sums[2 * TILE * BLOCK];
+    Fire fire;
+    const bool fires = neuron->prepare(context, tile, block, fire);
+    for (size_t i = 0; i < terms.size(); ++i)
+        terms[i]->narrow(context, tile, block, sums, i == 0, fires && i + 1 == terms.size() ? &fire : nullptr);
+    if (!fires) neuron->narrow(context, tile, block, sums);
 }
 
 void Layer::run_wide(Context& context) const {

@@ -8,6 +8,8 @@ namespace snncc {
 class Neuron {
   public:
     virtual ~Neuron() = default;
+    // Where the last term can let a whole tile fire: `fire` is set; else false, and `narrow` takes the sums.
+    virtual bool prepare(Context&, const Tile&, const Block&, Fire&) const { return false; }
     virtual void narrow(Context&, const Tile&, const Block&, const uint32_t* sums) const = 0;
     virtual void wide(Context&, int map, int32_t place, const Block&, const int64_t* sums) const = 0;
 };
@@ -17,6 +19,7 @@ class Layer : public Operation {
     Layer(int32_t channels, int32_t height, int32_t width, int32_t group, bool wide);
     void run(Context&) const override;
 
+    void close();  // after the last term
     int64_t positions() const { return static_cast<int64_t>(height) * width; }
     const int32_t channels, height, width, group;
     const bool wide;
@@ -27,6 +30,8 @@ class Layer : public Operation {
 
   private:
     void run_narrow(Context&) const;
+    void run_tile(Context&, const Tile&, const Block&) const;
+    Tile tile_at(int map, int32_t place, int size, int end) const;
     void run_wide(Context&) const;
 };
 

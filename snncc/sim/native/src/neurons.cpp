@@ -64,15 +64,35 @@ class StairsNeuron : public Firing {
         for (const int64_t step : theta_) require(step >= 1 && step < (int64_t{1} << 46), "a threshold out of range");
         fits_ = !layer.wide && target_.levels.high < 0;
         for (const int64_t step : theta_) fits_ &= (int64_t{span} + 1) * step <= INT32_MAX;
-        if (fits_) prepare(layer);
+        if (fits_) check(layer);
+    }
+
+    bool prepare(Context& context, const Tile& tile, const Block& block, Fire& fire) const override {
+        if (!fits_ || !in_float_) return false;
+        const int32_t border = classes_.at(tile.place[0]);
+        for (int m = 1; m < tile.count && classes_.count > 1; ++m)
+            if (classes_.at(tile.place[m]) != border) return false;
+        fire.stairs = stairs(block, border);
+        fire.channels = block.count;
+        uint8_t* base = context.arena.map(target_.levels.low, 0) + block.first;
+        const int64_t stride = context.arena.stride(target_.levels.low);
+        const int32_t* consecutive = target_.places.data() + tile.place[0];
+        uint8_t* own = base + tile.map[0] * stride;
+        for (int m = 0; m < tile.count; ++m)
+            fire.codes[m] = tile.together ? own + consecutive[m]
+                                          : base + tile.map[m] * stride + target_.places[tile.place[m]];
+        for (int m = tile.count; m < TILE; ++m) fire.codes[m] = fire.spare;
+        return true;
     }
 
     void narrow(Context& context, const Tile& tile, const Block& block, const uint32_t* sums) const override {
         if (!fits_) return slowly(context, tile, block, sums);
         for (int m = 0; m < tile.count; ++m) {
-            const size_t at = lanes_.at(block, classes_.at(tile.place[m]));
-            const Stairs stairs{&offset_[at], &top_[at], &inverse_[at], &half_[at], &wide_inverse_[at], &wide_half_[at], in_float_};
-            context.kernels.stairs(sums + m * BLOCK, block.count, stairs, codes(context, tile, m, block));
+            Fire fire;
+            fire.stairs = stairs(block, classes_.at(tile.place[m]));
+            fire.channels = block.count;
+            fire.codes[0] = codes(context, tile, m, block);
+            context.kernels.stairs(sums + m * BLOCK, 1, fire);
         }
     }
 
@@ -86,7 +106,13 @@ class StairsNeuron : public Firing {
     }
 
   private:
-    void prepare(const Layer& layer) {
+    Stairs stairs(const Block& block, int32_t border) const {
+        const size_t at = lanes_.at(block, border);
+        return {&offset_[at],       &top_[at],       &inverse_[at], &half_[at],
+                &wide_inverse_[at], &wide_half_[at], in_float_,     static_cast<uint8_t>(span_)};
+    }
+
+    void check(const Layer& layer) {
         in_float_ = true;
         bool in_double = true;
         for (const Block& block : layer.blocks)
@@ -99,7 +125,8 @@ class StairsNeuron : public Firing {
                     top_[at] = static_cast<int32_t>((int64_t{span_} + 1) * step - 1);
                     wide_inverse_[at] = 1.0 / static_cast<double>(step);
                     wide_half_[at] = 0.5 / static_cast<double>(step);
-                    inverse_[at] = static_cast<float>(wide_inverse_[at]);
+                    // Below 1, so that no potential of 32 bits leaves them as a quotient.
+                    inverse_[at] = std::min(static_cast<float>(wide_inverse_[at]), std::nextafter(1.0f, 0.0f));
                     half_[at] = static_cast<float>(wide_half_[at]);
                     if (border) continue;
                     in_float_ = in_float_ && exact(inverse_[at], half_[at], step);
@@ -113,8 +140,9 @@ class StairsNeuron : public Firing {
     bool exact(Real inverse, Real half, int64_t step) const {
         for (int64_t level = 0; level <= span_; ++level)
             for (const int64_t v : {level * step, (level + 1) * step - 1}) {
-                const Real product = static_cast<Real>(static_cast<int32_t>(v)) * inverse;
+                const Real value = static_cast<Real>(static_cast<int32_t>(v)), product = value * inverse;
                 if (static_cast<int32_t>(product + half) != level) return false;
+                if (static_cast<int32_t>(std::fma(value, inverse, half)) != level) return false;
             }
         return true;
     }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "layer.h"
 
@@ -94,40 +95,44 @@ class MaxPool : public Operation {
         : from_(from), to_(to), shape_(s), source_(source), destination_(destination) {}
 
     void run(Context& context) const override {
-        for (int map = context.begin; map < context.end; ++map)
-            for (int32_t y = 0; y < to_.height; ++y)
-                for (int32_t x = 0; x < to_.width; ++x) pool(context, map, y, x);
+        std::vector<const uint8_t*> members;
+        std::vector<int64_t> window;
+        for (int32_t y = 0; y < to_.height; ++y)
+            for (int32_t x = 0; x < to_.width; ++x) {
+                look(y, x, window);
+                members.resize(window.size());
+                for (int map = context.begin; map < context.end; ++map)
+                    source_.high < 0 ? pool(context, map, y, x, window, members) : pool_wide(context, map, y, x, window);
+            }
     }
 
   private:
-    void pool(Context& context, int map, int32_t y, int32_t x) const {
-        const int64_t best = to_.pixel(y, x) * to_.channels;
+    // The members of a window that lie inside the source.
+    void look(int32_t y, int32_t x, std::vector<int64_t>& window) const {
         const int64_t top = int64_t{y} * shape_.stride_height - shape_.pad_top;
         const int64_t left = int64_t{x} * shape_.stride_width - shape_.pad_left;
         const int64_t bottom = std::min<int64_t>(top + shape_.kernel_height, from_.height);
         const int64_t right = std::min<int64_t>(left + shape_.kernel_width, from_.width);
-        bool first = true;
+        window.clear();
         for (int64_t row = std::max<int64_t>(top, 0); row < bottom; ++row)
-            for (int64_t column = std::max<int64_t>(left, 0); column < right; ++column) {
-                join(context, map, best, from_.pixel(row, column) * from_.channels, first);
-                first = false;
-            }
+            for (int64_t column = std::max<int64_t>(left, 0); column < right; ++column)
+                window.push_back(from_.pixel(row, column) * from_.channels);
     }
 
-    void join(Context& context, int map, int64_t best, int64_t member, bool first) const {
-        if (source_.high < 0) {
-            uint8_t* into = context.arena.map(destination_.low, map) + best;
-            const uint8_t* from = context.arena.map(source_.low, map) + member;
-            if (first)
-                std::memcpy(into, from, static_cast<size_t>(from_.channels));
-            else
-                context.kernels.greatest(into, from, from_.channels);
-            return;
-        }
+    void pool(Context& context, int map, int32_t y, int32_t x, const std::vector<int64_t>& window,
+              std::vector<const uint8_t*>& members) const {
+        const uint8_t* codes = context.arena.map(source_.low, map);
+        for (size_t i = 0; i < window.size(); ++i) members[i] = codes + window[i];
+        uint8_t* best = context.arena.map(destination_.low, map) + to_.pixel(y, x) * to_.channels;
+        if (!members.empty())
+            context.kernels.greatest(best, members.data(), static_cast<int>(members.size()), from_.channels);
+    }
+
+    void pool_wide(Context& context, int map, int32_t y, int32_t x, const std::vector<int64_t>& window) const {
         for (int32_t c = 0; c < from_.channels; ++c) {
-            const int32_t code = read(context, source_, map, member + c);
-            write(context, destination_, map, best + c,
-                  first ? code : std::max(read(context, destination_, map, best + c), code));
+            int32_t best = 0;
+            for (const int64_t member : window) best = std::max(best, read(context, source_, map, member + c));
+            write(context, destination_, map, to_.pixel(y, x) * to_.channels + c, best);
         }
     }
 
@@ -136,23 +141,19 @@ class MaxPool : public Operation {
     const Wide source_, destination_;
 };
 
-// Sums over a map: spikes at each position times its fan-outs, `[maps][fans]`. Neighbours with the same fan-outs,
-// which most are, are counted together.
+// Sums over a map: spikes at each position times its fan-outs, `[maps][fans]`. Positions with the same fan-outs are
+// counted together.
 class Probe : public Operation {
   public:
     Probe(const Geometry& g, int buffer, int slot, int mode, const int64_t* fans, int fan_count)
         : zero_(g.zero), buffer_(buffer), slot_(slot), mode_(mode), fan_count_(fan_count) {
-        const std::vector<int32_t> places = places_of(g);
-        for (size_t p = 0; p < places.size(); ++p) {
-            const int64_t* own = fans + p * static_cast<size_t>(fan_count);
-            const bool joins = !stretches_.empty() && stretches_.back().from + stretches_.back().length == places[p] &&
-                               stretches_.back().length < MOST && std::equal(own, own + fan_count, fans_.end() - fan_count);
-            if (joins) {
-                stretches_.back().length += g.channels;
-                continue;
-            }
-            stretches_.push_back({places[p], g.channels});
-            fans_.insert(fans_.end(), own, own + fan_count);
+        std::map<std::vector<int64_t>, size_t> known;
+        for (const int32_t place : places_of(g)) {
+            const std::vector<int64_t> own(fans, fans + fan_count);
+            fans += fan_count;
+            const auto found = known.try_emplace(own, classes_.size()).first;
+            if (found->second == classes_.size()) classes_.push_back({own, {}});
+            for (int32_t c = 0; c < g.channels;) c += choose(classes_[found->second].chosen, place + c, g.channels - c);
         }
     }
 
@@ -161,24 +162,32 @@ class Probe : public Operation {
             int64_t* totals = static_cast<int64_t*>(context.outputs[slot_]) + (context.first + map) * fan_count_;
             std::fill(totals, totals + fan_count_, 0);
             const uint8_t* codes = context.arena.map(buffer_, map);
-            const int64_t* fan = fans_.data();
-            for (const Stretch& stretch : stretches_) {
-                const int64_t spikes = context.kernels.count(codes + stretch.from, stretch.length, zero_, mode_);
-                for (int f = 0; f < fan_count_; ++f) totals[f] += spikes * *fan++;
+            for (const Class& one : classes_) {
+                const int64_t chosen = static_cast<int64_t>(one.chosen.size());
+                const uint64_t spikes = context.kernels.count(codes, one.chosen.data(), chosen, zero_, mode_);
+                for (size_t f = 0; f < one.fans.size(); ++f) totals[f] += static_cast<int64_t>(spikes) * one.fans[f];
             }
         }
     }
 
   private:
-    struct Stretch {
-        int32_t from, length;
+    struct Class {
+        std::vector<int64_t> fans;
+        std::vector<Chosen> chosen;
     };
-    static constexpr int32_t MOST = 1 << 20;  // its spikes fit 32 bits
+
+    // Adds bytes from `place` on to those chosen, as many as fit one entry: how many.
+    static int32_t choose(std::vector<Chosen>& chosen, int32_t place, int32_t count) {
+        if (chosen.empty() || place - chosen.back().offset >= 64) chosen.push_back({place, 0});
+        const int32_t from = place - chosen.back().offset, taken = std::min(count, 64 - from);
+        const uint64_t ones = taken == 64 ? ~uint64_t{0} : (uint64_t{1} << taken) - 1;
+        chosen.back().mask |= ones << from;
+        return taken;
+    }
 
     const uint8_t zero_;
     const int buffer_, slot_, mode_, fan_count_;
-    std::vector<Stretch> stretches_;
-    std::vector<int64_t> fans_;  // [stretches][fans]
+    std::vector<Class> classes_;
 };
 
 }  // namespace

@@ -20,6 +20,7 @@ Arena::Arena(const std::vector<Geometry>& buffers, int maps, const std::vector<i
     : count_(maps), bits_(buffers.size()) {
     for (const Geometry& g : buffers) {
         maps_.emplace_back(static_cast<size_t>(g.bytes() * maps + SLACK), g.zero);
+        bases_.push_back(maps_.back().data());
         strides_.push_back(g.bytes());
         zeros_.push_back(g.zero);
     }
@@ -124,6 +125,7 @@ std::vector<std::unique_ptr<Term>>& Program::terms_for(int source) {
 
 void Program::close_layer() {
     require(!layer_->terms.empty(), "a layer without terms");
+    layer_->close();
     add_operation(std::move(layer_), false);
 }
 

@@ -63,9 +63,10 @@ class Arena {
   public:
     Arena(const std::vector<Geometry>& buffers, int maps, const std::vector<int64_t>& states);
     int maps() const { return count_; }
+    int64_t stride(int buffer) const { return strides_[buffer]; }  // from a map to the next
     void keep_last(int from);  // map `from` of every value becomes map 0
     void silence();            // map 0 of every value becomes zeros
-    uint8_t* map(int buffer, int index) { return maps_[buffer].data() + index * strides_[buffer]; }
+    uint8_t* map(int buffer, int index) { return bases_[buffer] + index * strides_[buffer]; }
     const uint8_t* map(int buffer, int index) const { return const_cast<Arena*>(this)->map(buffer, index); }
     Aligned<int32_t>& state(int index) { return states_[static_cast<size_t>(index)]; }
     std::vector<uint64_t>& bits(int buffer) { return bits_[buffer]; }
@@ -73,6 +74,7 @@ class Arena {
 
   private:
     std::vector<Aligned<uint8_t>> maps_;
+    std::vector<uint8_t*> bases_;
     int count_;
     std::vector<int64_t> strides_;
     std::vector<uint8_t> zeros_;
@@ -96,6 +98,7 @@ struct Context {
 // Output positions whose sums are computed together.
 struct Tile {
     int count;
+    bool together;  // one map, and places that follow each other
     int map[TILE];
     int32_t place[TILE];
 };
@@ -105,8 +108,11 @@ class Term {
   public:
     virtual ~Term() = default;
     virtual void prepare(Context&) const {}
-    // Sums of a tile, [count][BLOCK]: written if `first`, else added to.
-    virtual void narrow(const Context&, const Tile&, const Block&, uint32_t* sums, bool first) const = 0;
+    virtual bool fires() const { return false; }  // whether sums stay in registers until the neurons have fired
+    // Sums of a tile, [count][BLOCK]: written if `first`, else added to. With `fire` the neurons get them at once.
+    // No tile is larger than the kernels' own.
+    virtual void narrow(const Context&, const Tile&, const Block&, uint32_t* sums, bool first,
+                        const Fire* fire) const = 0;
     // The same for one position in 64 bits, for layers whose sums do not fit 32; always added.
     virtual void wide(const Context&, int map, int32_t place, const Block&, int64_t* sums) const = 0;
 };

@@ -21,22 +21,23 @@ void StreamLayer::run(Context& context) const {
         const int size = context.kernels.tile[block.vectors], width = block.vectors * LANES;
         for (int32_t place = 0; place < layer_->positions(); ++place) {
             std::memset(constant, 0, sizeof(uint32_t) * BLOCK);
-            Tile one{1, {1}, {place}};
+            Tile one{1, true, {1}, {place}};
             bool first = true;
             for (const auto& term : lasting_) {
-                term->narrow(context, one, block, constant, first);
+                term->narrow(context, one, block, constant, first, nullptr);
                 first = false;
             }
             for (int map = context.begin; map < context.end; map += size) {
                 Tile tile;
                 tile.count = std::min(size, context.end - map);
+                tile.together = false;
                 for (int m = 0; m < tile.count; ++m) {
                     tile.map[m] = map + m - delay_;
                     tile.place[m] = place;
                 }
                 first = true;
                 for (const auto& term : layer_->terms) {
-                    term->narrow(context, tile, block, sums, first);
+                    term->narrow(context, tile, block, sums, first, nullptr);
                     first = false;
                 }
                 if (first) std::memset(sums, 0, sizeof(uint32_t) * tile.count * BLOCK);

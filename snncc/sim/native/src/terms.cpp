@@ -36,19 +36,35 @@ class Tiled : public Term {
   public:
     Tiled(int source, uint32_t multiplier) : source_(source), multiplier_(multiplier) {}
 
-    void narrow(const Context& context, const Tile& tile, const Block& block, uint32_t* sums,
-                bool first) const override {
-        if (first && multiplier_ == 1) return sum(context, tile, block, sums);
+    void narrow(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool first,
+                const Fire* fire) const override {
+        if (multiplier_ == 1 && (first || adds())) return sum(context, tile, block, sums, !first, fire);
         alignas(64) uint32_t parts[2 * TILE * BLOCK];
-        sum(context, tile, block, parts);
+        sum(context, tile, block, parts, false, nullptr);
         const int width = block.vectors * LANES;
         if (first)
             for (int m = 0; m < tile.count; ++m) std::memset(sums + m * BLOCK, 0, sizeof(uint32_t) * width);
         add_times(sums, parts, tile.count, width, multiplier_);
+        if (fire) context.kernels.stairs(sums, tile.count, *fire);
     }
 
+    bool fires() const override { return adds() && multiplier_ == 1; }
+
   protected:
-    virtual void sum(const Context&, const Tile&, const Block&, uint32_t* sums) const = 0;
+    virtual void sum(const Context&, const Tile&, const Block&, uint32_t* sums, bool onto, const Fire*) const = 0;
+    virtual bool adds() const { return true; }  // whether `sum` can add to sums
+
+    // The rows that a tile reads, one place further than `places` by `shift`; those beyond its count are its last.
+    void rows_of(const Context& context, const Tile& tile, const std::vector<int32_t>& places, int64_t shift,
+                 const uint8_t** rows, int size) const {
+        const uint8_t* base = context.arena.map(source_, 0) + shift;
+        const int64_t stride = context.arena.stride(source_);
+        const int32_t* consecutive = places.data() + tile.place[0];
+        const uint8_t* own = base + tile.map[0] * stride;
+        for (int m = 0; m < tile.count; ++m)
+            rows[m] = tile.together ? own + consecutive[m] : base + tile.map[m] * stride + places[tile.place[m]];
+        for (int m = tile.count; m < size; ++m) rows[m] = rows[tile.count - 1];
+    }
 
     const int source_;
     const uint32_t multiplier_;
@@ -110,20 +126,15 @@ class Conv : public Tiled {
     }
 
   protected:
-    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums) const override {
-        const int size = context.kernels.tile[block.vectors];
+    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool onto,
+             const Fire* fire) const override {
+        const int size = tile.count == 1 ? 1 : context.kernels.tile[block.vectors];
         const int64_t group = int64_t{block.first / (shape_.outputs / shape_.groups)} * shape_.fan_in;
         const uint8_t* rows[TILE];
-        for (int first = 0; first < tile.count; first += size) {
-            const int count = std::min(size, tile.count - first);
-            for (int m = 0; m < size; ++m) {
-                const int from = first + std::min(m, count - 1);
-                rows[m] = context.arena.map(source_, tile.map[from]) + places_[tile.place[from]] + group;
-            }
-            const Product product{rows, segments_.data(), static_cast<int32_t>(segments_.size()),
-                                  packed_[block.index].data(), sums + first * BLOCK, pairs_fit_};
-            context.kernels.product(product, block.vectors, count == 1 ? 1 : size);
-        }
+        rows_of(context, tile, places_, group, rows, size);
+        const Product product{rows, segments_.data(), static_cast<int32_t>(segments_.size()),
+                              packed_[block.index].data(), sums, pairs_fit_, onto, fire};
+        context.kernels.product(product, block.vectors, size);
     }
 
   private:
@@ -184,11 +195,12 @@ class DepthwiseConv : public Tiled {
     }
 
   protected:
-    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums) const override {
+    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool onto,
+             const Fire* fire) const override {
         const uint8_t* rows[TILE];
-        for (int m = 0; m < tile.count; ++m)
-            rows[m] = context.arena.map(source_, tile.map[m]) + places_[tile.place[m]] + block.first;
-        context.kernels.depthwise({rows, taps_.data(), groups_, packed_[block.index].data(), sums}, tile.count);
+        rows_of(context, tile, places_, block.first, rows, tile.count);
+        const int8_t* weights = packed_[block.index].data();
+        context.kernels.depthwise({rows, taps_.data(), groups_, weights, sums, onto, fire}, tile.count);
     }
 
   private:
@@ -239,7 +251,10 @@ class BinaryConv : public Tiled {
     }
 
   protected:
-    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums) const override {
+    bool adds() const override { return false; }
+
+    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool,
+             const Fire* fire) const override {
         const int size = context.kernels.bits_tile;
         const uint64_t* bits = context.arena.bits(source_).data();
         const uint64_t* rows[TILE];
@@ -252,6 +267,7 @@ class BinaryConv : public Tiled {
             context.kernels.bits({rows, segments_.data(), static_cast<int32_t>(segments_.size()),
                                   packed_[block.index].data(), sums + first * BLOCK}, size);
         }
+        if (fire) context.kernels.stairs(sums, tile.count, *fire);
     }
 
   private:
@@ -275,21 +291,23 @@ class BinaryConv : public Tiled {
 
 class Scale : public Term {
   public:
-    Scale(const Geometry& g, int source, const int32_t* weights, int32_t multiplier)
-        : source_(source), zero_(g.zero), places_(places_of(g)) {
-        for (int32_t c = 0; c < g.channels; ++c) {
-            wide_.push_back(int64_t{weights[c]} * multiplier);
-            weights_.push_back(static_cast<int32_t>(static_cast<uint32_t>(wide_.back())));
-        }
+    Scale(const Geometry& g, int source, const int32_t* weights, int32_t multiplier, const Layer& layer)
+        : source_(source), zero_(g.zero), places_(places_of(g)), weights_(layer.blocks.size() * BLOCK, 0) {
+        for (int32_t c = 0; c < g.channels; ++c) wide_.push_back(int64_t{weights[c]} * multiplier);
+        for (const Block& block : layer.blocks)
+            for (int32_t c = 0; c < block.count; ++c)
+                weights_[static_cast<size_t>(block.index * BLOCK + c)] =
+                    static_cast<int32_t>(static_cast<uint32_t>(wide_[static_cast<size_t>(block.first + c)]));
     }
 
-    void narrow(const Context& context, const Tile& tile, const Block& block, uint32_t* sums,
-                bool first) const override {
-        for (int m = 0; m < tile.count; ++m) {
-            if (first) std::memset(sums + m * BLOCK, 0, sizeof(uint32_t) * BLOCK);
-            const uint8_t* codes = context.arena.map(source_, tile.map[m]) + places_[tile.place[m]] + block.first;
-            context.kernels.scale(sums + m * BLOCK, codes, weights_.data() + block.first, block.count);
-        }
+    void narrow(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool first,
+                const Fire* fire) const override {
+        const uint8_t* rows[TILE];
+        for (int m = 0; m < tile.count; ++m)
+            rows[m] = context.arena.map(source_, tile.map[m]) + places_[tile.place[m]] + block.first;
+        context.kernels.scale({rows, &weights_[static_cast<size_t>(block.index * BLOCK)], sums, !first}, block.vectors,
+                              tile.count);
+        if (fire) context.kernels.stairs(sums, tile.count, *fire);
     }
 
     void wide(const Context& context, int map, int32_t place, const Block& block, int64_t* sums) const override {
@@ -302,7 +320,7 @@ class Scale : public Term {
     const uint8_t zero_;
     const std::vector<int32_t> places_;
     std::vector<int64_t> wide_;
-    std::vector<int32_t> weights_;
+    Aligned<int32_t> weights_;
 };
 
 class SumPool : public Term {
@@ -315,8 +333,8 @@ class SumPool : public Term {
         for (int32_t c = 0; c < g.channels; ++c) weights_.push_back(int64_t{weights[c]} * multiplier);
     }
 
-    void narrow(const Context& context, const Tile& tile, const Block& block, uint32_t* sums,
-                bool first) const override {
+    void narrow(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool first,
+                const Fire* fire) const override {
         for (int m = 0; m < tile.count; ++m) {
             uint32_t totals[BLOCK] = {};
             add_up(context, tile.map[m], tile.place[m], block, totals);
@@ -326,6 +344,7 @@ class SumPool : public Term {
             for (int32_t c = 0; c < block.count; ++c)
                 out[c] += (totals[c] - zeros) * factor * static_cast<uint32_t>(weights_[block.first + c]);
         }
+        if (fire) context.kernels.stairs(sums, tile.count, *fire);
     }
 
     void wide(const Context& context, int map, int32_t place, const Block& block, int64_t* sums) const override {
@@ -392,7 +411,7 @@ std::unique_ptr<Term> make_scale(const Geometry& g, int source, const int32_t* w
             "a scale and its layer have different shapes");
     for (int32_t c = 0; c < g.channels; ++c)
         layer.correction[c] -= static_cast<uint32_t>(weights[c]) * static_cast<uint32_t>(multiplier) * g.zero;
-    return std::make_unique<Scale>(g, source, weights, multiplier);
+    return std::make_unique<Scale>(g, source, weights, multiplier, layer);
 }
 
 std::unique_ptr<Term> make_sum_pool(const Geometry& g, int source, const PoolShape& s, const int32_t* weights,
