@@ -10,6 +10,7 @@ from snncc.build import Build
 from snncc.console import print_json, print_table, say, warn
 from snncc.driver import Compiled
 from snncc.explain import Explanation
+from snncc.export import Exported
 from snncc.fit import Fit
 from snncc.frontend.check import Report
 from snncc.sim.evaluate import Evaluation
@@ -249,6 +250,17 @@ def print_build(built: Build, *, as_json: bool) -> None:
 
 def _known(number: float | None) -> str:
     return "-" if number is None else str(number)
+
+
+def print_exported(exported: Exported, *, as_json: bool) -> None:
+    """What was written, and where."""
+    if as_json:
+        print_json(exported.plain)
+        return
+    say(
+        f"{exported.file}: {_counted(exported.nodes, 'node')}, {_counted(exported.neurons, 'neuron')}, "
+        f"{exported.size:,} bytes"
+    )
 
 
 def print_explanation(found: Explanation, *, as_json: bool) -> None:

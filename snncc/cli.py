@@ -16,7 +16,7 @@ import typer
 from snncc import __version__
 from snncc.console import fail, print_json, print_table, print_text, say, stages
 from snncc.passes.published import Published
-from snncc_ir.codes import Code, Reset
+from snncc_ir.codes import Code, Exchange, Reset
 from snncc_ir.errors import SnnccError
 from snncc_ir.hardware import Stage
 from snncc_ir.machine import Goal
@@ -347,6 +347,24 @@ def _summarise(path: Path, chip: str | None, data: Path | None, as_json: bool) -
     say(summary.timing_note(graph))
     if found is not None:
         print_fit(found)
+
+
+@command()
+def export(
+    artefact: ArtefactPath,
+    form: Annotated[Exchange, typer.Option("--to", help="The file format.")],
+    output: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="The file; default: OUT.nir here.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a compiled network as a file for other simulators and chips."""
+    from snncc.answers import print_exported
+    from snncc.export import export as run
+
+    file = output or Path(f"{artefact.resolve().stem}.{form.value}")
+    print_exported(run(artefact, form, file, force=force), as_json=as_json)
 
 
 @command()

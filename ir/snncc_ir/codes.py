@@ -29,6 +29,12 @@ class Reset(Enum):
     ZERO = "zero"
 
 
+class Exchange(Enum):
+    """A file format of others that rate networks are written in."""
+
+    NIR = "nir"
+
+
 PHASED_CODES = tuple(code for code in Code if code.is_phased)
 
 

@@ -1,0 +1,109 @@
+"""`snncc export`: a compiled network as a file for other simulators and chips."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snncc import __version__, artefact
+from snncc.artefact import Artefact
+from snncc.folder import replace_file
+from snncc_ir.codes import Exchange
+from snncc_ir.errors import ArtefactError, TargetError, ToolError
+from snncc_ir.graph import Graph
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""How every NIR file begins."""
+
+Writer = Callable[[Graph, Mapping[str, str]], tuple[bytes, int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A file that was written: its nodes, the neurons among them, and its size in bytes."""
+
+    file: Path
+    form: Exchange
+    nodes: int
+    neurons: int
+    size: int
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {
+            "file": str(self.file),
+            "format": self.form.value,
+            "nodes": self.nodes,
+            "neurons": self.neurons,
+            "bytes": self.size,
+        }
+
+
+def export(path: Path, form: Exchange, file: Path, *, force: bool = False) -> Exported:
+    """Write the artefact `path` as `file`, in one step.
+
+    Raises ToolError where the format's package is not installed, TargetError where it cannot express the
+    network, ArtefactError where the file cannot be written or replaced.
+    """
+    _check_free(file, force=force)
+    writer = _writer(form)
+    found = artefact.read(path)
+    try:
+        data, nodes = writer(found.graph, _notes(found))
+    except TargetError as error:
+        raise TargetError(error.what, where=str(path), hint=error.hint) from None
+    try:
+        replace_file(file, data)
+    except OSError as error:
+        raise ArtefactError(f"cannot be written ({error.strerror or error})", where=str(file)) from error
+    neurons = sum(math.prod(found.graph.types[node.name].shape) for node in found.graph.populations)
+    return Exported(file=file, form=form, nodes=nodes, neurons=neurons, size=len(data))
+
+
+def _writer(form: Exchange) -> Writer:
+    """What writes the format, loaded only here: its package is an extra."""
+    missing = [name for name in ("nir", "h5py") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ToolError(
+            f"needs the Python package {missing[0]}, which is not installed",
+            where=f"--to {form.value}",
+            hint='pip install "nir>=1.0.8"',
+        )
+    return importlib.import_module("snncc_backends.nir.write").nir_file
+
+
+def _notes(found: Artefact) -> dict[str, str]:
+    source = found.manifest["source"]
+    return {
+        "snncc": __version__,
+        "source": source["file"],
+        "source_sha256": source["sha256"],
+        "pipeline": found.manifest["pipeline"],
+    }
+
+
+def _check_free(file: Path, *, force: bool) -> None:
+    """Refuse to replace what is no NIR file, or what is one without `force`."""
+    if not file.parent.is_dir():
+        raise ArtefactError("its folder does not exist", where=str(file), hint="make it, or give another -o")
+    if not file.exists():
+        return
+    if not force:
+        raise ArtefactError(
+            "exists already", where=str(file), hint="give --force to replace it, or another -o"
+        )
+    if not file.is_file() or not _begins_as_hdf5(file):
+        raise ArtefactError(
+            "is no NIR file, so --force does not replace it", where=str(file), hint="give another -o"
+        )
+
+
+def _begins_as_hdf5(file: Path) -> bool:
+    with file.open("rb") as handle:
+        return handle.read(len(HDF5)) == HDF5

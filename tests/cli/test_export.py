@@ -1,0 +1,63 @@
+"""`snncc export`: a network of the repository as a NIR file, and every mistake that a user can make."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snncc import artefact
+from snncc.golden import golden_inputs
+from support.command import Snncc
+from support.nir_machine import Machine, check_same_spikes
+
+STRIDED = Path(__file__).parents[2] / "examples" / "digits"
+
+
+def compile_digits(snncc: Snncc, *options: str) -> None:
+    model, data = str(STRIDED / "digits_strided.onnx"), str(STRIDED / "digits.npz")
+    compiled = ("compile", model, "--target", "sim", "--calibrate", data, "--scale", "255", "-o", "net.snncc")
+    assert snncc(*compiled, "--code", "rate", "--steps", "6", *options).code == 0
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+def test_the_command_on_the_digits_network(snncc: Snncc, tmp_path: Path, reset: str) -> None:
+    compile_digits(snncc, "--reset", reset)
+    done = snncc("export", "net.snncc", "--to", "nir", "-o", "digits.nir", "--json")
+    found = artefact.read(tmp_path / "net.snncc")
+    size = (tmp_path / "digits.nir").stat().st_size
+    assert (done.code, done.err) == (0, "")
+    neurons = sum(int(np.prod(found.graph.types[node.name].shape)) for node in found.graph.populations)
+    nodes = len(Machine(tmp_path / "digits.nir").nodes)
+    assert done.json == {
+        "file": "digits.nir", "format": "nir", "nodes": nodes, "neurons": neurons, "bytes": size
+    }  # fmt: skip
+    inputs = {name: x[:1] for name, x in golden_inputs(found.golden).items()}
+    check_same_spikes(found.graph, inputs, tmp_path / "digits.nir")
+
+
+def test_the_mistakes_of_the_command(snncc: Snncc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_digits(snncc)
+    assert snncc("export", "net.snncc", "--to", "nir").code == 0
+    assert snncc("export", "net.snncc", "--to", "nir").err == (
+        "snncc: error: net.nir: exists already; give --force to replace it, or another -o\n"
+    )
+    assert snncc("export", "net.snncc", "--to", "nir", "--force").code == 0
+    (tmp_path / "mine.txt").write_text("mine")
+    assert snncc("export", "net.snncc", "--to", "nir", "--force", "-o", "mine.txt").err == (
+        "snncc: error: mine.txt: is no NIR file, so --force does not replace it; give another -o\n"
+    )
+    assert snncc("export", "net.snncc", "--to", "nir", "-o", "no/net.nir").err == (
+        "snncc: error: no/net.nir: its folder does not exist; make it, or give another -o\n"
+    )
+    missing = lambda name: None if name == "h5py" else find_spec(name)  # noqa: E731
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", missing)
+    done = snncc("export", "net.snncc", "--to", "nir", "-o", "other.nir")
+    assert (done.code, done.err) == (
+        1,
+        "snncc: error: --to nir: needs the Python package h5py, which is not installed; "
+        'pip install "nir>=1.0.8"\n',
+    )
