@@ -35,6 +35,10 @@ STOPPED = "interrupted; earlier results are as they were"
 
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained network in ONNX form.")]
+NetworkPath = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", help="A trained network in ONNX form, or one in NIR form."),
+]
 ArtefactPath = Annotated[Path, typer.Argument(metavar="OUT", help="An artefact that `snncc compile` wrote.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -114,7 +118,7 @@ def check(model: ModelPath, as_json: Json = False) -> None:
 
 @command("compile")
 def compile_command(
-    model: ModelPath,
+    model: NetworkPath,
     target: Annotated[str, typer.Option(help="What to compile for; `snncc targets` lists them.")],
     calibrate: Annotated[
         Path | None,
@@ -172,6 +176,7 @@ def compile_command(
     """Compile a network to an artefact."""
     from snncc.answers import print_compiled
     from snncc.driver import compile_model
+    from snncc.imported import import_network
     from snncc.max_loss import compile_within
     from snncc.options import CompileOptions, PixelScaling
 
@@ -198,7 +203,9 @@ def compile_command(
             force=force,
             watch=watch,
         )
-        if max_loss is None:
+        if model.suffix == ".nir":
+            compiled = import_network(model, options, max_loss)
+        elif max_loss is None:
             compiled = compile_model(model, options)
         else:
             compiled = compile_within(model, options, max_loss)

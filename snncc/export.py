@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from typing import Any
 from snncc import __version__, artefact
 from snncc.artefact import Artefact
 from snncc.folder import replace_file
+from snncc_backends.nir import require
 from snncc_ir.codes import Exchange
-from snncc_ir.errors import ArtefactError, TargetError, ToolError
+from snncc_ir.errors import ArtefactError, TargetError
 from snncc_ir.graph import Graph
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -68,13 +68,7 @@ def export(path: Path, form: Exchange, file: Path, *, force: bool = False) -> Ex
 
 def _writer(form: Exchange) -> Writer:
     """What writes the format, loaded only here: its package is an extra."""
-    missing = [name for name in ("nir", "h5py") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ToolError(
-            f"needs the Python package {missing[0]}, which is not installed",
-            where=f"--to {form.value}",
-            hint='pip install "nir>=1.0.8"',
-        )
+    require(f"--to {form.value}")
     return importlib.import_module("snncc_backends.nir.write").nir_file
 
 

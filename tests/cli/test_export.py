@@ -1,4 +1,4 @@
-"""`snncc export`: a network of the repository as a NIR file, and every mistake that a user can make."""
+"""NIR files by the command: a network of the repository there and back, and mistakes of users."""
 
 from __future__ import annotations
 
@@ -60,4 +60,33 @@ def test_the_mistakes_of_the_command(snncc: Snncc, tmp_path: Path, monkeypatch: 
         1,
         "snncc: error: --to nir: needs the Python package h5py, which is not installed; "
         'pip install "nir>=1.0.8"\n',
+    )
+
+
+def test_a_file_compiles_to_a_network_with_the_same_answers(snncc: Snncc, tmp_path: Path) -> None:
+    compile_digits(snncc)
+    assert snncc("export", "net.snncc", "--to", "nir").code == 0
+    done = snncc("compile", "net.nir", "--target", "sim", "-o", "back.snncc", "--json")
+    assert (done.code, done.err, done.json["populations"]) == (0, "", 3)
+    assert snncc("verify", "back.snncc").code == 0
+    first, second = (
+        snncc("simulate", name, "--data", str(STRIDED / "digits.npz"), "--limit", "20", "--json").json
+        for name in ("net.snncc", "back.snncc")
+    )
+    for key in ("predictions", "accuracy", "spikes_per_image", "synops_per_image", "steps"):
+        assert first[key] == second[key]
+
+
+def test_the_mistakes_of_compiling_a_file(snncc: Snncc, tmp_path: Path) -> None:
+    compiled = ("compile", "net.nir", "--target", "sim", "-o", "back.snncc")
+    assert snncc(*compiled).err == "snncc: error: net.nir: no such file\n"
+    (tmp_path / "net.nir").write_bytes(b"no HDF5")
+    done = snncc(*compiled)
+    assert (done.code, done.err.splitlines()[0][:60]) == (
+        1,
+        "snncc: error: net.nir: is no readable HDF5 file (Unable to s",
+    )
+    assert snncc(*compiled, "--level-bits", "3", "--scale", "255").err == (
+        "snncc: error: --scale, --mean, --std, --level-bits: a NIR file says it already, or has no use "
+        "for it; leave it out\n"
     )
