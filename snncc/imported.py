@@ -13,9 +13,9 @@ import numpy as np
 
 from snncc import __version__, artefact
 from snncc.driver import Compiled, size_of
-from snncc.golden import golden_inputs, golden_vectors
+from snncc.golden import GOLDEN_SAMPLES, golden_inputs, golden_vectors
 from snncc.options import CompileOptions
-from snncc.samples import SYNTHETIC_IMAGES, Samples
+from snncc.samples import Samples
 from snncc.targets import find_machine, load_target
 from snncc_backends.nir import require
 from snncc_ir.backend import Backend
@@ -83,7 +83,7 @@ def _noise(graph: Graph) -> Samples:
     form = format_of(graph.inputs[0])
     levels = form.levels
     rng = np.random.default_rng(0)
-    drawn = rng.integers(levels.lo, levels.hi + 1, (SYNTHETIC_IMAGES, *levels.shape))
+    drawn = rng.integers(levels.lo, levels.hi + 1, (GOLDEN_SAMPLES, *levels.shape))
     return Samples(images=form.to_reals(drawn), form=form, synthetic=True, calibrates=False)
 
 

@@ -71,7 +71,7 @@ def test_a_network_of_others_in_quarters(tmp_path: Path, reset: str) -> None:
     assert lifted.warnings == (
         "the file says no number of steps: 9",
         "in: the file says no input levels, so spikes 0 and 1 are taken",
-        "n: the file says no initial potential; it is half the threshold",
+        "the file does not say where potentials start; they start at half the threshold",
     )
     x = np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0]])
     run = run_streaming(lifted.graph, {lifted.graph.inputs[0].name: x})
@@ -82,6 +82,15 @@ def test_a_network_of_others_in_quarters(tmp_path: Path, reset: str) -> None:
         z = v >= threshold
         v = np.where(z, 0, v) if reset == "zero" else v - threshold * z
         np.testing.assert_array_equal(run.trains["n"][step], z)
+
+
+def test_one_population_may_be_two_outputs(tmp_path: Path) -> None:
+    nodes = {"in": nir.Input(input_type=np.array([2])), "n": fire()}
+    outputs = {name: nir.Output(output_type=np.array([2])) for name in ("a", "b")}
+    edges = [("in", "n"), ("n", "a"), ("n", "b")]
+    nir.write(tmp_path / "net.nir", nir.NIRGraph({**nodes, **outputs}, edges, metadata={}))
+    lifted = lift(tmp_path / "net.nir", 4, None)
+    assert (lifted.graph.outputs, lifted.outputs) == (("n",), {"a": "n", "b": "n"})
 
 
 def refused(file: Path) -> str:

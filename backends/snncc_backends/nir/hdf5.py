@@ -17,7 +17,10 @@ Array = NDArray[Any]
 Tree = Mapping[str, Union["Tree", Array, str, tuple[str, ...]]]
 
 MAX_BYTES = 2**30
-"""Of the file, and of all its arrays once they are unpacked."""
+"""Of the file, and of all its arrays in double precision."""
+
+REAL = 8
+"""Bytes of a number as it is worked with."""
 
 MAX_ITEMS = 2**16
 """Groups, arrays and texts of a file."""
@@ -85,7 +88,7 @@ class _Reader:
             return self._texts(name, item)
         if item.dtype.kind not in "biuf":
             raise self._refuse(f"{name!r:.60} holds {item.dtype}, not numbers")
-        self.size += item.nbytes
+        self.size += item.size * max(item.dtype.itemsize, REAL)
         if self.size > MAX_BYTES:
             raise self._refuse(f"holds arrays of more than {MAX_BYTES} bytes")
         return np.asarray(item[()])

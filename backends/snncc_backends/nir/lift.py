@@ -30,6 +30,7 @@ Array = NDArray[Any]
 
 LEAKS = "LIF", "CubaLIF", "LI", "CubaLI"
 LEAK_HINT = "neurons that leak have no rate form here; train with IF neurons, or take an ONNX network"
+OPEN_START = "the file does not say where potentials start; they start at half the threshold"
 OTHERS = {
     "AvgPool2d": "write it as SumPool2d and Scale",
     "Conv1d": "write it as Conv2d with a height of 1",
@@ -83,7 +84,7 @@ class _Lifting:
         graph = Graph(
             name=_plain(path.stem, "nir"),
             nodes=tuple(self.nodes),
-            outputs=tuple(self.outputs.values()),
+            outputs=tuple(dict.fromkeys(self.outputs.values())),
             timing=Rate(steps, self.reset or Reset.ZERO),
         )
         return Lifted(graph=graph, outputs=self.outputs, warnings=tuple(self.warnings))
@@ -257,8 +258,8 @@ class _Lifting:
         if top < 1:
             raise node.refuse("its level_top must be at least 1")
         start = channels(said, "v_initial", drive.shape) if "v_initial" in said.tree else None
-        if start is None:
-            self.warnings.append(f"{node.name}: the file says no initial potential; it is half the threshold")
+        if start is None and OPEN_START not in self.warnings:
+            self.warnings.append(OPEN_START)
         try:
             weights = [term.levels for term in drive.terms]
             unit, theta = neuron_units(weights, drive.bias, threshold, start, top, reset)
