@@ -80,6 +80,12 @@ class Model:
 def load(path: Path | str) -> Model:
     """Read and check a model; raises ModelError with one message for whatever is wrong with it."""
     path = Path(path)
+    if path.suffix == ".nir":
+        raise ModelError(
+            "is a NIR file, of which nothing is lowered or rounded",
+            where=str(path),
+            hint="snncc compile takes it",
+        )
     data = _read(path)
     proto = _parse(data, path)
     opset = _check_versions(proto, path)

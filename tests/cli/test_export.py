@@ -86,6 +86,10 @@ def test_the_mistakes_of_compiling_a_file(snncc: Snncc, tmp_path: Path) -> None:
         1,
         "snncc: error: net.nir: is no readable HDF5 file (Unable to s",
     )
+    assert snncc("check", "net.nir").err == (
+        "snncc: error: net.nir: is a NIR file, of which nothing is lowered or rounded; "
+        "snncc compile takes it\n"
+    )
     assert snncc(*compiled, "--level-bits", "3", "--scale", "255").err == (
         "snncc: error: --scale, --mean, --std, --level-bits: a NIR file says it already, or has no use "
         "for it; leave it out\n"
