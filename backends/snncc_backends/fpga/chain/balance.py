@@ -140,7 +140,7 @@ class Survey:
             return self._nothing_fits(goal, limits)
         wanted = goal.images_per_second or 0.0
         return (
-            f"no chain on {self.machine.name}{_within(goal)} gives {wanted:,.0f} images per second; "
+            f"no chain on {self.machine.name}{_within(goal)} gives {wanted:,.9g} images per second; "
             f"the best gives {best.images_per_second:,.0f}, "
             f"with {best.needs.luts:,} LUTs on {_lanes(best)} lanes: "
             f"{self._slowest(best)}, and {self._held_back(best, limits)}"
