@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from snncc import explain, fit_report
+from snncc import explain, fit, fit_report, summary
 from snncc.build import Build
 from snncc.console import print_json, print_table, say, warn
 from snncc.driver import Compiled
 from snncc.explain import Explanation
 from snncc.export import Exported
-from snncc.fit import Fit
+from snncc.fit import Fit, counted
 from snncc.frontend.check import Report
 from snncc.sim.evaluate import Evaluation
 from snncc.simulate import Simulation
 from snncc.steps import COLUMNS
 from snncc.verify import Ladder
 from snncc.verify import as_plain as plain_ladder
+from snncc_ir.graph import Graph
 
 ESTIMATED = {
     "luts": "LUTs",
@@ -55,8 +56,8 @@ def print_compiled(compiled: Compiled, *, as_json: bool) -> None:
         rows = [tuple(str(row[key]) for key in CERTIFICATE) for row in size["requantised"]]
         print_table(("quantised population", *CERTIFICATE[1:]), rows)
     say(
-        f"{size['artefact']}: {_counted(size['populations'], 'population')}, "
-        f"{_counted(size['neurons'], 'neuron')}, {_counted(size['weights'], 'weight')} "
+        f"{size['artefact']}: {counted(size['populations'], 'population')}, "
+        f"{counted(size['neurons'], 'neuron')}, {counted(size['weights'], 'weight')} "
         f"for {size['target']} ({size['chip']}) in {size['seconds']:.1f} s"
     )
     if "chain" in size:
@@ -88,6 +89,18 @@ def _print_cores(found: Fit) -> None:
         print_table(*fit_report.cores(found))
     for line in (fit_report.headline(found), *found.notes, *found.changes):
         say(line)
+
+
+def print_summary(graph: Graph, found: Fit | None, *, as_json: bool) -> None:
+    """What can be said of an artefact without the network that it was made of."""
+    if as_json:
+        plain = {} if found is None else {"fit": fit.as_plain(found)}
+        print_json({"nodes": summary.summary(graph), "timing": summary.timing_note(graph), **plain})
+        return
+    print_table(summary.COLUMNS, summary.rows(graph))
+    say(summary.timing_note(graph))
+    if found is not None:
+        print_fit(found)
 
 
 def print_fit(found: Fit) -> None:
@@ -162,10 +175,6 @@ def _layers(evaluation: Evaluation) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _say_layers(layers: list[dict[str, Any]]) -> None:
@@ -258,7 +267,7 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
         print_json(exported.plain)
         return
     say(
-        f"{exported.file}: {_counted(exported.nodes, 'node')}, {_counted(exported.neurons, 'neuron')}, "
+        f"{exported.file}: {counted(exported.nodes, 'node')}, {counted(exported.neurons, 'neuron')}, "
         f"{exported.size:,} bytes"
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from snncc import artefact
-from snncc.driver import check_target_files, machine_of
+from snncc.emitted import check_target_files, machine_of
 from snncc.folder import replace_folder
 from snncc.golden import golden_inputs
 from snncc.targets import load_target

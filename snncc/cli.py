@@ -326,34 +326,18 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say where accuracy is lost, population by population, and what to change; or how it fits a chip."""
-    from snncc.answers import print_explanation
+    from snncc.answers import print_explanation, print_summary
+    from snncc.artefact import read
     from snncc.explain import explain as attribute
+    from snncc.fit import fit_artefact
 
     if data is None or chip is not None:
-        _summarise(artefact, chip, data, as_json)
+        found_artefact = read(artefact)
+        print_summary(found_artefact.graph, fit_artefact(found_artefact, chip, data), as_json=as_json)
         return
     with stages() as watch:
         found = attribute(artefact, data, model_path=model, limit=limit, watch=watch)
     print_explanation(found, as_json=as_json)
-
-
-def _summarise(path: Path, chip: str | None, data: Path | None, as_json: bool) -> None:
-    """What can be said of an artefact without the network that it was made of."""
-    from snncc import summary
-    from snncc.answers import print_fit
-    from snncc.artefact import read
-    from snncc.fit import as_plain, fit_artefact
-
-    graph = read(path).graph
-    found = fit_artefact(path, chip, data)
-    if as_json:
-        fit = {} if found is None else {"fit": as_plain(found)}
-        print_json({"nodes": summary.summary(graph), "timing": summary.timing_note(graph), **fit})
-        return
-    print_table(summary.COLUMNS, summary.rows(graph))
-    say(summary.timing_note(graph))
-    if found is not None:
-        print_fit(found)
 
 
 @command()

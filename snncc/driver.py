@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc import __version__, artefact
-from snncc.artefact import Artefact
 from snncc.fit import Fit, fit, fit_summary, images_among
 from snncc.frontend.calibrate import float_outputs
 from snncc.frontend.load import Model, load
@@ -30,9 +29,9 @@ from snncc.sim.training.trainer import Training
 from snncc.targets import find_machine, load_target
 from snncc_ir.backend import Backend
 from snncc_ir.certificates import Requantised
-from snncc_ir.errors import ArtefactError, SnnccError, TargetError
+from snncc_ir.errors import SnnccError, TargetError
 from snncc_ir.graph import Graph
-from snncc_ir.machine import Machine, Part
+from snncc_ir.machine import Machine
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import silent
 from snncc_ir.text import print_graph
@@ -307,39 +306,3 @@ def _binary_cost(prepared: Prepared, built: Built) -> dict[str, Any]:
     real = predictions_of(float_outputs_of(prepared, samples)[0])
     found = evaluate_images(built.graph, samples.form, samples.images, None, silent).predictions
     return {"binarised": loss(found, real, samples.labels).as_plain()}
-
-
-def machine_of(found: Artefact) -> Machine:
-    """The machine that an artefact was compiled for."""
-    lanes = found.manifest.get("lanes")
-    if lanes is not None and not _is_number(lanes):
-        raise ArtefactError(
-            "is damaged: its entry lanes is no number", where=str(found.path / artefact.MANIFEST)
-        )
-    machine = find_machine(load_target(str(found.manifest["target"])), str(found.manifest["chip"]), lanes)
-    return replace(machine, chain=_chain_of(found))
-
-
-def _chain_of(found: Artefact) -> tuple[Part, ...]:
-    listed = found.manifest.get("chain", [])
-    right = isinstance(listed, list) and all(
-        isinstance(part, dict) and part.keys() == {"passes", "lanes"} and all(map(_is_number, part.values()))
-        for part in listed
-    )
-    if not right:
-        raise ArtefactError(
-            "is damaged: its entry chain is no list of passes and lanes",
-            where=str(found.path / artefact.MANIFEST),
-        )
-    return tuple(Part(**part) for part in listed)
-
-
-def _is_number(value: object) -> bool:
-    return type(value) is int  # no isinstance: JSON's true would pass for a number
-
-
-def check_target_files(found: Artefact) -> None:
-    """Raise ArtefactError where the target's files are not what the artefact's graph emits to."""
-    backend = load_target(str(found.manifest["target"]))
-    emitted = backend.emit(found.graph, machine_of(found), golden_inputs(found.golden))
-    artefact.check_emitted(found, emitted)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc import artefact
+from snncc.artefact import Artefact
 from snncc.cores.activity import Activity, phased_activity, recoded, streamed_activity
 from snncc.cores.energy import Cost, Estimate, estimate
 from snncc.cores.planning import Planned, make_plan
@@ -74,12 +74,11 @@ def fit(graph: Graph, machine: Machine, levels: Mapping[str, Array]) -> Fit:
     )
 
 
-def fit_artefact(path: Path, chip: str | None = None, data: Path | None = None) -> Fit | None:
+def fit_artefact(found: Artefact, chip: str | None = None, data: Path | None = None) -> Fit | None:
     """The fit of an artefact on its own chip or another one, with spikes counted on the images of `data`.
 
     Without images those of the golden vectors count. None where it was compiled for no chip of cores.
     """
-    found = artefact.read(path)
     if chip is None:
         backend = load_target(str(found.manifest["target"]))
         machine = find_machine(backend, str(found.manifest["chip"]))
@@ -148,7 +147,7 @@ def _changes(graph: Graph, machine: Machine, planned: Planned | None) -> Iterato
         except TargetError:
             continue
         if now is None or len(found.cores) < now:
-            yield f"with {option}: {_counted(len(found.cores), 'core')} on {_counted(found.chips, 'chip')}"
+            yield f"with {option}: {counted(len(found.cores), 'core')} on {counted(found.chips, 'chip')}"
 
 
 def _options(graph: Graph) -> Iterator[tuple[str, Graph]]:
@@ -176,7 +175,8 @@ def _narrowed(graph: Graph, bits: int) -> Graph:
     )
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """A number of things, in words."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 

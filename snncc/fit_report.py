@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snncc.fit import Fit, limits_of_machine
+from snncc.fit import Fit, counted, limits_of_machine
 from snncc_ir.plan import RESOURCES
 
 SHOWN = 24
@@ -18,7 +18,7 @@ def headline(found: Fit) -> str:
         return f"{name}: does not fit: {found.reason}"
     plan = found.planned.plan
     return (
-        f"{name}: {_counted(len(plan.cores), 'core')} on {_counted(plan.chips, 'chip')}; "
+        f"{name}: {counted(len(plan.cores), 'core')} on {counted(plan.chips, 'chip')}; "
         f"no plan has fewer than {plan.bound}"
     )
 
@@ -105,7 +105,3 @@ def lines(found: Fit) -> list[str]:
             "(docs/cores.md); MACs are arithmetic alone"
         )
     return said
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from snncc import artefact
 from snncc.artefact import Artefact
-from snncc.driver import check_target_files, machine_of
+from snncc.emitted import check_target_files, machine_of
 from snncc.samples import image_digests, load_images
 from snncc.sim.evaluate import Evaluation, Runner, engine_runner, evaluate_images
 from snncc.steps import NO_OPTIONS, StepOptions, StepReport, check_options, report

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from snncc import artefact
 from snncc.artefact import Artefact
-from snncc.driver import check_target_files, machine_of
+from snncc.emitted import check_target_files, machine_of
 from snncc.golden import reference_values
 from snncc.sim.levels import LevelEngine
 from snncc.sim.native.levels import NativeEngine

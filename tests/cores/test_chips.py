@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
@@ -88,6 +89,14 @@ MISTAKES = {
         changed("[mesh.rows]\nvalue = 4", "[mesh.rows]\nvalue = 5000"),
         "my.toml: mesh has 4 columns of 5000 routers, more than 4096 in all",
     ),
+    "control character": (
+        changed('name = "mychip"', 'name = "a\\u001b[31m"'),
+        "my.toml: name has characters that cannot be printed",
+    ),
+    "no code": (
+        re.sub(r"^codes = .*$", "codes = []", TEMPLATE, flags=re.MULTILINE),
+        "my.toml: codes must name one code at least",
+    ),
     "core alone": (
         TEMPLATE.split("[mesh.")[0].rsplit("\n#", 1)[0],
         "my.toml: has core alone; core, mesh and events go together",
@@ -124,3 +133,9 @@ def test_a_chip_of_another_file(tmp_path: Path) -> None:
     with pytest.raises(TargetError) as caught:
         find_chip(str(path))
     assert str(caught.value) == f"{path}: describes no cores; give it the tables core, mesh and events"
+
+
+def test_a_number_of_thousands_of_digits_gives_one_message() -> None:
+    """Some versions of Python refuse to read it."""
+    with pytest.raises(TargetError, match=r"^my\.toml: (is no TOML \(Exceeds|input_axons must be a whole)"):
+        machine_from_toml(changed(ENTRY, ENTRY.replace("2048", "9" * 5000)), "my.toml")

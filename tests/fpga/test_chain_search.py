@@ -82,7 +82,8 @@ def test_the_most_images_per_second(ways: list[Option], limits: Needs) -> None:
     assert found is None or found.needs.within(limits)
 
 
-def test_a_device_with_too_few_memories() -> None:
+def large() -> Graph:
+    """A dense population with many weights, and a readout with few."""
     rng = np.random.default_rng(0)
     wide = Dense(name="wide", source="x", weight=Tensor.integer(rng.integers(-99, 100, (300, 200)), 8))
     neuron = Staircase(
@@ -95,15 +96,32 @@ def test_a_device_with_too_few_memories() -> None:
         Dense(name="few", source="many", weight=Tensor.integer(rng.integers(-9, 10, (4, 300)), 5)),
         Readout(name="y", drives=("few",), bias=Bias(values=Tensor.integer([0] * 4))),
     )
-    graph = Graph(name="large", nodes=nodes, outputs=("y",))
+    return Graph(name="large", nodes=nodes, outputs=("y",))
+
+
+IMAGES = {"x": np.random.default_rng(1).integers(0, 4, (2, 200))}
+
+
+def test_a_device_with_too_few_memories() -> None:
     fabric = load_machine("ecp5-25k").fabric
     assert fabric is not None
     device = replace(machine(8), fabric=replace(fabric, blocks=Limit(9, "a test")))
-    images = {"x": rng.integers(0, 4, (2, 200))}
     with pytest.raises(TargetError) as raised:
-        FpgaBalancer().balance(graph, device, Goal(luts=20000), images, silent)
+        FpgaBalancer().balance(large(), device, Goal(luts=20000), IMAGES, silent)
     assert re.fullmatch(
         r"--max-lut: no chain fits ecp5-85k within 20,000 LUTs: it needs at least \d+ block memories of 9 "
         r"\(weights of core 0 take \d+\); use fewer weight or level bits, or a larger device or --max-lut",
+        str(raised.value),
+    )
+
+
+def test_a_pass_that_no_core_runs_is_named() -> None:
+    """Though cores for the other passes are there."""
+    device = replace(machine(8), membrane_bits=Limit(15, "a test"))
+    with pytest.raises(TargetError) as raised:
+        FpgaBalancer().balance(large(), device, Goal(luts=20000), IMAGES, silent)
+    assert re.fullmatch(
+        r"--max-lut: many: potentials of \d+ bits by the width certificate, ecp5-85k has 15; "
+        r"use fewer weight bits or level bits",
         str(raised.value),
     )

@@ -84,12 +84,16 @@ def machine_from_toml(text: str, where: str) -> Machine:
     """The machine that a TOML text describes; raises TargetError naming the first wrong entry."""
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
         raise TargetError(f"is no TOML ({error})", where=where) from error
     _check_keys(data, (*PLAIN, "limits"), TABLES, "", where)
     for key in ("name", "backend", "description"):
         if not isinstance(data[key], str):
             raise TargetError(f"{key} must be a text, not {data[key]!r:.40}", where=where)
+        if not data[key].isprintable():
+            raise TargetError(f"{key} has characters that cannot be printed", where=where)
+    if not data["codes"]:
+        raise TargetError("codes must name one code at least", where=where)
     given = [name for name in ("core", "mesh", "events") if name in data]
     if given and len(given) < 3:
         raise TargetError(f"has {' and '.join(given)} alone; core, mesh and events go together", where=where)

@@ -140,7 +140,7 @@ class Survey:
             return self._nothing_fits(goal, limits)
         wanted = goal.images_per_second or 0.0
         return (
-            f"no chain on {self.machine.name}{_within(goal)} gives {wanted:,.0f} images per second; "
+            f"no chain on {self.machine.name}{_within(goal)} gives {wanted:,.12g} images per second; "
             f"the best gives {best.images_per_second:,.0f}, "
             f"with {best.needs.luts:,} LUTs on {_lanes(best)} lanes: "
             f"{self._slowest(best)}, and {self._held_back(best, limits)}"
@@ -172,6 +172,8 @@ class Survey:
         parts = []
         for name, what in (("luts", "LUTs"), ("blocks", "block memories"), ("multipliers", "multipliers")):
             least = _least(self.options, self.passes, nothing, name)
+            if least is None:
+                return "; ".join(dict.fromkeys(self.refused))
             limit = getattr(limits, name)
             if getattr(least.needs, name) > limit:
                 parts.append(
@@ -196,15 +198,15 @@ class Survey:
         return f" ({worst} take {found[worst]})"
 
 
-def _least(options: list[Option], passes: int, limits: Needs, name: str) -> Choice:
-    """The chain that takes least of one resource."""
+def _least(options: list[Option], passes: int, limits: Needs, name: str) -> Choice | None:
+    """The chain that takes least of one resource; None where some pass runs on no core."""
     only = [
         replace(o, needs=replace(Needs(luts=0, blocks=0, multipliers=0), luts=getattr(o.needs, name)))
         for o in options
     ]
     found = fewest_luts(only, passes, limits, 1e-9)
     if found is None:
-        raise TargetError("has passes that no core can run")
+        return None
     own = {(o.first, o.end, o.lanes): o for o in options}
     chosen = tuple(own[o.first, o.end, o.lanes] for o in found.options)
     needs = Needs(luts=0, blocks=0, multipliers=0)

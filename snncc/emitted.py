@@ -1,0 +1,48 @@
+"""The machine that an artefact was compiled for, and whether its files are what its graph emits to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from snncc import artefact
+from snncc.artefact import Artefact
+from snncc.golden import golden_inputs
+from snncc.targets import find_machine, load_target
+from snncc_ir.errors import ArtefactError
+from snncc_ir.machine import Machine, Part
+
+
+def machine_of(found: Artefact) -> Machine:
+    """The machine that an artefact was compiled for."""
+    lanes = found.manifest.get("lanes")
+    if lanes is not None and not _is_number(lanes):
+        raise ArtefactError(
+            "is damaged: its entry lanes is no number", where=str(found.path / artefact.MANIFEST)
+        )
+    machine = find_machine(load_target(str(found.manifest["target"])), str(found.manifest["chip"]), lanes)
+    return replace(machine, chain=_chain_of(found))
+
+
+def _chain_of(found: Artefact) -> tuple[Part, ...]:
+    listed = found.manifest.get("chain", [])
+    right = isinstance(listed, list) and all(
+        isinstance(part, dict) and part.keys() == {"passes", "lanes"} and all(map(_is_number, part.values()))
+        for part in listed
+    )
+    if not right:
+        raise ArtefactError(
+            "is damaged: its entry chain is no list of passes and lanes",
+            where=str(found.path / artefact.MANIFEST),
+        )
+    return tuple(Part(**part) for part in listed)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int  # no isinstance: JSON's true would pass for a number
+
+
+def check_target_files(found: Artefact) -> None:
+    """Raise ArtefactError where the target's files are not what the artefact's graph emits to."""
+    backend = load_target(str(found.manifest["target"]))
+    emitted = backend.emit(found.graph, machine_of(found), golden_inputs(found.golden))
+    artefact.check_emitted(found, emitted)
