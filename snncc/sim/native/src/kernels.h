@@ -50,6 +50,7 @@ struct Product {
     const int8_t* weights;  // [groups][vectors * 16][4]
     uint32_t* sums;         // [tile][BLOCK]
     bool pairs_fit;         // two products always fit an int16
+    uint32_t multiplier;    // of what is added: 1 unless the kernels multiply
     bool onto;              // added to `sums`
     const Fire* fire;       // or none
 };
@@ -61,6 +62,7 @@ struct Depthwise {
     int32_t groups;
     const int8_t* weights;  // [groups][4 quarters][4 lanes][4 channels][4 taps]: see `depthwise_channel`
     uint32_t* sums;
+    uint32_t multiplier;
     bool onto;
     const Fire* fire;
 };
@@ -96,7 +98,7 @@ struct Table {
 };
 
 // One step of streaming neurons, on `sums` of what arrives; `sent` is the sum of their spikes so far. Codes are
-// spikes + zero. All give whether any neuron fired.
+// spikes + zero. All give whether any neuron fired; `rate`, which takes several steps, a bit for each.
 struct Rate {
     const uint32_t* offset;  // the bias, in every step
     const int32_t* theta;
@@ -135,6 +137,7 @@ struct Kernels {
     const char* name;
     int tile[5];       // positions of a tile for 1 .. 4 vectors
     int bits_tile;     // positions of a tile of `bits`; 0: there is no such kernel
+    bool multiplies;   // `product` and `depthwise` take multipliers
     void (*product)(const Product&, int vectors, int tile);
     void (*depthwise)(const Depthwise&, int tile);
     void (*bits)(const Bits&, int tile);
@@ -144,7 +147,7 @@ struct Kernels {
     void (*scale)(const Scaling&, int vectors, int tile);
     void (*add_up)(uint32_t* sums, const uint8_t* codes, int count);
     void (*greatest)(uint8_t* best, const uint8_t* const* members, int member_count, int channels);
-    bool (*rate)(const uint32_t* sums, int count, const Rate&, uint8_t* codes);
+    uint32_t (*rate)(const uint32_t* sums, int channels, int steps, const Rate&, uint8_t* const* codes);
     bool (*stbif)(const uint32_t* sums, int count, const Stbif&, uint8_t* codes);
     bool (*stbif_table)(const uint32_t* sums, int count, const StbifTable&, uint8_t* codes);
     uint64_t (*peak)(int64_t rounds);  // products of bytes without any memory access: how many were made

@@ -163,7 +163,7 @@ uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count,
 }  // namespace
 
 const Kernels AVX2 = {
-    "avx2", {0, 4, 4, 4, 4}, 0, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
+    "avx2", {0, 4, 4, 4, 4}, 0, false, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
     rate_plain, stbif_plain, stbif_table_plain, peak, count,
 };
 

@@ -66,14 +66,7 @@ void tile_of(const Product& p) {
     for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
         for (int n = 0; n < N; ++n)
-            sums[m][n] = p.fire ? _mm512_load_si512(p.fire->stairs.offset + n * LANES) : _mm512_setzero_si512();
-    if (p.onto) {
-#pragma GCC unroll 12
-        for (int m = 0; m < M; ++m)
-#pragma GCC unroll 4
-            for (int n = 0; n < N; ++n)
-                sums[m][n] = _mm512_add_epi32(sums[m][n], _mm512_load_si512(p.sums + m * BLOCK + n * LANES));
-    }
+            sums[m][n] = _mm512_setzero_si512();
     const int8_t* w = p.weights;
     for (int s = 0; s < p.segment_count; ++s) {
         const ptrdiff_t offset = p.segments[s].offset;
@@ -88,8 +81,29 @@ void tile_of(const Product& p) {
             w += N * 64;
         }
     }
-    if (p.fire) return fire_tile<M, N>(sums, *p.fire);
     uint32_t* out = p.sums;
+    if (p.multiplier != 1) {
+        const __m512i by = _mm512_set1_epi32(static_cast<int32_t>(p.multiplier));
+#pragma GCC unroll 12
+        for (int m = 0; m < M; ++m)
+#pragma GCC unroll 4
+            for (int n = 0; n < N; ++n) sums[m][n] = _mm512_mullo_epi32(sums[m][n], by);
+    }
+    if (p.onto) {
+#pragma GCC unroll 12
+        for (int m = 0; m < M; ++m)
+#pragma GCC unroll 4
+            for (int n = 0; n < N; ++n)
+                sums[m][n] = _mm512_add_epi32(sums[m][n], _mm512_load_si512(out + m * BLOCK + n * LANES));
+    }
+    if (p.fire) {
+#pragma GCC unroll 12
+        for (int m = 0; m < M; ++m)
+#pragma GCC unroll 4
+            for (int n = 0; n < N; ++n)
+                sums[m][n] = _mm512_add_epi32(sums[m][n], _mm512_load_si512(p.fire->stairs.offset + n * LANES));
+        return fire_tile<M, N>(sums, *p.fire);
+    }
 #pragma GCC unroll 12
     for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
@@ -139,6 +153,8 @@ void depthwise(const Depthwise& p, int tile) {
         const __m512i c = _mm512_shuffle_i32x4(sums[0], sums[1], 0xEE), d = _mm512_shuffle_i32x4(sums[2], sums[3], 0xEE);
         __m512i found[4] = {_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xDD),
                             _mm512_shuffle_i32x4(c, d, 0x88), _mm512_shuffle_i32x4(c, d, 0xDD)};
+        const __m512i by = _mm512_set1_epi32(static_cast<int32_t>(p.multiplier));
+        for (auto& one : found) one = _mm512_mullo_epi32(one, by);
         finish_row(p.sums + m * BLOCK, found, p.onto, p.fire, m);
     }
 }
@@ -228,18 +244,29 @@ inline __m512i arrived(const uint32_t* sums, const uint32_t* offset, const int32
     return _mm512_add_epi32(_mm512_load_si512(v), drive);
 }
 
-bool rate(const uint32_t* sums, int count, const Rate& r, uint8_t* codes) {
-    bool any = false;
-    for (int c = 0; c < count; c += LANES) {
-        const __m512i theta = _mm512_load_si512(r.theta + c), zero = _mm512_setzero_si512();
-        __m512i v = arrived(sums + c, r.offset + c, r.v + c);
-        const __mmask16 up = _mm512_cmpge_epi32_mask(v, theta);
-        const __mmask16 down = r.zero ? _mm512_cmplt_epi32_mask(v, zero) : static_cast<__mmask16>(0);
-        v = r.hard ? _mm512_mask_mov_epi32(v, up, zero) : _mm512_mask_sub_epi32(v, up, v, theta);
-        _mm512_store_si512(r.v + c, _mm512_mask_add_epi32(v, down, v, theta));
-        any |= send(codes + c, channels_left(count, c), up, down, r.zero, r.sent + c);
+uint32_t rate(const uint32_t* sums, int channels, int steps, const Rate& r, uint8_t* const* codes) {
+    const __m512i zero = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);
+    uint32_t fired = 0;
+    for (int c = 0; c < channels; c += LANES) {
+        const __m512i theta = _mm512_load_si512(r.theta + c), offset = _mm512_load_si512(r.offset + c);
+        const __mmask16 inside = channels_left(channels, c);
+        __m512i v = _mm512_load_si512(r.v + c), sent = _mm512_load_si512(r.sent + c);
+        for (int m = 0; m < steps; ++m) {
+            v = _mm512_add_epi32(v, _mm512_add_epi32(_mm512_load_si512(sums + m * BLOCK + c), offset));
+            const __mmask16 up = _mm512_cmpge_epi32_mask(v, theta);
+            const __mmask16 down = r.zero ? _mm512_cmplt_epi32_mask(v, zero) : static_cast<__mmask16>(0);
+            v = r.hard ? _mm512_mask_mov_epi32(v, up, zero) : _mm512_mask_sub_epi32(v, up, v, theta);
+            v = _mm512_mask_add_epi32(v, down, v, theta);
+            const __m512i spikes = _mm512_mask_sub_epi32(_mm512_maskz_mov_epi32(up, one), down, zero, one);
+            sent = _mm512_add_epi32(sent, spikes);
+            const __m128i code = _mm_add_epi8(_mm512_cvtepi32_epi8(spikes), _mm_set1_epi8(static_cast<char>(r.zero)));
+            _mm_mask_storeu_epi8(codes[m] + c, inside, code);
+            fired |= static_cast<uint32_t>(((up | down) & inside) != 0) << m;
+        }
+        _mm512_store_si512(r.v + c, v);
+        _mm512_store_si512(r.sent + c, sent);
     }
-    return any;
+    return fired;
 }
 
 bool stbif(const uint32_t* sums, int count, const Stbif& s, uint8_t* codes) {
@@ -338,7 +365,7 @@ uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count,
 }  // namespace
 
 const Kernels AVX512 = {
-    "avx512", {0, 12, 12, 8, 6}, BITS_TILE, product, depthwise, bits, pack_bits, stairs, table, scale_rows, add_up,
+    "avx512", {0, 12, 12, 8, 6}, BITS_TILE, true, product, depthwise, bits, pack_bits, stairs, table, scale_rows, add_up,
     greatest_of, rate, stbif, stbif_table_plain, peak, count,
 };
 

@@ -42,7 +42,7 @@ void depthwise(const Depthwise& p, int tile) {
 }  // namespace
 
 const Kernels BASELINE = {
-    "baseline", {0, 4, 4, 4, 4}, 0, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
+    "baseline", {0, 4, 4, 4, 4}, 0, false, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
     rate_plain, stbif_plain, stbif_table_plain, nullptr, count_plain,
 };
 

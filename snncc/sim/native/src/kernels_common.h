@@ -81,9 +81,15 @@ inline bool rate_in(const uint32_t* __restrict sums, int count, const Rate& r, u
     return any != 0;
 }
 
-[[maybe_unused]] bool rate_plain(const uint32_t* sums, int count, const Rate& r, uint8_t* codes) {
-    if (r.hard) return rate_in<true, false>(sums, count, r, codes);
-    return r.zero ? rate_in<false, true>(sums, count, r, codes) : rate_in<false, false>(sums, count, r, codes);
+[[maybe_unused]] uint32_t rate_plain(const uint32_t* sums, int channels, int steps, const Rate& r, uint8_t* const* codes) {
+    uint32_t fired = 0;
+    for (int m = 0; m < steps; ++m, sums += BLOCK) {
+        const bool any = r.hard   ? rate_in<true, false>(sums, channels, r, codes[m])
+                         : r.zero ? rate_in<false, true>(sums, channels, r, codes[m])
+                                  : rate_in<false, false>(sums, channels, r, codes[m]);
+        fired |= static_cast<uint32_t>(any) << m;
+    }
+    return fired;
 }
 
 [[maybe_unused]] bool stbif_plain(const uint32_t* __restrict sums, int count, const Stbif& s, uint8_t* codes) {

@@ -126,9 +126,11 @@ class RateNeurons : public Spiking {
         const size_t lane = at(block, classes_.at(place));
         const Rate step{&offset_[lane], &theta_[lane], potentials(context, place, block), spike_sums(context, place, block),
                         static_cast<uint8_t>(negative_), hard_};
+        uint8_t* own[TILE] = {};
+        for (int m = 0; m < count; ++m) own[m] = codes(context, map + m, place, block);
+        const uint32_t fired = context.kernels.rate(sums, block.count, count, step, own);
         for (int m = 0; m < count; ++m)
-            if (context.kernels.rate(sums + m * BLOCK, block.count, step, codes(context, map + m, place, block)))
-                happened(context, map + m);
+            if (fired >> m & 1) happened(context, map + m);
     }
 
   private:
