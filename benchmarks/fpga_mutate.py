@@ -1,10 +1,11 @@
 """Flips bits of a network's FPGA tables at random, and runs the Verilog: which bits does execution catch?
 
-    python benchmarks/fpga_mutate.py [--bits 300] [--seed 0] [--lanes 8] [--network digits]
+    python benchmarks/fpga_mutate.py [--bits 300] [--seed 0] [--lanes 8] [--network digits|binary|tabled|...]
 
 Every bit of every `*.mem` file is equally likely. The hashes play no part: the Verilog runs on the changed
 table and is compared with the cycle simulator, word for word and cycle for cycle. A bit that no image shows
-is listed, with the reason where it is proved that no input can reach it. Exits 1 below 99 % of the others.
+is listed, with the reason where it is proved that no input can reach it; for the others an image is sought.
+Exits 1 below 99 % of them. Set OPENBLAS_NUM_THREADS=1 where cores are shared: matrices are small.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from fpga_networks import NETWORKS, Setting, compiled
+from fpga_small import SMALL
 
 from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.mutation import Fate, Mutant, Mutations, random_bits
@@ -43,6 +45,11 @@ def images(graph: Graph, count: int, seed: int) -> dict[str, Ints]:
     return {node.name: found}
 
 
+def network(name: str, lanes: int, folder: Path) -> Graph:
+    """A network of 4-bit levels out of `fpga_networks.py`, or one out of `fpga_small.py`."""
+    return SMALL[name]() if name in SMALL else compiled(Setting(name, lanes, 4), folder).graph
+
+
 def main() -> int:
     """Print the counts, and every bit that was not caught."""
     parser = argparse.ArgumentParser(
@@ -51,13 +58,14 @@ def main() -> int:
     parser.add_argument("--bits", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lanes", type=int, default=8)
-    parser.add_argument("--network", choices=sorted(NETWORKS), default="digits")
+    parser.add_argument("--network", choices=sorted({*NETWORKS, *SMALL}), default="digits")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        graph = compiled(Setting(options.network, options.lanes, 4), Path(name)).graph
+        graph = network(options.network, options.lanes, Path(name))
         tables = build_tables(graph, options.lanes)
         batches = [images(graph, count, options.seed + count) for count in BATCHES]
-        mutations = Mutations(tables=tables, batches=batches, folder=Path(name) / "verilog")
+        inputs = {node.name: graph.levels(node.name) for node in graph.inputs}
+        mutations = Mutations(tables=tables, batches=batches, inputs=inputs, folder=Path(name) / "verilog")
         mutations.folder.mkdir()
         mutations.build(need(find_verilator()), need(find_compiler()))
         mutants = [mutations.run(bit) for bit in random_bits(tables, options.bits, options.seed)]

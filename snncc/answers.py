@@ -68,7 +68,8 @@ def print_compiled(compiled: Compiled, *, as_json: bool) -> None:
             f"{expected['images_per_second']:,.0f} images per second"
         )
     elif "lanes" in size:
-        say(f"{size['cycles']} clock cycles per image with {size['lanes']} lanes")
+        kind = "shift-add lanes" if size["shift_add"] else "lanes"
+        say(f"{size['cycles']} clock cycles per image with {size['lanes']} {kind}")
     if "multipliers" in size:
         parts = [f"{size[name]:.0f} {what}" for name, what in ESTIMATED.items() if size[name] is not None]
         say(f"estimated: {', '.join(parts)}")

@@ -175,3 +175,11 @@ def test_one_engine_is_verified(tables: Snncc, monkeypatch: pytest.MonkeyPatch) 
     missing = tables("verify", "model.snncc", "--engine", "csim")
     assert missing.code == 1
     assert missing.err.startswith("snncc: error: --engine csim: CXX=/no/compiler is no program; ")
+
+
+def test_a_small_device_gets_shift_add_lanes(snncc: Snncc) -> None:
+    """28 multipliers are too few for 32 lanes."""
+    arguments = (*COMPILE[:4], "--chip", "ecp5-25k", "--lanes", "32", *COMPILE[6:])
+    lines = snncc(*arguments).out.splitlines()
+    assert any(line.endswith("clock cycles per image with 32 shift-add lanes") for line in lines), lines
+    assert any(re.search(r"\b0 multipliers", line) for line in lines), lines

@@ -195,3 +195,25 @@ def binary_cases(draw: Callable[..., Any], *, signed: bool, mixed: bool) -> Case
     graph = Graph(name="binary", nodes=tuple(builder.nodes), outputs=tuple(builder.unread))
     inputs = {node.name: builder.values[node.name][None] for node in graph.inputs}
     return Case(graph, inputs)
+
+
+def two_binary() -> Graph:
+    """A convolution that reads 3-bit levels by planes, and one that reads packed levels."""
+    rng = np.random.default_rng(3)
+
+    def population(name: str, drive: str) -> Population:
+        ones, bias = Tensor.integer(np.ones(8, dtype=np.int64)), rng.integers(-3, 4, 8)
+        neuron = Staircase(theta=ones, bias=Bias(values=Tensor.integer(bias)), lo=0, hi=1)
+        return Population(name=name, drives=(drive,), neuron=neuron)
+
+    nodes = (
+        Input(name="pixels", type=Levels((1, 6, 6), 0, 7)),
+        Conv(name="k0", source="pixels", weight=Tensor.integer(rng.choice([-1, 1], (8, 1, 3, 3)), 1)),
+        population("p0", "k0"),
+        Conv(name="k1", source="p0", weight=Tensor.integer(rng.choice([-1, 1], (8, 8, 2, 2)), 1)),
+        population("p1", "k1"),
+        Reshape(name="flat", source="p1", shape=(72,)),
+        Dense(name="dense", source="flat", weight=Tensor.integer(rng.choice([-1, 1], (3, 72)), 1)),
+        Readout(name="scores", drives=("dense",), bias=Bias(values=Tensor.integer([1, -2, 0]))),
+    )
+    return Graph(name="binary", nodes=nodes, outputs=("scores",))

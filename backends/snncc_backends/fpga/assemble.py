@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from snncc_backends.fpga.bits import find_binary, lane_level, level_bits
@@ -15,16 +17,22 @@ from snncc_backends.fpga.tables import PassTable, Tables, Widths, memory_fields,
 from snncc_backends.fpga.views import Storage
 from snncc_ir.certificates import Interval, certify_widths
 from snncc_ir.graph import Graph
+from snncc_ir.machine import Machine
 from snncc_ir.tensors import interval_bits
 from snncc_ir.types import Levels
 
 
 def build_tables(
-    graph: Graph, lanes: int, at_least: Widths | None = None, storage: Storage | None = None
+    graph: Graph,
+    lanes: int,
+    at_least: Widths | None = None,
+    storage: Storage | None = None,
+    multipliers: int | None = None,
 ) -> Tables:
     """The tables of a phased integer graph for `lanes` lanes; fields are as wide as `at_least` or more.
 
-    Inputs are stored as `storage` says, by default as `storage_of`.
+    Inputs are stored as `storage` says, by default as `storage_of`. Where there are more lanes than
+    `multipliers` (None: no limit), they add shifted weights instead.
     """
     plan = make_plan(graph, at_least.weight if at_least else 1, storage)
     groups = lanes // WORD
@@ -43,6 +51,8 @@ def build_tables(
         last = number + 1 == len(plan.passes)
         passes.append(add_pass(builder, split, bounds[task.computes], slot, last))
     widths = _widths(builder, plan, lanes, passes)
+    if multipliers is not None and multipliers < lanes:
+        widths = replace(widths, shift_add=widths.multipliers)
     if at_least is not None:
         widths = widths.at_least(at_least)
     breaks = find_breaks(builder.corrections, widths.fire_steps, always=widths.table_rows > 0)
@@ -55,6 +65,13 @@ def build_tables(
         passes=tuple(passes),
         fused=plan.fused,
     )
+
+
+def tables_on(graph: Graph, machine: Machine) -> Tables:
+    """The tables of a graph for the lanes and the device of `machine`."""
+    fabric = machine.fabric
+    multipliers = None if fabric is None else int(fabric.multipliers.value)
+    return build_tables(graph, machine.lanes, multipliers=multipliers)
 
 
 def _kept(graph: Graph, plan: Plan) -> tuple[str, ...]:

@@ -81,6 +81,7 @@ class FpgaBackend:
             return chain_figures(manifest)
         return {
             "lanes": manifest["parameters"]["P"],
+            "shift_add": bool(manifest["parameters"].get("SHIFTS", 0)),
             "cycles": round(float(np.mean(manifest["expected"]["cycles"])), 1),
             **manifest["estimate"],
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from snncc_backends.fpga.estimate import estimate
 from snncc_backends.fpga.inputs import checked_inputs
 from snncc_backends.fpga.tables import Tables
 from snncc_backends.tools.design import Design
-from snncc_backends.tools.device import DEVICES, find_device
+from snncc_backends.tools.device import DEVICES, Device, find_device
 from snncc_backends.tools.flow import REPORT, Report, missing_for, run_flow
 from snncc_backends.tools.nextpnr import BITSTREAM
 from snncc_ir.backend import Array
@@ -64,10 +64,11 @@ class FpgaBuilder:
         progress: Progress,
     ) -> Hardware:
         """Run the tools on tables that are made afresh."""
-        made = _made(graph, machine, checked_inputs(graph, golden))
+        part = find_device(device)
+        made = _made(graph, machine, checked_inputs(graph, golden), part)
         with tempfile.TemporaryDirectory(prefix="snncc-build-") as name:
             folder = Path(name)
-            report = run_flow(made.design, find_device(device), folder, stage, progress=progress)
+            report = run_flow(made.design, part, folder, stage, progress=progress)
             kept = {file: (folder / file).read_bytes() for file in KEPT if (folder / file).exists()}
             tools = json.loads((folder / REPORT).read_bytes())
         result = resources_of(report)
@@ -85,14 +86,22 @@ class _Made:
     cycles: float
 
 
-def _made(graph: Graph, machine: Machine, images: Mapping[str, Ints]) -> _Made:
+def _made(graph: Graph, machine: Machine, images: Mapping[str, Ints], part: Device) -> _Made:
     if machine.chain:
         chain = checked_chain(graph, machine)
         cycles = float(np.mean(run_chain(chain, images).times.intervals))
         return _Made(design=board_design(chain), estimate=chain_estimate(chain), cycles=cycles)
-    tables = tables_for(graph, machine)
+    tables = _fitted(tables_for(graph, machine), part)
     cycles = float(np.mean(Simulator(tables).run(images).cycles))
     return _Made(design=design_of(tables), estimate=estimate(tables), cycles=cycles)
+
+
+def _fitted(tables: Tables, part: Device) -> Tables:
+    """The same on shift-add lanes where the part (not always the machine) has too few multipliers."""
+    widths = tables.widths
+    if part.multipliers >= widths.lanes:
+        return tables
+    return replace(tables, widths=replace(widths, shift_add=widths.multipliers))
 
 
 def design_of(tables: Tables) -> Design:

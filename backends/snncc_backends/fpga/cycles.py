@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from snncc_backends.fpga.map_memory import MapMemory
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.program import PassProgram
-from snncc_backends.fpga.runner import MapMemory, PassRunner
+from snncc_backends.fpga.runner import PassRunner
 from snncc_backends.fpga.tables import DESCRIPTOR_WORDS, Tables
 from snncc_backends.fpga.timing import FILL, START
 from snncc_ir.tensors import Ints
@@ -52,9 +53,7 @@ class Simulator:
     def run(self, inputs: Mapping[str, Ints], *, trace: bool = False) -> Run:
         """Run images `inputs[name][N, *shape]`."""
         images = len(next(iter(inputs.values())))
-        memory = MapMemory(self.tables, images)
-        for name, levels in inputs.items():
-            self._load(memory, name, levels)
+        memory = self.loaded(inputs)
         values: dict[str, Ints] = {}
         spans: list[Ints] = []
         writes = self._rows(images) if trace else None
@@ -83,6 +82,21 @@ class Simulator:
             pass_cycles=np.stack(spans, axis=1),
             traces=() if writes is None else self._traces(writes, results),
         )
+
+    def loaded(self, inputs: Mapping[str, Ints]) -> MapMemory:
+        """The map memory of images `inputs[name][N, *shape]` before the first pass."""
+        memory = MapMemory(self.tables, len(next(iter(inputs.values()))))
+        for name, levels in inputs.items():
+            self._load(memory, name, levels)
+        return memory
+
+    def before(self, inputs: Mapping[str, Ints], number: int) -> MapMemory:
+        """The same before pass `number`."""
+        memory = self.loaded(inputs)
+        for runner in self.passes[:number]:
+            if not runner.is_readout:
+                runner.write(memory, runner.written(runner.fire(memory)))
+        return memory
 
     def _rows(self, images: int) -> NDArray[np.int32]:
         """Room for every word that the passes write."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from snncc_backends.fpga.assemble import build_tables
+from snncc_backends.fpga.assemble import tables_on
 from snncc_backends.fpga.capacity import block_memories, result_words
 from snncc_backends.fpga.cycles import Run, Simulator, Trace
 from snncc_backends.fpga.estimate import estimate
@@ -49,7 +49,7 @@ BOARD = "snncc_board.v"
 
 def emit_files(graph: Graph, machine: Machine, golden: Mapping[str, Ints]) -> dict[str, bytes]:
     """The files of a phased integer graph, by path relative to the artefact."""
-    tables = build_tables(graph, machine.lanes)
+    tables = tables_on(graph, machine)
     run = Simulator(tables).run(golden, trace=True)
     content = {**table_files(tables), **board_files(tables), **hls_files(graph, tables, golden)}
     manifest = _manifest(graph, machine, tables, run, content)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snncc_backends.fpga.assemble import build_tables
+from snncc_backends.fpga.assemble import tables_on
 from snncc_backends.fpga.bench import first_difference
 from snncc_backends.fpga.chain.engine import run_chain_csim, run_chain_cycles, run_chain_rtl
 from snncc_backends.fpga.cycles import Simulator
@@ -162,7 +162,7 @@ def tables_for(graph: Graph, machine: Machine) -> Tables:
     refusals = find_refusals(graph, machine)
     if refusals:
         raise TargetError("; ".join(refusals))
-    return build_tables(graph, machine.lanes)
+    return tables_on(graph, machine)
 
 
 def engine_run(graph: Graph, parts: Sequence[Mapping[str, Ints]]) -> EngineRun:

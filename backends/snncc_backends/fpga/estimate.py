@@ -1,9 +1,10 @@
 """What a network takes of an ECP5 device, before any tool has run.
 
-Block memories follow the rule by which Yosys maps memories (`capacity`), multipliers the number of lanes.
-LUTs (carries included) and flip-flops are sums over the parts of the core, each a count out of the Verilog
-times a factor that `benchmarks/fpga_estimate.py --fit` fits to placed designs, that of binary lanes to
-synthesised ones (`benchmarks/fpga_binary.py --fit`); the clock is a fit alone.
+Block memories follow the rule by which Yosys maps memories (`capacity`), multipliers are the lanes that
+multiply. LUTs (carries included) and flip-flops are sums over the parts of the core, each a count out of the
+Verilog times a factor: `benchmarks/fpga_estimate.py --fit` fits them to placed designs, those of binary and
+of shift-add lanes `fpga_binary.py --fit` and `fpga_shift_add.py --fit` to synthesised ones. The clock is a
+fit alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from snncc_ir.hardware import Resources
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What a count is made of: core, lanes, unpacking, groups, tables in LUTs, counters of binary lanes."""
+    """What a count is made of: core, lanes, unpacking, groups, tables in LUTs, counters of binary lanes,
+    sums of shifted weights."""
 
     core: float
     lanes: float
@@ -26,13 +28,16 @@ class Parts:
     groups: float
     tables: float
     counting: float = 0.0
+    shifting: float = 0.0
 
     def dot(self, factors: Parts) -> float:
         """The sum of all parts, each times its factor."""
         return sum(part * factor for part, factor in zip(astuple(self), astuple(factors), strict=True))
 
 
-LUT_FACTORS = Parts(core=1125.467, lanes=1.179, unpacking=7.497, groups=0.9, tables=0.825, counting=1.121)
+LUT_FACTORS = Parts(
+    core=1125.467, lanes=1.179, unpacking=7.497, groups=0.9, tables=0.825, counting=1.121, shifting=1.162
+)
 FLIP_FLOP_FACTORS = Parts(
     core=1499.144, lanes=0.705, unpacking=1.37, groups=1.426, tables=0.0, counting=1.086
 )
@@ -47,7 +52,7 @@ def estimate(tables: Tables) -> Resources:
         luts=round(lut_parts(tables).dot(LUT_FACTORS)),
         flip_flops=round(flip_flop_parts(tables).dot(FLIP_FLOP_FACTORS)),
         brams=sum(memory.blocks for memory in memories.values()),
-        multipliers=tables.widths.lanes * tables.widths.multipliers,
+        multipliers=tables.widths.lanes * (tables.widths.multipliers - tables.widths.shift_add),
         fmax_mhz=round(highest - step * (tables.widths.groups.bit_length() - 1), 1),
     )
 
@@ -72,6 +77,7 @@ def lut_parts(tables: Tables) -> Parts:
         groups=groups * group,
         tables=constants + (slices - 1) * widths.lanes * widths.weight,
         counting=_counting_luts(tables) if widths.binary else 0,
+        shifting=widths.shift_add * widths.lanes * level * (max(2, widths.weight) + 2),
     )
 
 

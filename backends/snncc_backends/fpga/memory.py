@@ -56,6 +56,18 @@ class Memory:
         parts = [_bits(field.encode(self.values[field.name]), field.bits) for field in self.fields]
         return np.concatenate(parts, axis=2).reshape(self.words, -1)
 
+    def flipped(self, word: int, bit: int) -> Memory:
+        """The same with one bit of a word flipped; bit 0 is the lowest."""
+        values = dict(self.values)
+        repeat, place = divmod(bit, sum(field.bits for field in self.fields))
+        for field in self.fields:
+            if place < field.bits:
+                found = values[field.name] = values[field.name].copy()
+                found[word, repeat] = field.decode(field.encode(found[word, repeat]) ^ (1 << place))
+                return Memory(self.name, self.fields, values)
+            place -= field.bits
+        raise IndexError(bit)
+
     def text(self) -> bytes:
         """One word per line in lower case hexadecimal digits."""
         bits = self.pattern()

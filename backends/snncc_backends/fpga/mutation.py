@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ import numpy as np
 from snncc_backends.fpga.bench import first_difference, read_trace
 from snncc_backends.fpga.cycles import Run, Simulator
 from snncc_backends.fpga.rtl import build_core, image_words, ports_of
+from snncc_backends.fpga.seek import Seeker
 from snncc_backends.fpga.tables import Tables
-from snncc_backends.fpga.unreached import why_unreached
+from snncc_backends.fpga.unreached import Unreached, is_summed
 from snncc_backends.tools.found import Tool
 from snncc_backends.tools.run import run_tool
 from snncc_ir.errors import ToolError
 from snncc_ir.tensors import Ints
+from snncc_ir.types import Levels
 
 SECONDS = 600.0
 PATIENCE = 4
@@ -88,38 +91,65 @@ def flipped(text: bytes, bit: Bit) -> bytes:
 class Mutations:
     """The Verilog of one network, built once in `folder`, and the batches of images that are tried in turn.
 
-    A bit that no batch catches is `UNREACHED` where it is proved that no input can reach it, else `MISSED`.
+    A bit that no batch catches is `UNREACHED` where it is proved that no input can reach it. Of the others,
+    bits of weights, neurons and breakpoints get an image of their own, if a search finds one that shows them;
+    what is then not caught is `MISSED`. `inputs` tells shape and levels of every input.
     """
 
     tables: Tables
     batches: Sequence[Mapping[str, Ints]]
+    inputs: Mapping[str, Levels]
     folder: Path
     expected: list[Run] = field(default_factory=list)
 
     def build(self, verilator: Tool, compiler: Tool) -> None:
         """Build the Verilog; raises ToolError where it is not the simulator before anything is flipped."""
         build_core(verilator, compiler, self.tables, self.folder)
-        for number, images in enumerate(self.batches):
-            (self.folder / f"{number}.bin").write_bytes(image_words(self.tables, images))
-            self.expected.append(Simulator(self.tables).run(images, trace=True))
-            difference = self._difference(number)
-            if difference:
-                raise ToolError(f"the Verilog is not its simulator: {difference}")
+        for images in self.batches:
+            self._expect(images)
+
+    def _expect(self, images: Mapping[str, Ints]) -> int:
+        """Keep a batch and what it must give; its number."""
+        number = len(self.expected)
+        (self.folder / f"{number}.bin").write_bytes(image_words(self.tables, images))
+        self.expected.append(Simulator(self.tables).run(images, trace=True))
+        difference = self._difference(number)
+        if difference:
+            raise ToolError(f"the Verilog is not its simulator: {difference}")
+        return number
 
     def run(self, bit: Bit) -> Mutant:
-        """Flip a bit, run the batches until one shows it, and flip it back."""
+        """Flip a bit, run batches until one shows it, and flip it back."""
+        difference = self._caught(bit, range(len(self.batches)))
+        if difference:
+            return Mutant(bit=bit, fate=Fate.CAUGHT, detail=difference)
+        why = self._unreached.why(bit.table, bit.word, bit.bit)
+        if why:
+            return Mutant(bit=bit, fate=Fate.UNREACHED, detail=why)
+        difference = self._sought(bit)
+        return Mutant(bit=bit, fate=Fate.CAUGHT if difference else Fate.MISSED, detail=difference)
+
+    @cached_property
+    def _unreached(self) -> Unreached:
+        return Unreached(self.tables)
+
+    def _sought(self, bit: Bit) -> str:
+        """What an image shows that was sought for the bit alone."""
+        if not is_summed(bit.table):
+            return ""
+        seeker = Seeker(tables=self.tables, reach=self._unreached.reach, inputs=self.inputs)
+        image = seeker.seek(bit.table, bit.word, bit.bit, seed=bit.word)
+        return "" if image is None else self._caught(bit, (self._expect(image),))
+
+    def _caught(self, bit: Bit, batches: Iterable[int]) -> str:
+        """The first difference that the batches show with the bit flipped."""
         file = self.folder / f"{bit.table}.mem"
         original = file.read_bytes()
         file.write_bytes(flipped(original, bit))
         try:
-            for number in range(len(self.batches)):
-                difference = self._difference(number)
-                if difference:
-                    return Mutant(bit=bit, fate=Fate.CAUGHT, detail=difference)
+            return next(filter(None, map(self._difference, batches)), "")
         finally:
             file.write_bytes(original)
-        why = why_unreached(self.tables, bit.table, bit.word, bit.bit)
-        return Mutant(bit=bit, fate=Fate.UNREACHED if why else Fate.MISSED, detail=why)
 
     def _difference(self, number: int) -> str:
         expected = self.expected[number]

@@ -212,7 +212,7 @@ class PassProgram:
         at = base + rows[:, None, None] + columns[:, None] + LANES
         values = self.memories["neurons"].values
         theta, bias = (values[key][at].transpose(3, 0, 1, 2) for key in ("theta", "bias"))
-        return np.maximum(theta, 1), bias, np.broadcast_to(self._break_places(at), bias.shape)
+        return theta, bias, np.broadcast_to(self._break_places(at), bias.shape)
 
     def _break_places(self, at: Ints) -> Ints:
         if not self.widths.table_rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snncc_backends.fpga.assemble import build_tables
+from snncc_backends.fpga.assemble import tables_on
 from snncc_backends.fpga.capacity import block_memories, capacity_refusals
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.tables import Tables
@@ -26,7 +26,7 @@ def find_refusals(graph: Graph, machine: Machine) -> tuple[str, ...]:
     if reasons:
         return reasons
     try:
-        tables = build_tables(graph, machine.lanes)
+        tables = tables_on(graph, machine)
     except TargetError as error:
         return (str(error),)
     reasons = table_refusals(tables, machine)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,56 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc_backends.fpga.costs import TileCosts
+from snncc_backends.fpga.map_memory import MapMemory, level_kind
 from snncc_backends.fpga.maps import BYTE_SHIFT, PACKED_WORD, WORD
-from snncc_backends.fpga.program import Bytes, PassProgram, Reading
+from snncc_backends.fpga.memory import Memory
+from snncc_backends.fpga.program import PassProgram, Reading
 from snncc_backends.fpga.tables import Tables
 from snncc_backends.fpga.timing import tail, to_result, to_write
 from snncc_ir.tensors import Ints
 
 CACHED = 1 << 18
 """Levels that are multiplied at once: more would leave the cache before they are used."""
-
-
-class MapMemory:
-    """The map memory of N images: `levels[N, G * depth + 1, 8]`, the last word 0.
-
-    `used[word, N]` has a bit for each level that is not 0.
-    """
-
-    def __init__(self, tables: Tables, images: int) -> None:
-        widths = tables.widths
-        small = np.int8 if widths.signed_levels else np.uint8
-        kind = small if widths.level <= 8 else np.int16
-        size = widths.groups * widths.map_words + 1
-        self.levels = np.zeros((images, size, WORD), dtype=kind)
-        self.used = np.zeros((size, images), dtype=np.uint8)
-
-    def write(self, places: Ints, levels: Ints) -> None:
-        """Store `levels[N, ..., 8]` in the words `places[...]`."""
-        self.levels[:, places] = levels
-        used = np.packbits(levels != 0, axis=-1, bitorder="little")[..., 0]
-        self.used[places] = np.moveaxis(used, 0, -1)
-
-    def words(self, places: NDArray[np.int32], images: slice) -> NDArray[np.float32]:
-        """`[images, ..., 8]` levels of words, as real numbers."""
-        whole = np.uint64 if self.levels.itemsize == 1 else np.complex128
-        found = np.take(self.levels[images].view(whole)[..., 0], places, axis=1)
-        return found.view(self.levels.dtype).reshape(*found.shape, WORD).astype(np.float32)
-
-    def write_bytes(self, places: Ints, byte: Ints, levels: Ints) -> None:
-        """Store `levels[N, ..., 8]` of one bit each as one byte of packed words."""
-        whole = np.packbits(levels != 0, axis=-1, bitorder="little")[..., 0]
-        self.levels[:, places, byte] = whole
-
-    def bits(
-        self, places: NDArray[np.int32], masks: Bytes, planes: int, images: slice
-    ) -> NDArray[np.float32]:
-        """`[images, ..., 8 * planes]`: the low bits of every level, 0 for those outside their mask."""
-        taken = np.unpackbits(masks[..., None], axis=-1, bitorder="little")
-        kept = self.levels[images][:, places] * taken[:, None, :, :].astype(self.levels.dtype)
-        low = np.unpackbits(kept.astype(np.uint8)[..., None], axis=-1, bitorder="little")
-        parts = [low] + [(kept >> plane & 1).astype(np.uint8)[..., None] for plane in range(8, planes)]
-        return np.concatenate(parts, axis=-1).astype(np.float32).reshape(*kept.shape[:-1], -1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +44,7 @@ class PassRunner:
     """One pass: what is read, multiplied and written, prepared once for all images."""
 
     def __init__(self, program: PassProgram, tables: Tables, number: int) -> None:
-        self.program, self.tables = program, tables
+        self.program, self.tables, self.number = program, tables, number
         self.d = program.descriptor
         self.shape = tables.passes[number].split.task.shape
         self.name = tables.passes[number].split.task.name
@@ -90,6 +52,14 @@ class PassRunner:
         self.costs = TileCosts(program)
         varies = not self.d.binary and any(program.row_windows["own"].reshape(-1))
         self.readings = [program.readings(block) for block in range(self.d.blocks if varies else 1)]
+
+    def with_memories(self, memories: Mapping[str, Memory]) -> PassRunner:
+        """The same pass with other weights, neurons or breakpoints; all else is taken as it is."""
+        found = copy(self)
+        for name in ("matrices", "neurons", "is_tabled"):
+            vars(found).pop(name, None)
+        found.program = PassProgram(memories, self.program.widths, self.number)
+        return found
 
     def _readings(self, block: int) -> tuple[Reading, ...]:
         return self.readings[block if len(self.readings) > 1 else 0]
@@ -145,17 +115,22 @@ class PassRunner:
         times = self.costs.times(memory.used)
         return np.broadcast_to(times[:, None], (len(times), self.d.blocks, *times.shape[1:]))
 
-    def sums(self, memory: MapMemory, images: slice) -> NDArray[Any]:
-        """U `[images, slots, tile rows, columns, blocks * Gc * 8]`, integers in a floating type."""
+    def sums(
+        self, memory: MapMemory, images: slice, matrices: Sequence[NDArray[Any]] | None = None
+    ) -> NDArray[Any]:
+        """U `[images, slots, tile rows, columns, blocks * Gc * 8]`, integers in a floating type.
+
+        `matrices` stand in for those of the pass.
+        """
+        matrices = self.matrices if matrices is None else matrices
         total: NDArray[Any] | float = 0.0
         for p in range(self.d.projections):
             if self._readings(0)[p].shift:
                 total = total * (1 << self.program.widths.weight - 1)
-            total = total + self._products(memory, p, images)
+            total = total + self._products(memory, p, images, matrices[p])
         return np.asarray(total)
 
-    def _products(self, memory: MapMemory, p: int, images: slice) -> NDArray[Any]:
-        matrices = self.matrices[p]
+    def _products(self, memory: MapMemory, p: int, images: slice, matrices: NDArray[Any]) -> NDArray[Any]:
         width = matrices.shape[2] // len(self.readings)
         parts = []
         for block, readings in enumerate(self.readings):
@@ -182,22 +157,26 @@ class PassRunner:
 
     def fire(self, memory: MapMemory) -> NDArray[Any]:
         """`[N, row tiles, rows, columns, blocks * Gc, 8]`: the levels, of readouts the potentials."""
-        d, images = self.d, len(memory.levels)
-        v = np.concatenate([self._fired(memory, part) for part in self._parts(images)])
+        images = self._parts(len(memory.levels))
+        return self.pooled(np.concatenate([self.levels(self.sums(memory, part)) for part in images]))
+
+    def pooled(self, v: NDArray[Any]) -> NDArray[Any]:
+        """The greatest level of every window, of what `levels` gave; the same shape as `fire` gives."""
+        d, images = self.d, len(v)
         rows = self.program.slots // d.merge
         shaped = v.reshape(images, rows, d.merge, d.tiles, d.window[0], d.columns, d.window[1], -1)
         alone = d.window == (1, 1) and d.merge == 1
         pooled = shaped[:, :, 0, :, 0, :, 0] if alone else shaped.max(axis=(2, 4, 6))
         return pooled.swapaxes(1, 2).reshape(images, d.tiles, rows, d.columns, -1, WORD)
 
-    def _fired(self, memory: MapMemory, images: slice) -> NDArray[Any]:
-        """`[images, slots, tile rows, columns, lanes]` of all window positions."""
+    def levels(self, sums: NDArray[Any]) -> NDArray[Any]:
+        """`[images, slots, tile rows, columns, lanes]` of all window positions; of readouts U + bias."""
         theta, bias, _ = self.neurons
-        v = self.sums(memory, images).astype(bias.dtype) + bias
+        v = sums.astype(bias.dtype) + bias
         if self.is_readout:
             return np.asarray(v)
-        found = self._searched(v) if self.is_tabled else np.maximum(v // theta, 0)
-        return (self.d.lo + np.minimum(found, self.d.top)).astype(memory.levels.dtype)
+        found = self._searched(v) if self.is_tabled else np.maximum(v // np.maximum(theta, 1), 0)
+        return (self.d.lo + np.minimum(found, self.d.top)).astype(level_kind(self.tables))
 
     @cached_property
     def is_tabled(self) -> bool:

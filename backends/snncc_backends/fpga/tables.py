@@ -40,6 +40,7 @@ PARAMETERS = {
     "BB": "correction",
     "BITS": "binary",
     "MUL": "multipliers",
+    "SHIFTS": "shift_add",
     "BIT_WORDS": "bit_words",
 }
 """The core's parameters, and the width that each one is."""
@@ -50,7 +51,8 @@ class Widths:
     """Bits of everything that the core holds; `docs/fpga.md`, section 4, tells which field has which.
 
     `signed_levels` is 1 where levels are two's complement, `binary` where there are binary lanes,
-    `multipliers` where there are the others. The counts of words say how deep each memory is.
+    `multipliers` where there are the others, `shift_add` where these are no multipliers but add shifted
+    weights. The counts of words say how deep each memory is.
     """
 
     lanes: int
@@ -80,6 +82,7 @@ class Widths:
     correction: int = 1
     binary: int = 0
     multipliers: int = 1
+    shift_add: int = 0
     bit_words: int = 1
 
     @property

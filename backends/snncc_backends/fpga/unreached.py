@@ -9,6 +9,7 @@ import numpy as np
 from snncc_backends.fpga.maps import PACKED_WORD, WORD
 from snncc_backends.fpga.memory import Memory
 from snncc_backends.fpga.program import Descriptor, PassProgram, Reading
+from snncc_backends.fpga.reach import Reach
 from snncc_backends.fpga.tables import DESCRIPTOR_WORDS, PassTable, Tables
 from snncc_backends.fpga.unreached_bits import has_bit, reads_bit, unused_binary
 from snncc_ir.tensors import Ints
@@ -19,21 +20,36 @@ SETTINGS = 12
 UNWRITTEN = "a lane of a word that is not written"
 
 
-def why_unreached(tables: Tables, table: str, word: int, bit: int) -> str:
-    """Why no input can reach a bit; empty where one may."""
-    match table:
-        case "weights":
-            return _weight(tables, word, bit)
-        case "bit_weights":
-            return _bit_weight(tables, word, bit)
-        case "neurons":
-            return _neuron(tables, word, bit)
-        case "passes":
-            return _setting(tables, word, bit)
-        case "out_rows":
-            return _row(tables, word, bit)
-        case _:
-            return _record(tables, table, word, bit)
+class Unreached:
+    """Why no input can reach bits of one network's tables."""
+
+    def __init__(self, tables: Tables) -> None:
+        """Bound all sums; nothing is proved yet."""
+        self.tables, self.reach = tables, Reach(tables)
+
+    def why(self, table: str, word: int, bit: int) -> str:
+        """Why no input can reach a bit; empty where one may."""
+        tables = self.tables
+        match table:
+            case "weights":
+                return _weight(tables, word, bit) or self.reach.why(table, word, bit)
+            case "bit_weights":
+                return _bit_weight(tables, word, bit) or self.reach.why(table, word, bit)
+            case "neurons":
+                return _neuron(tables, word, bit) or self.reach.why(table, word, bit)
+            case "passes":
+                return _setting(tables, word, bit)
+            case "out_rows":
+                return _row(tables, word, bit)
+            case _ if is_summed(table):
+                return self.reach.why(table, word, bit)
+            case _:
+                return _record(tables, table, word, bit)
+
+
+def is_summed(table: str) -> bool:
+    """Whether a table's numbers make sums and levels; the others say what is read and written."""
+    return table in ("weights", "bit_weights", "neurons", "table_rows") or table.startswith("breaks_")
 
 
 def _programs(tables: Tables) -> Iterator[tuple[PassTable, PassProgram]]:
@@ -48,12 +64,6 @@ def _written(item: PassTable, program: PassProgram, block: int, group: int) -> b
     return d.is_readout or (word < d.map_words and slot < item.split.task.shape[1])
 
 
-def _channel(item: PassTable, program: PassProgram, block: int, group: int, lane: int) -> bool:
-    """True where a lane computes a channel; others have weights of 0, and their sum is 0."""
-    word = block * item.group_words + group % item.group_words
-    return word * WORD + lane < item.split.task.shape[0]
-
-
 def _weight(tables: Tables, word: int, bit: int) -> str:
     place, inside = divmod(bit, tables.widths.weight)
     group, lane = divmod(place, WORD)
@@ -66,11 +76,7 @@ def _weight(tables: Tables, word: int, bit: int) -> str:
             continue
         for block in range(program.descriptor.blocks):
             if number in _numbers(program, block, lane):
-                if not _written(item, program, block, group):
-                    return UNWRITTEN
-                negative = inside == item.weight_bits - 1 + inside // item.weight_bits * item.weight_bits
-                idle = _is_idle(tables, item, program, block, group, lane)
-                return "a lane without a channel, whose level stays" if negative and idle else ""
+                return "" if _written(item, program, block, group) else UNWRITTEN
     return "a weight that no step reads"
 
 
@@ -104,17 +110,6 @@ def _read(reading: Reading, lane: int) -> Ints:
     return np.asarray((reading.weights[..., None] + np.arange(WORD))[taken])
 
 
-def _is_idle(
-    tables: Tables, item: PassTable, program: PassProgram, block: int, group: int, lane: int
-) -> bool:
-    """True for a lane without a channel whose level is the lowest for every sum of 0 or less."""
-    d = program.descriptor
-    if d.is_readout or tables.widths.signed_levels or _channel(item, program, block, group, lane):
-        return False
-    theta, bias, _ = program.neurons(block)
-    return int(_level(int(theta[group, ..., lane].min()), int(bias[group, ..., lane].max()), d.top)) == 0
-
-
 def _neuron(tables: Tables, word: int, bit: int) -> str:
     widths = tables.widths
     group, inside = divmod(bit, widths.theta + widths.potential)
@@ -126,32 +121,8 @@ def _neuron(tables: Tables, word: int, bit: int) -> str:
                 continue
             if not _written(item, program, block, group):
                 return UNWRITTEN
-            if d.is_readout:
-                return "a readout has no threshold" if inside < widths.theta else ""
-            if _channel(item, program, block, group, at % WORD):
-                return ""
-            return (
-                "a lane without a channel, whose level stays"
-                if _stays(tables, word, group, inside, d)
-                else ""
-            )
+            return "a readout has no threshold" if d.is_readout and inside < widths.theta else ""
     return "a neuron that no pass has"
-
-
-def _stays(tables: Tables, word: int, group: int, inside: int, d: Descriptor) -> bool:
-    """True where a neuron whose sum is always 0 gives the same level with the bit flipped."""
-    memory, widths = tables.memories["neurons"], tables.widths
-    theta, bias = (int(memory.values[name][word, group]) for name in ("theta", "bias"))
-    before = _level(theta, bias, d.top)
-    if inside < widths.theta:
-        return before == _level(theta ^ 1 << inside, bias, d.top)
-    span = 1 << widths.potential
-    other = (bias ^ 1 << (inside - widths.theta)) % span
-    return before == _level(theta, other - span * (other >= span // 2), d.top)
-
-
-def _level(theta: int, bias: int, top: int) -> int:
-    return 0 if bias < 0 else top if theta == 0 else min(bias // theta, top)
 
 
 def _setting(tables: Tables, word: int, bit: int) -> str:

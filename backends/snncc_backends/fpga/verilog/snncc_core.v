@@ -28,6 +28,7 @@ module snncc_core #(
     parameter BB = 1,
     parameter BITS = 0,
     parameter MUL = 1,
+    parameter SHIFTS = 0,
     parameter BIT_WORDS = 1,
     parameter FOLDER = ".",  // where the tables are
     parameter G = P / 8,
@@ -314,7 +315,7 @@ module snncc_core #(
             wire [GB-1:0] slot = g >> group_log;
             snncc_group #(
                 .G(G), .GB(GB), .WB(WB), .LB(LB), .SIGNED(SIGNED), .VB(VB), .TB(TB), .STEPS(STEPS), .MIXED(MIXED),
-                .TABLE_ROWS(TABLE_ROWS), .TRA(TRA), .BB(BB), .NUMBER(g), .FOLDER(FOLDER), .BITS(BITS), .MUL(MUL)
+                .TABLE_ROWS(TABLE_ROWS), .TRA(TRA), .BB(BB), .NUMBER(g), .FOLDER(FOLDER), .BITS(BITS), .MUL(MUL), .SHIFTS(SHIFTS)
             ) group (
                 .clk(clk), .levels(step_levels), .words(step_words),
                 .source(G == 1 ? 1'b0 : step_bank + slot), .own(owns[2]),

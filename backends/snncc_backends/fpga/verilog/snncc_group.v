@@ -15,7 +15,8 @@ module snncc_group #(
     parameter BB = 1,  // a correction of a threshold
     parameter NUMBER = 0,  // of this group
     parameter BITS = 0,  // there are binary lanes
-    parameter MUL = 1,  // there are multipliers
+    parameter MUL = 1,  // there are lanes for weights of any width
+    parameter SHIFTS = 0,  // these lanes add shifted weights instead of multiplying
     parameter FOLDER = "."
 ) (
     input wire clk,
@@ -124,7 +125,20 @@ module snncc_group #(
             reg signed [AB-1:0] product;
             reg signed [VB-1:0] sum;
             wire signed [AB-1:0] addend;
-            if (!BITS) assign addend = w * level;
+            wire signed [PB-1:0] times;
+            if (SHIFTS) begin : shifted
+                // one addend per bit of the level; its highest counts negative where levels are signed
+                reg signed [PB-1:0] total;
+                wire signed [PB-1:0] wide = w;
+                integer b;
+                always @* begin
+                    total = 0;
+                    for (b = 0; b < LB; b = b + 1)
+                        if (n[b]) total = SIGNED && b == LB - 1 ? total - (wide <<< b) : total + (wide <<< b);
+                end
+                assign times = total;
+            end else assign times = w * level;
+            if (!BITS) assign addend = times;
             else begin : counted
                 // a ninth plane has the weights of the first
                 wire [127:0] taken = {2{bit_weights[i*64+:64]}};
@@ -133,7 +147,7 @@ module snncc_group #(
                     .clk(clk), .planes(planes), .bits(word_bits & taken[8*LB-1:0]), .count(count));
                 wire signed [AB-1:0] difference = (count <<< 1) - $signed(whole);
                 if (!MUL) assign addend = difference;
-                else assign addend = binary ? difference : w * level;
+                else assign addend = binary ? difference : times;
             end
             wire signed [VB-1:0] start = first ? {VB{1'b0}} : shift ? sum <<< (WB - 1) : sum;
             always @(posedge clk) begin

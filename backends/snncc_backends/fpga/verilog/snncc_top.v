@@ -36,7 +36,7 @@ module snncc_top #(
         .CWIA(`SNNCC_CWIA), .ORA(`SNNCC_ORA), .PA(`SNNCC_PA), .MAP_WORDS(`SNNCC_MAP_WORDS),
         .WEIGHT_WORDS(`SNNCC_WEIGHT_WORDS), .NEURON_WORDS(`SNNCC_NEURON_WORDS),
         .TABLE_ROWS(`SNNCC_TABLE_ROWS), .TRA(`SNNCC_TRA), .BB(`SNNCC_BB),
-        .BITS(`SNNCC_BITS), .MUL(`SNNCC_MUL), .BIT_WORDS(`SNNCC_BIT_WORDS)
+        .BITS(`SNNCC_BITS), .MUL(`SNNCC_MUL), .SHIFTS(`SNNCC_SHIFTS), .BIT_WORDS(`SNNCC_BIT_WORDS)
     ) core (
         .clk(clk), .rst(rst), .start(start), .busy(busy), .done(done), .cycle(cycle),
         .host_write(host_write), .host_bank(host_bank), .host_address(host_address), .host_data(host_data),
