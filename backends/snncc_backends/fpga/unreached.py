@@ -144,6 +144,8 @@ def _setting(tables: Tables, word: int, bit: int) -> str:
     blocks = item.split.blocks(widths.groups)
     if place == 2 and bit >= 16 and _as_many_words(tables, word, bit, blocks * item.group_words):
         return "as many words are written"
+    if place == 10 and bit >= 24 and _clips_as_before(tables, word, bit):
+        return "no level of the fire unit is greater"
     if place == 0 and 4 <= bit < 8 and readout and widths.groups == 1:
         return "a readout of one group has no rows and words"
     why = unused_binary(item, place, bit, readout) if tables.widths.binary else None
@@ -153,6 +155,15 @@ def _setting(tables: Tables, word: int, bit: int) -> str:
 def _as_many_words(tables: Tables, word: int, bit: int, computed: int) -> bool:
     count = int(tables.memories["passes"].values["word"][word, 0]) >> 16
     return min(count, computed) == min(count ^ 1 << (bit - 16), computed)
+
+
+def _clips_as_before(tables: Tables, word: int, bit: int) -> bool:
+    """True where the flipped TOP still lets the same levels through: STEPS bits are all that there are."""
+    top, most = (
+        int(tables.memories["passes"].values["word"][word, 0]) >> 24,
+        (1 << tables.widths.fire_steps) - 1,
+    )
+    return min(top, most) == min(top ^ 1 << (bit - 24), most)
 
 
 def _unused(tables: Tables, place: int, bit: int, readout: bool, single: bool) -> str:
