@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -178,7 +178,7 @@ def compile_command(
     from snncc.driver import compile_model
     from snncc.imported import import_network
     from snncc.max_loss import compile_within
-    from snncc.options import CompileOptions, PixelScaling
+    from snncc.options import CompileOptions, pixel_scaling
 
     if input_bits is not None and not 1 <= input_bits <= 8:
         raise SnnccError(f"must be 1 to 8, not {input_bits}", where="--input-bits")
@@ -190,7 +190,7 @@ def compile_command(
             lanes=lanes,
             goal=None if target_fps is None and max_lut is None else Goal(target_fps, max_lut, lanes),
             calibrate=calibrate,
-            pixels=PixelScaling(scale=scale, mean=_numbers(mean, "--mean"), std=_numbers(std, "--std")),
+            pixels=pixel_scaling(scale, mean, std),
             input_bits=input_bits,
             level_bits=level_bits,
             weight_bits=weight_bits,
@@ -210,15 +210,6 @@ def compile_command(
         else:
             compiled = compile_within(model, options, max_loss)
     print_compiled(compiled, as_json=as_json)
-
-
-def _numbers(text: str, option: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise SnnccError(
-            f"{text!r} is no list of numbers", where=option, hint="write them as 0.5,0.4,0.3"
-        ) from None
 
 
 @command()
@@ -383,18 +374,13 @@ def show(
 @command()
 def targets(as_json: Json = False) -> None:
     """List the targets, their chips and their engines."""
-    from snncc.targets import list_targets
+    from snncc.targets import list_targets, rows
 
     listing = list_targets()
     if as_json:
         print_json({"targets": [asdict(target) for target in listing]})
-        return
-    rows = [(t.target, t.chip, ", ".join(t.codes), _engines(t.engines), t.description) for t in listing]
-    print_table(("target", "chip", "codes", "engines", "description"), rows)
-
-
-def _engines(engines: Mapping[str, str | None]) -> str:
-    return ", ".join(f"{name} ({missing})" if missing else name for name, missing in engines.items()) or "-"
+    else:
+        print_table(("target", "chip", "codes", "engines", "description"), rows(listing))
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -42,6 +42,20 @@ class PixelScaling:
             )
 
 
+def pixel_scaling(scale: float, mean: str, std: str) -> PixelScaling:
+    """The scaling of a command line, where `mean` and `std` are numbers with commas between them."""
+    return PixelScaling(scale=scale, mean=_numbers(mean, "--mean"), std=_numbers(std, "--std"))
+
+
+def _numbers(text: str, option: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise SnnccError(
+            f"{text!r} is no list of numbers", where=option, hint="write them as 0.5,0.4,0.3"
+        ) from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class CompileOptions:
     """What `snncc compile` may be told; every default is the command's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -60,6 +61,15 @@ def list_targets() -> tuple[Offer, ...]:
         for name in target_names()
         for machine in load_target(name).machines.values()
     )
+
+
+def rows(offers: Iterable[Offer]) -> list[tuple[str, ...]]:
+    """A table of what can be compiled for; behind an engine that cannot run here stands what is missing."""
+    return [(o.target, o.chip, ", ".join(o.codes), _engines(o.engines), o.description) for o in offers]
+
+
+def _engines(engines: Mapping[str, str | None]) -> str:
+    return ", ".join(f"{name} ({missing})" if missing else name for name, missing in engines.items()) or "-"
 
 
 def find_machine(backend: Backend, name: str | None, lanes: int | None = None) -> Machine:

@@ -10,7 +10,8 @@ import pytest
 from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.build import design_of
 from snncc_backends.fpga.cycles import Simulator
-from snncc_backends.fpga.rtl import bench_header, image_words
+from snncc_backends.fpga.emit import parameters
+from snncc_backends.fpga.rtl import image_words
 from snncc_backends.tools.found import Tool
 from snncc_backends.tools.run import run_tool
 from snncc_backends.tools.verilator import build_model, lint
@@ -26,7 +27,8 @@ def test_results_through_the_pins(
     graph = little(top)
     tables = build_tables(graph, lanes)
     images = {"pixels": np.random.default_rng(2).integers(0, top + 1, (3, 1, 6, 6))}
-    files = {"board.cpp": BENCH.read_bytes(), "parameters.h": bench_header(tables)}
+    header = "".join(f"#define SNNCC_{name} {value}\n" for name, value in parameters(tables).items())
+    files = {"board.cpp": BENCH.read_bytes(), "parameters.h": header.encode()}
     program = build_model(verilator, compiler, design_of(tables), files, tmp_path, optimisation="-O0")
     (tmp_path / "images.bin").write_bytes(image_words(tables, images))
     words = sum(item.results for item in tables.passes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from snncc_backends.fpga.bits import find_binary, lane_level, level_bits
 from snncc_backends.fpga.breaks import Breaks, find_breaks
 from snncc_backends.fpga.maps import WORD
-from snncc_backends.fpga.memory import Memory, memory
+from snncc_backends.fpga.memory import Memory, lane_memories, memory, record_memories
 from snncc_backends.fpga.plan import Plan, make_plan
 from snncc_backends.fpga.records import Builder, add_pass
 from snncc_backends.fpga.split import best_split, binary_split, lay_out, place
@@ -148,7 +149,7 @@ def _address_bits(words: int) -> int:
 
 def _memories(builder: Builder, breaks: Breaks, widths: Widths) -> dict[str, Memory]:
     fields = memory_fields(widths)
-    records = {
+    records: dict[str, Sequence[tuple[int, ...]]] = {
         "row_windows": builder.row_windows,
         "row_visits": builder.row_visits,
         "col_windows": builder.col_windows,
@@ -156,18 +157,8 @@ def _memories(builder: Builder, breaks: Breaks, widths: Widths) -> dict[str, Mem
         "out_rows": builder.out_rows or [(0, 0, 0)],
         "passes": [(word,) for descriptor in builder.descriptors for word in descriptor],
     }
-    found = {}
-    for name, rows in records.items():
-        columns = np.array(rows, dtype=np.int64).T
-        named = {item.name: column for item, column in zip(fields[name], columns, strict=True)}
-        found[name] = memory(name, fields[name], named)
-    none = np.zeros((1, widths.lanes), dtype=np.int64)
-    weights = np.concatenate(builder.weights or [none])
-    neurons = np.concatenate(builder.neurons)
-    found["weights"] = Memory("weights", fields["weights"], {"slot": weights})
-    found["neurons"] = Memory(
-        "neurons", fields["neurons"], {"theta": neurons[:, :, 0], "bias": neurons[:, :, 1]}
-    )
+    found = record_memories(fields, records)
+    found |= lane_memories(fields, widths.lanes, builder.weights, builder.neurons)
     if widths.binary:
         empty = np.zeros((1, 8 * widths.lanes), dtype=np.int64)
         bits = np.concatenate(builder.bits or [empty])

@@ -43,7 +43,7 @@ CORE = (
 )
 """The core's Verilog; the same for every network."""
 
-BOARD = "snncc_board.v"
+BOARD = ("snncc_board.v", "snncc_results.v")
 """The core with pins, which synthesis starts from."""
 
 
@@ -67,7 +67,7 @@ def table_files(tables: Tables) -> dict[str, bytes]:
 def board_files(tables: Tables) -> dict[str, bytes]:
     """What synthesis reads beside the core and its tables."""
     words = f"`define SNNCC_RESULT_WORDS {result_words(tables)}\n"
-    return {"board.vh": words.encode(), BOARD: verilog(BOARD)}
+    return {"board.vh": words.encode(), **{name: verilog(name) for name in BOARD}}
 
 
 def parameters(tables: Tables) -> dict[str, int]:

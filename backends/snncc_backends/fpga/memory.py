@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +89,33 @@ def memory(name: str, fields: Iterable[Field], rows: Mapping[str, Ints]) -> Memo
         fields,
         {field.name: np.asarray(rows[field.name], dtype=np.int64).reshape(-1, 1) for field in fields},
     )
+
+
+def record_memories(
+    fields: Mapping[str, tuple[Field, ...]], records: Mapping[str, Sequence[tuple[int, ...]]]
+) -> dict[str, Memory]:
+    """Memories of one record a word, by name; a record has a number for each field."""
+    found = {}
+    for name, rows in records.items():
+        columns = np.array(rows, dtype=np.int64).T
+        named = {item.name: column for item, column in zip(fields[name], columns, strict=True)}
+        found[name] = memory(name, fields[name], named)
+    return found
+
+
+def lane_memories(
+    fields: Mapping[str, tuple[Field, ...]], lanes: int, weights: Sequence[Ints], neurons: Sequence[Ints]
+) -> dict[str, Memory]:
+    """The memories `weights`, from parts `[words, lanes]`, and `neurons`, from parts `[words, repeats, 2]`.
+
+    A network without weights has one word of zeros; a neuron is a threshold and a bias.
+    """
+    slots = np.concatenate(weights or [np.zeros((1, lanes), dtype=np.int64)])
+    theta, bias = np.moveaxis(np.concatenate(neurons), 2, 0)
+    return {
+        "weights": Memory("weights", fields["weights"], {"slot": slots}),
+        "neurons": Memory("neurons", fields["neurons"], {"theta": theta, "bias": bias}),
+    }
 
 
 def read_memory(text: bytes, name: str, fields: tuple[Field, ...], repeats: int = 1) -> Memory:

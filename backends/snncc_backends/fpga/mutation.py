@@ -53,16 +53,6 @@ class Mutant:
     detail: str
 
 
-def all_bits(tables: Tables, *names: str) -> list[Bit]:
-    """Every bit of the tables called `names`, of all tables without one."""
-    return [
-        Bit(table=name, word=word, bit=bit)
-        for name in names or tables.memories
-        for word in range(tables.memories[name].words)
-        for bit in range(tables.memories[name].bits)
-    ]
-
-
 def random_bits(tables: Tables, count: int, seed: int) -> list[Bit]:
     """`count` different bits, each of all the tables' bits equally likely."""
     sizes = {name: memory.words * memory.bits for name, memory in tables.memories.items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from snncc_backends.fpga.bench import Ports, Written, build_bench, image_file, run_bench
-from snncc_backends.fpga.emit import core, parameters, table_files
+from snncc_backends.fpga.emit import core, table_files
 from snncc_backends.fpga.maps import WORD
 from snncc_backends.fpga.tables import Tables
 from snncc_backends.tools.design import Design
@@ -68,12 +68,6 @@ def ports_of(tables: Tables) -> Ports:
         value_bits=widths.potential,
         banks=widths.groups,
     )
-
-
-def bench_header(tables: Tables) -> bytes:
-    """The parameters of the core for a C++ program."""
-    lines = [f"#define SNNCC_{name} {value}\n" for name, value in parameters(tables).items()]
-    return "".join(lines).encode()
 
 
 def image_words(tables: Tables, levels: Mapping[str, Ints]) -> bytes:

@@ -85,7 +85,7 @@ def _results(chain: Chain, n: int) -> Iterator[str]:
         "valid": f"result_valid{n}",
         "address": f"result_address{n}",
         "data": f"result_data{n}",
-        "word": "result_word",
+        "word": "{16'b0, result_word}",
         "group": "result_group",
         "value": f"result{n}",
     }

@@ -10,7 +10,7 @@ from snncc_backends.fpga.events.descriptors import Descriptor, Op
 from snncc_backends.fpga.events.plan import Add, EventPlan, Kind, Unit, make_event_plan
 from snncc_backends.fpga.events.records import Axis, Builder, add_load, add_step, place_firing
 from snncc_backends.fpga.events.tables import EventTables, EventWidths, Placed, memory_fields, words_of
-from snncc_backends.fpga.memory import Memory, memory
+from snncc_backends.fpga.memory import Memory, lane_memories, record_memories
 from snncc_backends.fpga.tables import DESCRIPTOR_WORDS
 from snncc_ir.certificates import Interval, certify_widths
 from snncc_ir.codes import Reset
@@ -197,16 +197,6 @@ def _memories(builder: Builder, widths: EventWidths) -> dict[str, Memory]:
         "col_taps": list(builder.columns.taps) or [(0, 0)],
         "passes": [(word,) for item in builder.descriptors for word in item.encode()],
     }
-    found = {}
-    for name, rows in records.items():
-        columns = np.array(rows, dtype=np.int64).T
-        named = {item.name: column for item, column in zip(fields[name], columns, strict=True)}
-        found[name] = memory(name, fields[name], named)
-    empty = np.zeros((1, builder.lanes), dtype=np.int64)
-    slots = np.concatenate(builder.weights or [empty])
-    neurons = np.concatenate(builder.neurons)
-    found["weights"] = Memory("weights", fields["weights"], {"slot": slots})
-    found["neurons"] = Memory(
-        "neurons", fields["neurons"], {"theta": neurons[:, :, 0], "bias": neurons[:, :, 1]}
-    )
+    found = record_memories(fields, records)
+    found |= lane_memories(fields, builder.lanes, builder.weights, builder.neurons)
     return found

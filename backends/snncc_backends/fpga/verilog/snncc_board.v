@@ -24,7 +24,7 @@ module snncc_board #(
     // four cycles later: the value of one group in one word of the results
     input wire [RA-1:0] result_word,
     input wire [GB-1:0] result_group,
-    output reg [`SNNCC_VB-1:0] result,
+    output wire [`SNNCC_VB-1:0] result,
     // words of the maps as they are written, for outputs that are levels
     output reg map_valid,
     output reg [GB-1:0] map_bank,
@@ -73,22 +73,8 @@ module snncc_board #(
         map_data <= write_data;
     end
 
-    reg arrives;
-    reg [RA-1:0] place, wanted;
-    reg [G*`SNNCC_VB-1:0] arriving, found;
-    reg [GB-1:0] group, chosen;
-    (* no_rw_check *)
-    reg [G*`SNNCC_VB-1:0] results[0:`SNNCC_RESULT_WORDS-1];
-    always @(posedge clk) begin
-        arrives <= valid;
-        place <= position[RA-1:0];
-        arriving <= values;
-        if (arrives) results[place] <= arriving;
-        wanted <= result_word;
-        group <= result_group;
-        found <= results[wanted];
-        chosen <= group;
-        result <= found[chosen*`SNNCC_VB+:`SNNCC_VB];
-    end
+    snncc_results #(.G(G), .VB(`SNNCC_VB), .WORDS(`SNNCC_RESULT_WORDS)) kept (
+        .clk(clk), .valid(valid), .address(position), .data(values),
+        .word({{32 - RA{1'b0}}, result_word}), .group({{8 - GB{1'b0}}, result_group}), .value(result));
 endmodule
 `default_nettype wire

@@ -9,7 +9,7 @@ module snncc_results #(
     input wire valid,
     input wire [31:0] address,
     input wire [G*VB-1:0] data,
-    input wire [15:0] word,
+    input wire [31:0] word,
     input wire [7:0] group,
     output reg [VB-1:0] value
 );
