@@ -86,7 +86,7 @@ def _results(chain: Chain, n: int) -> Iterator[str]:
         "address": f"result_address{n}",
         "data": f"result_data{n}",
         "word": "{16'b0, result_word}",
-        "group": "result_group",
+        "group": "{8'b0, result_group}",
         "value": f"result{n}",
     }
     parameters = {"G": widths.groups, "VB": widths.potential, "WORDS": result_words(tables)}
