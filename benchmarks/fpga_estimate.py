@@ -21,11 +21,11 @@ from fpga_networks import HEADER, Setting, compiled
 from numpy.typing import NDArray
 
 from snncc.build import build
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.counts import Counts
 from snncc_backends.fpga.estimate import flip_flop_parts, lut_parts
 from snncc_backends.fpga.events.assemble import build_event_tables
 from snncc_backends.fpga.events.estimate import event_flip_flop_parts, event_lut_parts
+from snncc_backends.fpga.tables.assemble import build_tables
 from snncc_ir.graph import Graph
 from snncc_ir.hardware import Resources, Stage
 from snncc_ir.timing import Phased

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.build import design_of
-from snncc_backends.fpga.cycles import Simulator, Trace
 from snncc_backends.fpga.events.assemble import build_event_tables
 from snncc_backends.fpga.events.board import event_board_design
 from snncc_backends.fpga.events.rtl import event_image_words
 from snncc_backends.fpga.events.simulator import EventSimulator
 from snncc_backends.fpga.rtl import image_words
+from snncc_backends.fpga.simulator.cycles import Simulator, Trace
+from snncc_backends.fpga.tables.assemble import build_tables
 from snncc_backends.tools.design import Design
 from snncc_backends.tools.found import Tool
 from snncc_backends.tools.run import run_tool

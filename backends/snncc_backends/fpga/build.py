@@ -15,7 +15,6 @@ from snncc_backends.fpga.chain.board import board_design
 from snncc_backends.fpga.chain.estimate import chain_estimate
 from snncc_backends.fpga.chain.refusals import checked_chain
 from snncc_backends.fpga.chain.run import run_chain
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.emit import board_files, core, table_files
 from snncc_backends.fpga.engines import tables_for
 from snncc_backends.fpga.estimate import estimate
@@ -24,7 +23,8 @@ from snncc_backends.fpga.events.engine import event_tables_for
 from snncc_backends.fpga.events.estimate import event_estimate
 from snncc_backends.fpga.events.simulator import EventSimulator
 from snncc_backends.fpga.inputs import checked_inputs
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_backends.tools.design import Design
 from snncc_backends.tools.device import DEVICES, Device, find_device
 from snncc_backends.tools.flow import REPORT, Report, missing_for, run_flow

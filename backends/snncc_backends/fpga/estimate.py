@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from snncc_backends.fpga.capacity import mapped_memories, slices_of
 from snncc_backends.fpga.counts import Counts
-from snncc_backends.fpga.maps import PACKED_WORD, WORD, ceil_div
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.planning.maps import PACKED_WORD, WORD, ceil_div
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_ir.hardware import Resources
 
 

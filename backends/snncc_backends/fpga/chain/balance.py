@@ -8,7 +8,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.capacity import block_memories
 from snncc_backends.fpga.chain.cut import Cutter
 from snncc_backends.fpga.chain.estimate import LINK_LUTS, arrivals_of, link_blocks
@@ -16,12 +15,13 @@ from snncc_backends.fpga.chain.links import format_of_maps, map_of
 from snncc_backends.fpga.chain.refusals import check_graph
 from snncc_backends.fpga.chain.search import Choice, Needs, Option, fewest_luts, most_images
 from snncc_backends.fpga.chain.timing import HANDOVER
-from snncc_backends.fpga.count import CycleCounter
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.estimate import estimate
 from snncc_backends.fpga.inputs import checked_inputs
-from snncc_backends.fpga.maps import WORD
+from snncc_backends.fpga.planning.maps import WORD
 from snncc_backends.fpga.refusals import MOST_LANES, lane_refusals, table_refusals
+from snncc_backends.fpga.simulator.count import CycleCounter
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.tables.assemble import build_tables
 from snncc_ir.backend import Array, Balanced
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph

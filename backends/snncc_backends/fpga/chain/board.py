@@ -9,7 +9,7 @@ from snncc_backends.fpga.chain.tables import Chain
 from snncc_backends.fpga.chain.text import bits_of, instance, module_text, wire
 from snncc_backends.fpga.chain.verilog import TOP, chain_files
 from snncc_backends.fpga.emit import verilog
-from snncc_backends.fpga.maps import WORD
+from snncc_backends.fpga.planning.maps import WORD
 from snncc_backends.tools.design import Design
 
 BOARD = "snncc_chain_board"

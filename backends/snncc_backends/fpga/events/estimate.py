@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from snncc_backends.fpga.counts import Counts
 from snncc_backends.fpga.events.capacity import BANK, event_mapped_memories
 from snncc_backends.fpga.events.tables import EventTables
-from snncc_backends.fpga.maps import ceil_div
+from snncc_backends.fpga.planning.maps import ceil_div
 from snncc_ir.hardware import Resources
 
 
