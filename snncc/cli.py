@@ -175,13 +175,9 @@ def compile_command(
 ) -> None:
     """Compile a network to an artefact."""
     from snncc.answers import print_compiled
-    from snncc.driver import compile_model
-    from snncc.imported import import_network
-    from snncc.max_loss import compile_within
+    from snncc.compiling import compile_network
     from snncc.options import CompileOptions, pixel_scaling
 
-    if input_bits is not None and not 1 <= input_bits <= 8:
-        raise SnnccError(f"must be 1 to 8, not {input_bits}", where="--input-bits")
     with stages() as watch:
         options = CompileOptions(
             output=output or Path(f"{model.stem}.snncc"),
@@ -203,12 +199,7 @@ def compile_command(
             force=force,
             watch=watch,
         )
-        if model.suffix == ".nir":
-            compiled = import_network(model, options, max_loss)
-        elif max_loss is None:
-            compiled = compile_model(model, options)
-        else:
-            compiled = compile_within(model, options, max_loss)
+        compiled = compile_network(model, options, max_loss)
     print_compiled(compiled, as_json=as_json)
 
 

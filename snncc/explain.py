@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from snncc import artefact
 from snncc.artefact import Artefact
+from snncc.dataset import Data
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import lower
 from snncc.passes.pipeline import parse
@@ -87,19 +88,19 @@ class Explanation:
 
 def explain(
     path: Path,
-    data_path: Path,
+    data: Path | Data,
     *,
     model_path: Path | None = None,
     limit: int = IMAGES,
     watch: Watch = no_watch,
 ) -> Explanation:
-    """Attribute the loss of the artefact `path` on the first images of `data_path`.
+    """Attribute the loss of the artefact `path` on the first images of `data`.
 
     The float network is that of `model_path`, by default the file of the manifest's name beside the
     artefact or in the working folder; its sha256 must be the manifest's.
     """
     found = artefact.read(path)
-    images, labels = load_images(found, data_path, limit)
+    images, labels = load_images(found, data, limit)
     model = _find_model(found, model_path)
     hybrid = Hybrid(float_graph(lower(model).graph, str(found.manifest["pipeline"])), found.graph)
     form = format_of(found.graph.inputs[0])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from snncc.dataset import Data
 from snncc.passes.published import Published, pipeline_text
 from snncc_ir.errors import DataError, SnnccError
 from snncc_ir.machine import Goal, Machine
@@ -65,7 +66,7 @@ class CompileOptions:
     machine: str | None = None
     lanes: int | None = None
     goal: Goal | None = None
-    calibrate: Path | None = None
+    calibrate: Path | Data | None = None
     pixels: PixelScaling = PixelScaling()
     input_bits: int | None = None
     level_bits: int = 4
@@ -101,6 +102,8 @@ def check_options(options: CompileOptions) -> None:
 def _check_values(options: CompileOptions) -> None:
     if not 1 <= options.level_bits <= 8:
         raise SnnccError(f"must be 1 to 8, not {options.level_bits}", where="--level-bits")
+    if options.input_bits is not None and not 1 <= options.input_bits <= 8:
+        raise SnnccError(f"must be 1 to 8, not {options.input_bits}", where="--input-bits")
     if options.weight_bits not in WEIGHT_BITS:
         widths = f"{', '.join(map(str, WEIGHT_BITS[:-1]))} or {WEIGHT_BITS[-1]}"
         raise SnnccError(f"must be {widths}, not {options.weight_bits}", where="--weight-bits")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from snncc import artefact
 from snncc.artefact import Artefact
+from snncc.dataset import Data
 from snncc.emitted import check_target_files, machine_of
 from snncc.samples import image_digests, load_images
 from snncc.sim.evaluate import Evaluation, Runner, engine_runner, evaluate_images
@@ -57,17 +58,17 @@ class Simulation:
 
 def simulate(
     path: Path,
-    data_path: Path,
+    data: Path | Data,
     *,
     engine: str | None = None,
     limit: int | None = None,
     steps: StepOptions = NO_OPTIONS,
     watch: Watch = no_watch,
 ) -> Simulation:
-    """Run the images of `data_path` through the artefact `path`."""
+    """Run the images of `data` through the artefact `path`."""
     found = artefact.read(path)
     check_options(found.graph, engine, steps)
-    images, labels = load_images(found, data_path, limit)
+    images, labels = load_images(found, data, limit)
     form = format_of(found.graph.inputs[0])
     runner = None if engine is None or engine in OWN_ENGINES else _foreign_runner(found, engine, watch)
     progress = silent if runner else watch("simulate")
