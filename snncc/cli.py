@@ -374,6 +374,19 @@ def targets(as_json: Json = False) -> None:
         print_table(("target", "chip", "codes", "engines", "description"), rows(listing))
 
 
+@command()
+def doctor(as_json: Json = False) -> None:
+    """Say what can run on this machine, and what to install for the rest."""
+    from snncc.doctor import COLUMNS, as_plain, examine, headline
+
+    parts = examine()
+    if as_json:
+        print_json(as_plain(parts))
+    else:
+        say(headline())
+        print_table(COLUMNS, [part.row for part in parts])
+
+
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
