@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import signal
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, ParamSpec
+from typing import Annotated
 
 import typer
 
 from snncc import __version__
-from snncc.console import fail, print_json, print_table, print_text, say, stages
+from snncc.console import print_json, print_table, print_text, say, stages
+from snncc.guard import P, end_on_signals, guarded
 from snncc.passes.published import Published
 from snncc_ir.codes import Code, Exchange, Reset
-from snncc_ir.errors import SnnccError
 from snncc_ir.hardware import Stage
 from snncc_ir.machine import Goal
 
@@ -30,10 +26,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-INTERRUPTED = 130
-STOPPED = "interrupted; earlier results are as they were"
-
-
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained network in ONNX form.")]
 NetworkPath = Annotated[
     Path,
@@ -43,49 +35,9 @@ ArtefactPath = Annotated[Path, typer.Argument(metavar="OUT", help="An artefact t
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
-P = ParamSpec("P")
-
-
 def command(name: str | None = None) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """A command whose SnnccError, or OSError of a file, becomes one message and exit 1.
-
-    Everything else is a bug and keeps its traceback.
-    """
-
-    def register(body: Callable[P, None]) -> Callable[P, None]:
-        @functools.wraps(body)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-            try:
-                body(*args, **kwargs)
-            except SnnccError as error:
-                fail(str(error))
-                raise typer.Exit(1) from None
-            except KeyboardInterrupt:
-                fail(STOPPED)
-                raise typer.Exit(INTERRUPTED) from None
-            except ImportError as error:
-                if not _is_interrupt(error):
-                    raise
-                fail(STOPPED)
-                raise typer.Exit(INTERRUPTED) from None
-            except OSError as error:
-                if error.filename is None or isinstance(error, BrokenPipeError):
-                    raise  # typer ends quietly where the reader of a pipe has gone
-                fail(f"{error.filename}: {error.strerror or error}")
-                raise typer.Exit(1) from None
-
-        return app.command(name)(guarded)
-
-    return register
-
-
-def _is_interrupt(error: BaseException | None) -> bool:
-    """True where Ctrl-C fell into the start of a compiled module, which makes an ImportError of it."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    """A command under its function's name or `name`, guarded."""
+    return lambda body: app.command(name)(guarded(body))
 
 
 def _version(wanted: bool) -> None:
@@ -387,15 +339,9 @@ def doctor(as_json: Json = False) -> None:
         print_table(COLUMNS, [part.row for part in parts])
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """Run the command; exit 0 done, 1 the user's problem, 2 usage, 130 interrupted."""
-    signal.signal(signal.SIGTERM, _terminate)
-    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
-        signal.signal(signal.SIGHUP, _terminate)
+    end_on_signals()
     app()
 
 

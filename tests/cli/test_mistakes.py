@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snncc import cli
+from snncc import console
 from support.command import Snncc, compiled
 from support.trained import pixels
 
@@ -145,7 +145,7 @@ def test_help_and_version_exit_0(snncc: Snncc, arguments: list[str]) -> None:
 
 
 def test_names_from_a_model_do_not_steer_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    cli.fail("conv\x1b[31m\x07: [bold]x[/bold]")
+    console.fail("conv\x1b[31m\x07: [bold]x[/bold]")
     assert capfd.readouterr().err == "snncc: error: conv\\x1b[31m\\x07: [bold]x[/bold]\n"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from snncc import cli
+from snncc import cli, guard
 from support.command import Snncc, compiled
 
 
@@ -67,7 +67,7 @@ def test_nohup_is_respected(monkeypatch: pytest.MonkeyPatch, before: signal.Hand
     try:
         with pytest.raises(SystemExit):
             cli.main()
-        assert signal.getsignal(signal.SIGHUP) == (cli._terminate if after == "ours" else after)
+        assert signal.getsignal(signal.SIGHUP) == (guard._terminate if after == "ours" else after)
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
