@@ -53,7 +53,7 @@ def compiled(setting: Setting, folder: Path, chip: str = "ecp5-85k") -> Compiled
         weight_bits=setting.weight_bits,
         input_bits=setting.input_bits,
         code=setting.code,
-        steps=STEPS,
+        steps=STEPS if setting.code == "rate" else CompileOptions.steps,
     )
     return compile_model(model, options)
 
