@@ -274,6 +274,44 @@ def explain(
     print_explanation(found, as_json=as_json)
 
 
+@command("report")
+def report_command(
+    artefact: ArtefactPath,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DATA", help="Images to measure on; without, no accuracy.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL", help="What it was compiled from; default: beside the artefact, or here."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Only the first images.")] = 256,
+    climb: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Compare all engines, which can take long.")
+    ] = True,
+    output: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="The page; default: OUT.html here.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier report.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write one HTML page with everything that is known of an artefact."""
+    from snncc.report import require
+
+    require("snncc report")
+    from snncc.reporting.report import ReportOptions, report
+
+    file = output or Path(f"{artefact.resolve().stem}.html")
+    options = ReportOptions(data=data, model=model, limit=limit, climb=climb)
+    with stages() as watch:
+        written = report(artefact, file, options, force=force, watch=watch)
+    if as_json:
+        print_json(written.plain)
+    else:
+        say(f"{written.file}: {', '.join(written.sections)}; {written.size:,} bytes")
+
+
 @command()
 def export(
     artefact: ArtefactPath,

@@ -1,0 +1,1 @@
+"""What `snncc report` measures, and the page that it writes of it."""
