@@ -98,7 +98,8 @@ def _curve(graph: Graph, images: Images, notes: list[str], watch: Watch) -> Curv
         notes.append(
             "rate is the classic converted neuron (integrate, fire above the threshold, subtract it; its "
             "input is sent anew in each step) with the weights, biases and thresholds of this network. "
-            f"It is approximate however long it runs. Synaptic delays add {streamed.latency} steps to those here."
+            "It is approximate however long it runs. "
+            f"Synaptic delays add {streamed.latency} steps to those shown here."
         )
     rows = every_step(run.trace, labels)
     return Curve(
