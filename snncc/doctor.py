@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from snncc import __version__
+from snncc import __version__, report
 from snncc.sim.native.library import NativeError, native, threads
 from snncc.targets import load_target, target_names
 from snncc_backends.nir import require
@@ -36,7 +36,7 @@ class Part:
 def examine() -> tuple[Part, ...]:
     """Every part, in the order in which a user meets them."""
     targets = (part for name in target_names() for part in _target(load_target(name)))
-    return (_native(), _nir(), *targets)
+    return (_native(), _nir(), _report(), *targets)
 
 
 def as_plain(parts: tuple[Part, ...]) -> dict[str, Any]:
@@ -71,6 +71,15 @@ def _nir() -> Part:
     except SnnccError as error:
         return Part(name="nir", use=use, missing=str(error))
     return Part(name="nir", use=use, missing=None)
+
+
+def _report() -> Part:
+    use = "report"
+    try:
+        report.require("")
+    except SnnccError as error:
+        return Part(name="report", use=use, missing=str(error))
+    return Part(name="report", use=use, missing=None)
 
 
 def _target(backend: Backend) -> Iterator[Part]:

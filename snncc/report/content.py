@@ -138,6 +138,11 @@ class Costs:
     curves: tuple[Curve, ...]
     notes: tuple[str, ...]
 
+    @property
+    def energies_known(self) -> bool:
+        """True where the chip has figures for energy."""
+        return any(point.microjoules is not None for point in self.points)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:

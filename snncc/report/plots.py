@@ -13,7 +13,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from snncc.report.content import Costs, Fpga, Histogram, Point, Shares
 
@@ -154,8 +154,11 @@ def histogram(index: int, found: Histogram) -> Markup:
         total = sum(found.counts)
         heights = [100 * count / total for count in found.counts]
         places = range(found.first, found.first + len(heights))
-        axes.fill_between(places, heights, step="mid", color=SERIES[0], linewidth=0, alpha=0.85)
-        axes.set_xlim(found.first - 0.6, found.first + len(heights) - 0.4)
+        edges = [place - 0.5 for place in (*places, places.stop)]
+        axes.stairs(heights, edges, fill=True, color=SERIES[0], linewidth=0, alpha=0.85)
+        last = max(found.first + len(heights) - 1, 1)
+        axes.set_xlim(found.first - 0.6, last + 0.6)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.set_ylim(bottom=0)
         axes.grid(visible=False, axis="x")
         axes.set_ylabel("%")

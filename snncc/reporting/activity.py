@@ -28,8 +28,8 @@ from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
 from snncc_ir.nodes import MaxPool, Readout, Wiring
 from snncc_ir.senders import make_input_sender
-from snncc_ir.streaming import run_streaming
-from snncc_ir.timing import Phased
+from snncc_ir.streaming import run_streaming, settle_bound
+from snncc_ir.timing import Phased, Rate
 
 Array = NDArray[Any]
 
@@ -58,11 +58,12 @@ def levels(graph: Graph, images: Images) -> Levels:
 
 def _histogram(graph: Graph, name: str, values: Array) -> Histogram:
     known = graph.levels(name)
-    lo, hi = (known.lo, known.hi) if isinstance(graph.timing, Phased) else (None, None)
-    first = int(values.min(initial=0)) if lo is None else lo
-    last = int(values.max(initial=0)) if hi is None else hi
-    counts = np.bincount((values.astype(np.int64) - first).ravel(), minlength=last - first + 1)
-    return Histogram(name=name, first=first, counts=tuple(counts.tolist()), lo=first, hi=last)
+    lo, hi = known.lo, known.hi
+    if isinstance(graph.timing, Rate):  # a spike in every step is the greatest count
+        lo, hi = -graph.timing.steps if lo < 0 else 0, graph.timing.steps
+    first = min(0, int(values.min(initial=0)))
+    counts = np.bincount((values.astype(np.int64) - first).ravel())
+    return Histogram(name=name, first=first, counts=tuple(counts.tolist()), lo=lo, hi=hi)
 
 
 def raster(graph: Graph, images: Images) -> Raster:
@@ -75,12 +76,16 @@ def raster(graph: Graph, images: Images) -> Raster:
             "levels are the same. A skip connection sends its train again later; that is not drawn."
         )
     else:
-        steps = getattr(graph.timing, "steps", 1)
+        steps = _likely_steps(graph)
         size = steps * sum(int(np.prod(value.shape)) for value in graph.types.values())
         shown = images.first(RASTER_IMAGES if size * RASTER_IMAGES <= MOST_SPIKES else 1)
         codes = (_streamed(graph, shown),)
         notes = ""
     return Raster(pictures=_pictures(graph, images, shown), codes=codes, notes=(notes,) if notes else ())
+
+
+def _likely_steps(graph: Graph) -> int:
+    return graph.timing.steps if isinstance(graph.timing, Rate) else settle_bound(graph)
 
 
 def _pictures(graph: Graph, images: Images, shown: Mapping[str, Array]) -> tuple[Picture, ...]:
@@ -194,7 +199,8 @@ def _streamed(graph: Graph, shown: Mapping[str, Array]) -> CodeRaster:
     answer = None
     if isinstance(node, Readout):
         drives = np.moveaxis(run.outputs[node.name], 0, 1) * node.scale
-        drives = drives / getattr(graph.timing, "steps", 1)
+        if isinstance(graph.timing, Rate):
+            drives = drives / graph.timing.steps
         answer = Answer(start=0, values=drives.reshape(*drives.shape[:2], -1))
     code = (graph.populations[0].code if graph.populations else Code.GRADED).value
     steps = max(rows[0].trains.shape[2], *(each.trains.shape[2] for each in rows))

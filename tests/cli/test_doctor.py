@@ -16,7 +16,7 @@ def test_every_part_is_named(snncc: Snncc) -> None:
     parts = {part["name"]: part for part in result.json["parts"]}
     engines = [f"engine {engine.name}" for name in ("fpga", "lava") for engine in load_target(name).engines]
     stages = ["fpga synthesis", "fpga routed", "fpga bitstream"]
-    assert {"native engine", "nir", *engines, *stages} <= set(parts)
+    assert {"native engine", "nir", "report", *engines, *stages} <= set(parts)
     assert parts["engine cycles"]["missing"] is None
     for name in ("csim", "rtl"):
         engine = next(e for e in load_target("fpga").engines if e.name == name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from hypothesis import given
 
@@ -25,7 +27,7 @@ def test_a_level_tells_its_train(case: Case) -> None:
         np.testing.assert_array_equal(np.moveaxis(trains, -1, 1), found.trains[name])
 
 
-def test_the_raster_is_what_the_spike_engine_sends(tmp_path) -> None:
+def test_the_raster_is_what_the_spike_engine_sends(tmp_path: Path) -> None:
     _, graph, context = run(tmp_path, "balance{level_bits=3};quantize{weight_bits=8};choose_code{code=radix}")
     (node,) = graph.inputs
     levels = {node.name: context.input_format.to_levels(pixels(3))}
