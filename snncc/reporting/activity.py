@@ -22,7 +22,7 @@ from snncc.report.content import (
 from snncc.reporting.images import Images, as_phased, senders
 from snncc.sim.drives import DriveMaps
 from snncc.sim.levels import LevelEngine
-from snncc.sim.streams import StreamEngine
+from snncc.sim.streams import LIKELY_STEPS, StreamEngine
 from snncc_ir.codes import PHASED_CODES, Code, Strand, magnitude
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
@@ -39,8 +39,13 @@ STREAMED_IMAGES = 16
 
 RASTER_IMAGES = 4
 RASTER_NEURONS = 48
-MOST_SPIKES = 1 << 26
+MOST_SPIKES = 1 << 25
 """Values of all neurons in all steps that a streaming raster may hold; of a larger one it shows one image."""
+
+MOST_STEPS = 1 << 10
+"""Steps of a window, or of a streaming image, beyond which nothing is drawn."""
+
+MOST_OUTPUTS = 1 << 10
 
 
 def levels(graph: Graph, images: Images) -> Levels:
@@ -66,17 +71,24 @@ def _histogram(graph: Graph, name: str, values: Array) -> Histogram:
     return Histogram(name=name, first=first, counts=tuple(counts.tolist()), lo=lo, hi=hi)
 
 
-def raster(graph: Graph, images: Images) -> Raster:
-    """The first images in every phased code, or in the one streaming code of the graph."""
+def raster(graph: Graph, images: Images) -> Raster | None:
+    """The first images in every phased code, or in the one streaming code of the graph.
+
+    None where nothing has few enough steps.
+    """
     if isinstance(graph.timing, Phased):
         shown = images.first(RASTER_IMAGES)
         codes = tuple(_phased(graph, shown))
+        if not codes:
+            return None
         notes = (
             "A code's steps are those of one image alone; the codes differ in spikes and steps, and their "
             "levels are the same. A skip connection sends its train again later; that is not drawn."
         )
     else:
         steps = _likely_steps(graph)
+        if steps > MOST_STEPS:
+            return None
         size = steps * sum(int(np.prod(value.shape)) for value in graph.types.values())
         shown = images.first(RASTER_IMAGES if size * RASTER_IMAGES <= MOST_SPIKES else 1)
         codes = (_streamed(graph, shown),)
@@ -85,7 +97,7 @@ def raster(graph: Graph, images: Images) -> Raster:
 
 
 def _likely_steps(graph: Graph) -> int:
-    return graph.timing.steps if isinstance(graph.timing, Rate) else settle_bound(graph)
+    return graph.timing.steps if isinstance(graph.timing, Rate) else min(settle_bound(graph), LIKELY_STEPS)
 
 
 def _pictures(graph: Graph, images: Images, shown: Mapping[str, Array]) -> tuple[Picture, ...]:
@@ -104,6 +116,8 @@ def _phased(graph: Graph, shown: Mapping[str, Array]) -> Iterator[CodeRaster]:
     own = [node.code for node in graph.populations][:1]
     for code in sorted(PHASED_CODES, key=lambda code: code not in own):
         sent = as_phased(graph, code)
+        if sent.window > MOST_STEPS:
+            continue
         rows = tuple(_rows(sent, name, known[name]) for name in senders(sent))
         yield CodeRaster(
             code=code.value,
@@ -146,7 +160,7 @@ def _answer(graph: Graph, known: Mapping[str, Array]) -> Answer | None:
     None where a max-pool stands before it: what that has passed on is not the greatest of what was sent.
     """
     node = graph.by_name[graph.outputs[0]]
-    if not isinstance(node, Readout):
+    if not isinstance(node, Readout) or np.prod(graph.types[node.name].shape) > MOST_OUTPUTS:
         return None
     before = [each for each in graph.nodes if each.name in _feeding(graph, node)]
     if any(isinstance(each, MaxPool) for each in before):
@@ -197,7 +211,7 @@ def _streamed(graph: Graph, shown: Mapping[str, Array]) -> CodeRaster:
         rows.append(Rows(name=name, neurons=flat.shape[2], start=0, trains=chosen, sent=sent))
     node = graph.by_name[graph.outputs[0]]
     answer = None
-    if isinstance(node, Readout):
+    if isinstance(node, Readout) and np.prod(graph.types[node.name].shape) <= MOST_OUTPUTS:
         drives = np.moveaxis(run.outputs[node.name], 0, 1) * node.scale
         if isinstance(graph.timing, Rate):
             drives = drives / graph.timing.steps

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from snncc import summary
+from snncc import artefact, summary
 from snncc.artefact import Artefact
 from snncc.report.content import Box, Kind, Network, Table
+from snncc_ir.errors import ArtefactError
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import NODE_NAMES, AnyNode, Conv, Input, Linear, MaxPool, Population, Readout, SumPool
 from snncc_ir.types import Levels, shape_text
@@ -19,7 +20,7 @@ ORIGINS = 3
 def network(found: Artefact) -> Network:
     """The diagram and the table of an artefact."""
     graph = found.graph
-    certificates = {row["population"]: row for row in found.manifest.get("requantised", [])}
+    certificates = _certificates(found)
     boxes = [
         Box(
             name=node.name,
@@ -33,6 +34,26 @@ def network(found: Artefact) -> Network:
     rows = tuple((*cells, _origin(graph.by_name[cells[0]])) for cells in map(tuple, summary.rows(graph)))
     table = Table(heads=(*summary.COLUMNS, "from"), rows=rows)
     return Network(boxes=tuple(boxes), table=table, timing=summary.timing_note(graph))
+
+
+CERTIFICATE = ("proved", "tabled", "approximated")
+
+
+def _certificates(found: Artefact) -> dict[str, Any]:
+    """The manifest's counts of channels by population."""
+    listed = found.manifest.get("requantised", [])
+    if not isinstance(listed, list) or not all(map(_is_certificate, listed)):
+        raise ArtefactError(
+            "is damaged: its entry requantised is no list of certificates",
+            where=str(found.path / artefact.MANIFEST),
+        )
+    return {row["population"]: row for row in listed}
+
+
+def _is_certificate(row: object) -> bool:
+    if not isinstance(row, dict) or not isinstance(row.get("population"), str):
+        return False
+    return all(type(row.get(name)) is int for name in CERTIFICATE)  # no isinstance: true would pass
 
 
 def _kind(node: AnyNode) -> Kind:
@@ -74,7 +95,7 @@ def _lines(graph: Graph, node: AnyNode, certificates: dict[str, Any]) -> Iterato
         for projection in graph.projections(node):
             yield f"{_synapses(projection)}, {projection.weight.bits} bits"
     if (row := certificates.get(node.name)) is not None:
-        yield f"{row['proved']} channels proved, {row['tabled']} tabled, {row['approximated']} approximated"
+        yield "channels: " + ", ".join(f"{row[name]} {name}" for name in CERTIFICATE)
 
 
 def _bits(levels: Levels) -> int:

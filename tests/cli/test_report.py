@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 import onnx
@@ -128,4 +129,16 @@ def test_without_the_extra(snncc: Snncc, monkeypatch: pytest.MonkeyPatch) -> Non
     assert result.err == (
         "snncc: error: snncc report: needs the Python package jinja2, which is not installed; "
         'pip install "jinja2>=3.1" "matplotlib>=3.8"\n'
+    )
+
+
+def test_a_damaged_list_of_certificates(snncc: Snncc, tmp_path: Path) -> None:
+    compiled(snncc)
+    file = tmp_path / "model.snncc" / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    manifest["requantised"] = [{"population": "relu1"}]
+    file.write_text(json.dumps(manifest), encoding="utf-8")
+    assert snncc("report", "model.snncc", "--no-verify").err == (
+        "snncc: error: model.snncc/manifest.json: is damaged: its entry requantised is no list "
+        "of certificates\n"
     )

@@ -221,7 +221,7 @@ class Raster {
     list.replaceChildren();
     const at = answer && this.step - answer.start - 1;
     if (!answer || at < 0) {
-      const why = answer ? `It receives its first spikes in step ${answer.start + 1}.` : "This network's readout is known at its end alone.";
+      const why = answer ? `It receives its first spikes in step ${answer.start + 1}.` : "The readout of this network is not shown.";
       $("state").textContent = `${caption}. ${total} spikes so far. ${why}`;
       return;
     }
