@@ -307,7 +307,10 @@ def explain(
             metavar="MODEL", help="What it was compiled from; default: beside the artefact, or here."
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Only the first images.")] = 256,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Only the first images; default: 256 for a loss, 16 for a chip."),
+    ] = None,
     chip: Annotated[
         str | None,
         typer.Option(
@@ -317,17 +320,20 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say where accuracy is lost, population by population, and what to change; or how it fits a chip."""
+    from snncc import fit
     from snncc.answers import print_explanation, print_summary
     from snncc.artefact import read
+    from snncc.explain import IMAGES, refuse_idle
     from snncc.explain import explain as attribute
-    from snncc.fit import fit_artefact
 
+    refuse_idle(data=data, model=model, limit=limit, chip=chip)
     if data is None or chip is not None:
-        found_artefact = read(artefact)
-        print_summary(found_artefact.graph, fit_artefact(found_artefact, chip, data), as_json=as_json)
+        whole = read(artefact)
+        fitted = fit.fit_artefact(whole, chip, data, limit or fit.IMAGES)
+        print_summary(whole.graph, fitted, as_json=as_json)
         return
     with stages() as watch:
-        found = attribute(artefact, data, model_path=model, limit=limit, watch=watch)
+        found = attribute(artefact, data, model_path=model, limit=limit or IMAGES, watch=watch)
     print_explanation(found, as_json=as_json)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
+
 import snncc_backends.chips
 from support.command import Snncc, compiled
 
@@ -103,3 +105,36 @@ def test_an_artefact_of_no_chip_of_cores_is_summarised_as_ever(snncc: Snncc) -> 
     rate(snncc)
     result = snncc("explain", "model.snncc", "--json")
     assert set(result.json) == {"nodes", "timing"}
+
+
+def test_a_chip_reads_as_many_images_as_it_is_told(snncc: Snncc) -> None:
+    compiled(snncc)
+    explain = ("explain", "model.snncc", "--chip", "loihi2", "--data", "other.npz", "--json")
+    every = snncc(*explain).json["fit"]["estimates"]
+    assert snncc(*explain, "--limit", "12").json["fit"]["estimates"] == every
+    assert snncc(*explain, "--limit", "1").json["fit"]["estimates"] != every
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--chip", "loihi2", "--data", "other.npz", "--model", "model.onnx"),
+            "--model: is what a loss is compared with, and --chip asks for none; leave one of them out",
+        ),
+        (
+            ("--chip", "loihi2", "--limit", "3"),
+            "--limit: says something of images, and there are none; give --data",
+        ),
+        (
+            ("--model", "model.onnx", "--limit", "3"),
+            "--model, --limit: says something of images, and there are none; give --data",
+        ),
+    ],
+)
+def test_options_that_would_say_nothing_are_refused(
+    snncc: Snncc, options: tuple[str, ...], message: str
+) -> None:
+    compiled(snncc)
+    result = snncc("explain", "model.snncc", *options)
+    assert (result.code, result.out, result.err) == (1, "", f"snncc: error: {message}\n")
