@@ -16,7 +16,7 @@ import typer
 from snncc import __version__
 from snncc.console import fail, print_json, print_table, print_text, say, stages
 from snncc.passes.published import Published
-from snncc_ir.codes import Code, Exchange, Reset
+from snncc_ir.codes import CodeOption, Exchange, Reset
 from snncc_ir.errors import SnnccError
 from snncc_ir.hardware import Stage
 from snncc_ir.machine import Goal
@@ -126,7 +126,9 @@ def compile_command(
     ] = None,
     level_bits: Annotated[int, typer.Option(help="Bits of a level, 1 to 8.")] = 4,
     weight_bits: Annotated[int, typer.Option(help="Bits of a weight: 1, 2, 3, 4, 5, 6 or 8.")] = 8,
-    code: Annotated[Code, typer.Option(help="How levels travel as spikes.")] = Code.RADIX,
+    code: Annotated[
+        CodeOption, typer.Option(help="How levels travel as spikes; auto: the cheapest codes of the chip.")
+    ] = CodeOption.RADIX,
     input_bits: Annotated[
         int | None, typer.Option(help="Requantise the input to this many bits, 1 to 8.")
     ] = None,
