@@ -105,8 +105,7 @@ def measured_plan(
     """A plan with measured spikes (one of each neuron without images), and the seconds that it took."""
     rates = None
     if images is not None:
-        code = graph.populations[0].code
-        rates = dict(measure(graph, machine, images)[code].spikes)
+        rates = dict(measure(graph, machine, images)[0].activity.spikes)
     start = time.perf_counter()
     planned = make_plan(graph, machine, rates)
     return planned, time.perf_counter() - start

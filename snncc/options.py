@@ -9,6 +9,7 @@ import numpy as np
 
 from snncc.dataset import Data
 from snncc.passes.published import Published, pipeline_text
+from snncc_ir.codes import PHASED_CODES, Code, CodeGoal
 from snncc_ir.errors import DataError, SnnccError
 from snncc_ir.machine import Goal, Machine
 from snncc_ir.progress import Watch, no_watch
@@ -122,16 +123,26 @@ def _refuse_overruled(where: str, names: list[str]) -> None:
         raise SnnccError(f"says what {flags} would say", where=where, hint=f"leave out {flags}")
 
 
+def first_code(machine: Machine) -> Code:
+    """The code that a choice of codes begins with."""
+    offered = [code for code in PHASED_CODES if code in machine.codes]
+    return Code.RADIX if Code.RADIX in offered or not offered else offered[0]
+
+
 def default_passes(options: CompileOptions, machine: Machine) -> str:
     """The pipeline that the options stand for."""
     if options.published is not None:
         return pipeline_text(options.published, weight_bits=options.weight_bits, steps=options.steps)
-    code = f"code={options.code},input={machine.input_code.value},steps={options.steps},reset={options.reset}"
+    first, _, goal = options.code.partition(":")
+    auto = first == "auto"
+    name = first_code(machine).value if auto else options.code
+    code = f"code={name},input={machine.input_code.value},steps={options.steps},reset={options.reset}"
+    cheapest = f";cheapest_codes{{goal={goal or CodeGoal.ENERGY.value}}}" if auto else ""
     binarise = "binarise;" if options.weight_bits == 1 else ""
     weight_bits = FULL_WEIGHT_BITS if binarise else options.weight_bits
     rounding = "refit" if weight_bits < FULL_WEIGHT_BITS else "nearest"
     return (
         f"{binarise}balance{{method=mse,level_bits={options.level_bits},widths={options.widths}}};"
         f"quantize{{weight_bits={weight_bits},rounding={rounding}}};"
-        f"correct_bias;choose_code{{{code}}}"
+        f"correct_bias;choose_code{{{code}}}{cheapest}"
     )

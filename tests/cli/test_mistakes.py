@@ -49,12 +49,16 @@ def mistakes(tmp_path: Path) -> list[tuple[list[str], str]]:
         ([*sim, "--steps", "9"], "--steps: is for --code rate alone; leave it out, or choose that code"),
         ([*sim, "--code", "stbif", "--reset", "zero"],
          "--reset: is for --code rate alone; leave it out, or choose that code"),
+        ([*sim, "--code", "auto:time"], "any: has no figures for energy and time, so codes have no price; "
+         "compile for a chip of cores (--target lava), or name a --code"),
+        ([*sim, "--published", "rueckauer", "--code", "auto"],
+         "--published: says what --code would say; leave out --code"),
         ([*sim, "--mean", "a,b"], "--mean: 'a,b' is no list of numbers; write them as 0.5,0.4,0.3"),
         ([*sim, "--mean", "1,2,3"], "--mean: 3 values do not fit the input's channels 2x8x8"),
         ([*sim, "--std", "0"],
          "--scale, --mean, --std: scale and std must be positive numbers, mean a number"),
         ([*sim, "--passes", "fold"], "--passes: no pass is called 'fold'; there are equalize, binarise, "
-         "balance, tune_thresholds, quantize, correct_bias, choose_code"),
+         "balance, tune_thresholds, quantize, correct_bias, choose_code, cheapest_codes"),
         ([*sim, "--passes", "balance;quantize", "--level-bits", "8", "--code", "count"],
          "--passes: says what --level-bits, --code would say; leave out --level-bits, --code"),
         ([*sim, "--published", "rueckauer", "--level-bits", "8", "--steps", "8"],
@@ -131,7 +135,8 @@ def test_a_code_that_the_chip_cannot_do_is_refused_with_the_reason(snncc: Snncc,
     "arguments",
     [["compile", "model.onnx"], ["compile", "model.onnx", "--target"],
      ["fly"], ["check"], ["check", "a", "--fast"],
-     ["compile", "model.onnx", "--target", "sim", "--code", "morse"]],
+     ["compile", "model.onnx", "--target", "sim", "--code", "morse"],
+     ["compile", "model.onnx", "--target", "lava", "--code", "auto:speed"]],
 )  # fmt: skip
 def test_usage_errors_exit_2(snncc: Snncc, arguments: list[str]) -> None:
     assert snncc(*arguments).code == 2
