@@ -20,7 +20,7 @@ from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
 from snncc.golden import golden_inputs, golden_vectors
 from snncc.loss import loss, predictions_of
-from snncc.options import CompileOptions, check_options, default_passes
+from snncc.options import CompileOptions, check_options, default_passes, implied
 from snncc.passes.base import Context, Pass
 from snncc.passes.binarise import Binarise
 from snncc.passes.pipeline import Pipeline, parse, print_pass
@@ -96,6 +96,7 @@ def compile_model(path: Path, options: CompileOptions) -> Compiled:
     """Compile the ONNX file `path` into an artefact at `options.output`."""
     start = time.perf_counter()
     prepared = prepare(path, options)
+    options = prepared.options
     pipeline = parse(options.passes or default_passes(options, prepared.machine))
     built = run_passes(prepared, pipeline, context_of(prepared, prepared.samples))
     return write(prepared, built, start, {})
@@ -104,15 +105,16 @@ def compile_model(path: Path, options: CompileOptions) -> Compiled:
 def prepare(path: Path, options: CompileOptions) -> Prepared:
     """Check the options, and read the model and the calibration images."""
     artefact.check_free(options.output, force=options.force)
-    check_options(options)
     backend = load_target(options.target)
+    machine = find_machine(backend, options.machine, options.lanes)
+    options = implied(options, machine)
+    check_options(options)
     if options.goal is not None and backend.balancer is None:
         raise TargetError(
             f"target {backend.name} has no cores in a row",
             where="--target-fps, --max-lut",
             hint="leave them out",
         )
-    machine = find_machine(backend, options.machine, options.lanes)
     check_choice(parse(options.passes or default_passes(options, machine)), machine)
     model = load(path)
     lowered = lower(model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,12 @@ RATE_OPTIONS = ("steps", "reset")
 
 FULL_WEIGHT_BITS = 8
 """Weights of fewer bits are rounded so that they follow the calibration images, which takes longer."""
+
+LIF_FREE = {"code": ("radix", "rate"), "reset": ("subtract", "zero"), "level_bits": (4,)}
+"""Values that say nothing, or what is the case, where neurons are stock LIF neurons."""
+
+LIF_THRESHOLDS = "percentile:99.9"
+"""How the top of a population of stock LIF neurons is chosen."""
 
 PUBLISHED_OPTIONS = ("weight_bits", "steps")
 """Those that a published conversion leaves open."""
@@ -129,6 +135,23 @@ def first_code(machine: Machine) -> Code:
     return Code.RADIX if Code.RADIX in offered or not offered else offered[0]
 
 
+def implied(options: CompileOptions, machine: Machine) -> CompileOptions:
+    """The options with what the machine leaves no choice of: stock LIF neurons are rate neurons.
+
+    Raises SnnccError where they were told something else.
+    """
+    if not machine.lif or options.passes is not None or options.published is not None:
+        return options
+    for name, free in LIF_FREE.items():
+        if getattr(options, name) not in free:
+            raise SnnccError(
+                f"{machine.name} has stock LIF neurons: code rate, reset zero, levels 0 and 1",
+                where=f"--{name.replace('_', '-')}",
+                hint="leave it out",
+            )
+    return replace(options, code="rate", reset="zero")
+
+
 def default_passes(options: CompileOptions, machine: Machine) -> str:
     """The pipeline that the options stand for."""
     if options.published is not None:
@@ -140,6 +163,11 @@ def default_passes(options: CompileOptions, machine: Machine) -> str:
     cheapest = f";cheapest_codes{{goal={goal or CodeGoal.ENERGY.value}}}" if auto else ""
     binarise = "binarise;" if options.weight_bits == 1 else ""
     weight_bits = FULL_WEIGHT_BITS if binarise else options.weight_bits
+    if machine.lif:
+        return (
+            f"{binarise}balance{{method={LIF_THRESHOLDS},level_bits=1,scope=population}};spike_input;"
+            f"quantize_lif{{weight_bits={weight_bits},steps={options.steps}}};choose_code{{{code}}}"
+        )
     rounding = "refit" if weight_bits < FULL_WEIGHT_BITS else "nearest"
     return (
         f"{binarise}balance{{method=mse,level_bits={options.level_bits},widths={options.widths}}};"

@@ -134,6 +134,7 @@ class Machine:
     `membrane_bits` of the membrane potential, `payload_bits` of a graded spike (0: binary spikes only).
     An FPGA has a `fabric`, and `lanes` that work at once: a number for the user to choose. With a `chain` it
     has several cores in a row, each with lanes of its own. A chip of cores has `core`, `mesh` and `events`.
+    With `lif` what is emitted has stock LIF neurons (`snncc_ir.lif`) and nothing else.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Machine:
     payload_bits: Limit
     fabric: Fabric | None = None
     lanes: int = 0
+    lif: bool = False
     chain: tuple[Part, ...] = ()
     core: Core | None = None
     mesh: Mesh | None = None

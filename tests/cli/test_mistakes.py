@@ -28,7 +28,14 @@ def mistakes(tmp_path: Path) -> list[tuple[list[str], str]]:
     return [
         (["compile", "model.onnx", "--target", "npu"],
          "--target: no target is called 'npu'; there are fpga, lava, sim"),
-        ([*lava, "--chip", "loihi9"], "--chip: target lava has no chip 'loihi9'; it has loihi2"),
+        ([*lava, "--chip", "loihi9"], "--chip: target lava has no chip 'loihi9'; it has loihi2, loihi1"),
+        ([*lava, "--chip", "loihi1", "--code", "count"],
+         "--code: loihi1 has stock LIF neurons: code rate, reset zero, levels 0 and 1; leave it out"),
+        ([*lava, "--chip", "loihi1", "--level-bits", "3"],
+         "--level-bits: loihi1 has stock LIF neurons: code rate, reset zero, levels 0 and 1; leave it out"),
+        ([*lava, "--chip", "loihi1", "--passes", "balance;quantize;choose_code"],
+         "loihi1: cannot express this network: small: phased timing; loihi1 has rate neurons alone, "
+         "choose --code rate"),
         ([*sim, "--calibrate", "nowhere.npz"], "nowhere.npz: no such file or folder"),
         ([*sim, "--calibrate", "empty"],
          "empty: holds no class folders; put the images into one folder per class"),
@@ -58,7 +65,8 @@ def mistakes(tmp_path: Path) -> list[tuple[list[str], str]]:
         ([*sim, "--std", "0"],
          "--scale, --mean, --std: scale and std must be positive numbers, mean a number"),
         ([*sim, "--passes", "fold"], "--passes: no pass is called 'fold'; there are equalize, binarise, "
-         "balance, tune_thresholds, quantize, correct_bias, choose_code, cheapest_codes"),
+         "balance, tune_thresholds, "
+         "spike_input, quantize, quantize_lif, correct_bias, choose_code, cheapest_codes"),
         ([*sim, "--passes", "balance;quantize", "--level-bits", "8", "--code", "count"],
          "--passes: says what --level-bits, --code would say; leave out --level-bits, --code"),
         ([*sim, "--published", "rueckauer", "--level-bits", "8", "--steps", "8"],
@@ -99,7 +107,7 @@ def test_unreadable_arrays_name_the_file(snncc: Snncc, tmp_path: Path, name: str
         (
             ["--engine", "warp"],
             "--engine: no engine is called 'warp'; "
-            "there are native, levels, spikes, reference, cycles, csim, rtl, lava",
+            "there are native, levels, spikes, reference, cycles, csim, rtl, lava, lif",
         ),
         (["--data", "nowhere.npz"], "nowhere.npz: no such file or folder"),
         (["--outputs", "y.txt"], "--outputs y.txt: must name an .npy or .npz file in an existing folder"),

@@ -72,8 +72,8 @@ def test_defaults_fill_what_is_left_out() -> None:
         (
             "prune",
             "--passes: no pass is called 'prune'; "
-            "there are equalize, binarise, balance, tune_thresholds, quantize, correct_bias, choose_code, "
-            "cheapest_codes",
+            "there are equalize, binarise, balance, tune_thresholds, spike_input, quantize, quantize_lif, "
+            "correct_bias, choose_code, cheapest_codes",
         ),
         ("balance{a=1}", "--passes: balance has no option 'a'; it has method, level_bits, scope, widths"),
         ("correct_bias{a=1}", "--passes: correct_bias has no option 'a'; it has none"),
