@@ -178,19 +178,32 @@ def simulate(
         float | None,
         typer.Option(metavar="M", help="Stop an image once its best class leads by more than M (rate)."),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Run on this Dask cluster; see docs/cluster.md."),
+    ] = None,
+    shards: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where finished shards are kept; default: OUT.shards beside it."),
+    ] = None,
+    shard_images: Annotated[int, typer.Option(min=1, help="Images of a shard.")] = 256,
     as_json: Json = False,
 ) -> None:
     """Run images through an artefact."""
     from snncc.answers import print_simulation
     from snncc.outputs import check_writable, save
+    from snncc.simulate import on_cluster
     from snncc.simulate import simulate as run
     from snncc.steps import StepOptions
 
     if outputs is not None:
         check_writable(outputs)
+    elsewhere = on_cluster(artefact, scheduler, shards, shard_images)
     with stages() as watch:
         wanted = StepOptions(every_step=every_step, exit_margin=exit_margin)
-        simulation = run(artefact, data, engine=engine, limit=limit, steps=wanted, watch=watch)
+        simulation = run(
+            artefact, data, engine=engine, limit=limit, steps=wanted, elsewhere=elsewhere, watch=watch
+        )
     if outputs is not None:
         save(outputs, simulation.outputs)
     print_simulation(simulation, as_json=as_json)
