@@ -11,7 +11,7 @@ namespace snncc {
 
 constexpr int LANES = 16;   // output channels of one vector of weights
 constexpr int BLOCK = 64;   // most output channels of a block: four vectors
-constexpr int TILE = 12;    // most output positions of a tile
+constexpr int STRIP = 48;   // most output positions of a strip
 constexpr int SLACK = 128;  // bytes behind every map that a kernel may read and ignore
 
 // Bytes that lie next to each other in a map, padded to groups of four (of eight: `Bits`).
@@ -20,10 +20,9 @@ struct Segment {
     int32_t groups;
 };
 
-// n = floor(min(max(U + offset, 0), top) / theta) as (v * inverse + half) cut off. It was checked at every step, with
+// n = floor(min(max(v, 0), top) / theta), v = U + offset, as (v * inverse + half) cut off. It was checked at every step, with
 // and without the rounding of the product.
 struct Stairs {
-    const uint32_t* offset;
     const int32_t* top;
     const float* inverse;
     const float* half;
@@ -33,22 +32,25 @@ struct Stairs {
     uint8_t span;
 };
 
-// A tile of neurons that share their staircases.
+// A strip of neurons that share their thresholds.
 struct Fire {
     Stairs stairs;
     int channels;
-    uint8_t* codes[TILE];   // where each position's go: beyond the tile's count to `spare`
+    const uint32_t* offset[STRIP];  // of each position
+    uint8_t* codes[STRIP];          // where each position's go: beyond the strip's count to `spare`
     uint8_t spare[BLOCK];
 };
 
-// sums[m][c] = sum over i of rows[m][i] * weights[i][c] for a tile of positions and `vectors` x 16 channels. With `fire`
-// the codes of the neurons are written, and what `sums` holds afterwards is undefined.
+// sums[m][c] = sum over i of rows[m][i] * weights[i][c] for a strip of positions and `vectors` x 16 channels. With `fire`
+// the codes of the neurons are written, and what `sums` holds afterwards is undefined. There are STRIP rows; those
+// beyond the strip's count may be read, and what `sums` gets for them is ignored.
 struct Product {
     const uint8_t* const* rows;
+    ptrdiff_t step;  // in every four rows from one to the next; 0: rows lie anywhere
     const Segment* segments;
     int32_t segment_count;
     const int8_t* weights;  // [groups][vectors * 16][4]
-    uint32_t* sums;         // [tile][BLOCK]
+    uint32_t* sums;         // [STRIP][BLOCK]
     bool pairs_fit;         // two products always fit an int16
     uint32_t multiplier;    // of what is added: 1 unless the kernels multiply
     bool onto;              // added to `sums`
@@ -135,16 +137,14 @@ enum Mode { NONZERO = 1, MAGNITUDE = 2, ONES = 4 };
 
 struct Kernels {
     const char* name;
-    int tile[5];       // positions of a tile for 1 .. 4 vectors
-    int bits_tile;     // positions of a tile of `bits`; 0: there is no such kernel
     bool multiplies;   // `product` and `depthwise` take multipliers
-    void (*product)(const Product&, int vectors, int tile);
-    void (*depthwise)(const Depthwise&, int tile);
-    void (*bits)(const Bits&, int tile);
+    void (*product)(const Product&, int vectors, int count);
+    void (*depthwise)(const Depthwise&, int count);
+    void (*bits)(const Bits&, int count);  // or none
     void (*pack_bits)(const uint8_t* codes, int channels, uint64_t* words);
-    void (*stairs)(const uint32_t* sums, int tile, const Fire&);
+    void (*stairs)(const uint32_t* sums, int count, const Fire&);
     void (*table)(const uint32_t* sums, int count, const Table&, uint8_t* codes);
-    void (*scale)(const Scaling&, int vectors, int tile);
+    void (*scale)(const Scaling&, int vectors, int count);
     void (*add_up)(uint32_t* sums, const uint8_t* codes, int count);
     void (*greatest)(uint8_t* best, const uint8_t* const* members, int member_count, int channels);
     uint32_t (*rate)(const uint32_t* sums, int channels, int steps, const Rate&, uint8_t* const* codes);

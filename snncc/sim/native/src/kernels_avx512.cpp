@@ -26,10 +26,12 @@ inline __m512i level(__m512i v, const Stairs& s, int n) {
     return _mm512_cvttps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(v), inverse, half));
 }
 
-// Codes of potentials v, offsets included. Four vectors become bytes together: those of one position, or of several.
+// Codes of the potentials v of positions `first` on. Four vectors become bytes together: those of one position, or of
+// several.
 template <int M, int N>
-inline void fire_tile(const __m512i (&v)[M][N], const Fire& f) {
+inline void fire_tile(const __m512i (&v)[M][N], const Fire& f, int first) {
     const __m512i span = _mm512_set1_epi8(static_cast<char>(f.stairs.span));
+    uint8_t* const* to = f.codes + first;
     constexpr int TOGETHER = N == 1 ? 4 : N == 2 ? 2 : 1;  // positions
 #pragma GCC unroll 12
     for (int m = 0; m < M; m += TOGETHER) {
@@ -41,32 +43,42 @@ inline void fire_tile(const __m512i (&v)[M][N], const Fire& f) {
         }
         const __m512i codes = as_bytes(levels[0], levels[1], levels[2], levels[3], span);
         if (N > 2) {
-            _mm512_mask_storeu_epi8(f.codes[m], bytes(f.channels), codes);
+            _mm512_mask_storeu_epi8(to[m], bytes(f.channels), codes);
         } else if (N == 2) {
             const __mmask32 inside = static_cast<__mmask32>(bytes(f.channels));
-            _mm256_mask_storeu_epi8(f.codes[m], inside, _mm512_castsi512_si256(codes));
-            if (m + 1 < M) _mm256_mask_storeu_epi8(f.codes[m + 1], inside, _mm512_extracti64x4_epi64(codes, 1));
+            _mm256_mask_storeu_epi8(to[m], inside, _mm512_castsi512_si256(codes));
+            if (m + 1 < M) _mm256_mask_storeu_epi8(to[m + 1], inside, _mm512_extracti64x4_epi64(codes, 1));
         } else {
             const __mmask16 inside = static_cast<__mmask16>(bytes(f.channels));
-            _mm_mask_storeu_epi8(f.codes[m], inside, _mm512_castsi512_si128(codes));
-            if (m + 1 < M) _mm_mask_storeu_epi8(f.codes[m + 1], inside, _mm512_extracti32x4_epi32(codes, 1));
-            if (m + 2 < M) _mm_mask_storeu_epi8(f.codes[m + 2], inside, _mm512_extracti32x4_epi32(codes, 2));
-            if (m + 3 < M) _mm_mask_storeu_epi8(f.codes[m + 3], inside, _mm512_extracti32x4_epi32(codes, 3));
+            _mm_mask_storeu_epi8(to[m], inside, _mm512_castsi512_si128(codes));
+            if (m + 1 < M) _mm_mask_storeu_epi8(to[m + 1], inside, _mm512_extracti32x4_epi32(codes, 1));
+            if (m + 2 < M) _mm_mask_storeu_epi8(to[m + 2], inside, _mm512_extracti32x4_epi32(codes, 2));
+            if (m + 3 < M) _mm_mask_storeu_epi8(to[m + 3], inside, _mm512_extracti32x4_epi32(codes, 3));
         }
     }
 }
 
-// M x N accumulators stay in registers, 24 of the 32, until their neurons have fired.
-template <int M, int N>
-void tile_of(const Product& p) {
+// What the products of position m are added to.
+inline __m512i start(const uint32_t* sums, bool onto, const Fire* fire, int m, int n) {
+    const __m512i found = fire ? _mm512_load_si512(fire->offset[m] + n * LANES) : _mm512_setzero_si512();
+    return onto ? _mm512_add_epi32(found, _mm512_load_si512(sums + m * BLOCK + n * LANES)) : found;
+}
+
+// M x N accumulators stay in registers, 24 of the 32, until their neurons have fired. With STEPS rows are reached from
+// every fourth one.
+template <int M, int N, bool STEPS>
+void tile_of(const Product& p, int first) {
     __m512i sums[M][N];
-    const uint8_t* rows[M];
-    for (int m = 0; m < M; ++m) rows[m] = p.rows[m];
+    constexpr int APART = STEPS ? 4 : 1;
+    const uint8_t* rows[M / APART];
+    for (int m = 0; m < M; m += APART) rows[m / APART] = p.rows[first + m];
+    const ptrdiff_t step = p.step;
+    const bool at_once = p.multiplier == 1;
 #pragma GCC unroll 12
     for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
         for (int n = 0; n < N; ++n)
-            sums[m][n] = _mm512_setzero_si512();
+            sums[m][n] = at_once ? start(p.sums, p.onto, p.fire, first + m, n) : _mm512_setzero_si512();
     const int8_t* w = p.weights;
     for (int s = 0; s < p.segment_count; ++s) {
         const ptrdiff_t offset = p.segments[s].offset;
@@ -75,66 +87,63 @@ void tile_of(const Product& p) {
             __m512i weights[N];
             for (int n = 0; n < N; ++n) weights[n] = _mm512_load_si512(w + n * 64);
             for (int m = 0; m < M; ++m) {
-                const __m512i x = four(rows[m] + i);
+                const __m512i x = four(rows[m / APART] + i + m % APART * step);
                 for (int n = 0; n < N; ++n) sums[m][n] = _mm512_dpbusd_epi32(sums[m][n], x, weights[n]);
             }
             w += N * 64;
         }
     }
-    uint32_t* out = p.sums;
-    if (p.multiplier != 1) {
+    if (!at_once) {
         const __m512i by = _mm512_set1_epi32(static_cast<int32_t>(p.multiplier));
 #pragma GCC unroll 12
         for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
-            for (int n = 0; n < N; ++n) sums[m][n] = _mm512_mullo_epi32(sums[m][n], by);
-    }
-    if (p.onto) {
-#pragma GCC unroll 12
-        for (int m = 0; m < M; ++m)
-#pragma GCC unroll 4
             for (int n = 0; n < N; ++n)
-                sums[m][n] = _mm512_add_epi32(sums[m][n], _mm512_load_si512(out + m * BLOCK + n * LANES));
+                sums[m][n] = _mm512_add_epi32(_mm512_mullo_epi32(sums[m][n], by), start(p.sums, p.onto, p.fire, first + m, n));
     }
-    if (p.fire) {
-#pragma GCC unroll 12
-        for (int m = 0; m < M; ++m)
-#pragma GCC unroll 4
-            for (int n = 0; n < N; ++n)
-                sums[m][n] = _mm512_add_epi32(sums[m][n], _mm512_load_si512(p.fire->stairs.offset + n * LANES));
-        return fire_tile<M, N>(sums, *p.fire);
-    }
+    if (p.fire) return fire_tile<M, N>(sums, *p.fire, first);
 #pragma GCC unroll 12
     for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
-        for (int n = 0; n < N; ++n) _mm512_store_si512(out + m * BLOCK + n * LANES, sums[m][n]);
+        for (int n = 0; n < N; ++n) _mm512_store_si512(p.sums + (first + m) * BLOCK + n * LANES, sums[m][n]);
 }
 
-void product(const Product& p, int vectors, int tile) {
+template <int M, int N>
+void tiles(const Product& p, int count) {
+    for (int first = 0; first < count; first += M)
+        if (count - first == 1)
+            tile_of<1, N, false>(p, first);
+        else if (p.step && M % 4 == 0)
+            tile_of<M, N, M % 4 == 0>(p, first);
+        else
+            tile_of<M, N, false>(p, first);
+}
+
+void product(const Product& p, int vectors, int count) {
     switch (vectors) {
-        case 1: return tile == 1 ? tile_of<1, 1>(p) : tile_of<12, 1>(p);
-        case 2: return tile == 1 ? tile_of<1, 2>(p) : tile_of<12, 2>(p);
-        case 3: return tile == 1 ? tile_of<1, 3>(p) : tile_of<8, 3>(p);
-        default: return tile == 1 ? tile_of<1, 4>(p) : tile_of<6, 4>(p);
+        case 1: return tiles<12, 1>(p, count);
+        case 2: return tiles<12, 2>(p, count);
+        case 3: return tiles<8, 3>(p, count);
+        default: return tiles<6, 4>(p, count);
     }
 }
 
 // Four vectors of sums of position m: stored, or fired.
 inline void finish_row(uint32_t* sums, __m512i (&found)[4], bool onto, const Fire* fire, int m) {
     for (int n = 0; n < 4; ++n) {
-        if (onto) found[n] = _mm512_add_epi32(found[n], _mm512_load_si512(sums + n * LANES));
+        found[n] = _mm512_add_epi32(found[n], start(sums, onto, fire, m, n));
         if (fire)
-            found[n] = level(_mm512_add_epi32(found[n], _mm512_load_si512(fire->stairs.offset + n * LANES)), fire->stairs, n);
+            found[n] = level(found[n], fire->stairs, n);
         else
-            _mm512_store_si512(sums + n * LANES, found[n]);
+            _mm512_store_si512(sums + m * BLOCK + n * LANES, found[n]);
     }
     if (!fire) return;
     const __m512i span = _mm512_set1_epi8(static_cast<char>(fire->stairs.span));
     _mm512_mask_storeu_epi8(fire->codes[m], bytes(fire->channels), as_bytes(found[0], found[1], found[2], found[3], span));
 }
 
-void depthwise(const Depthwise& p, int tile) {
-    for (int m = 0; m < tile; ++m) {
+void depthwise(const Depthwise& p, int count) {
+    for (int m = 0; m < count; ++m) {
         __m512i sums[4];
         for (auto& sum : sums) sum = _mm512_setzero_si512();
         const int8_t* w = p.weights;
@@ -155,7 +164,7 @@ void depthwise(const Depthwise& p, int tile) {
                             _mm512_shuffle_i32x4(c, d, 0x88), _mm512_shuffle_i32x4(c, d, 0xDD)};
         const __m512i by = _mm512_set1_epi32(static_cast<int32_t>(p.multiplier));
         for (auto& one : found) one = _mm512_mullo_epi32(one, by);
-        finish_row(p.sums + m * BLOCK, found, p.onto, p.fire, m);
+        finish_row(p.sums, found, p.onto, p.fire, m);
     }
 }
 
@@ -177,19 +186,19 @@ inline __m512i quotient(__m512i v, const Stairs& s, int c) {
     return _mm512_inserti64x4(_mm512_castsi256_si512(parts[0]), parts[1], 1);
 }
 
-void stairs_in_double(const uint32_t* sums, const Fire& f, uint8_t* codes) {
+void stairs_in_double(const uint32_t* sums, const uint32_t* offset, const Fire& f, uint8_t* codes) {
     const Stairs& s = f.stairs;
     for (int c = 0; c < f.channels; c += LANES) {
-        __m512i v = _mm512_add_epi32(_mm512_load_si512(sums + c), _mm512_load_si512(s.offset + c));
+        __m512i v = _mm512_add_epi32(_mm512_load_si512(sums + c), _mm512_load_si512(offset + c));
         v = _mm512_min_epi32(_mm512_max_epi32(v, _mm512_setzero_si512()), _mm512_load_si512(s.top + c));
         write_codes(codes + c, channels_left(f.channels, c), quotient(v, s, c));
     }
 }
 
-void stairs(const uint32_t* sums, int tile, const Fire& f) {
-    for (int m = 0; m < tile; ++m, sums += BLOCK) {
+void stairs(const uint32_t* sums, int count, const Fire& f) {
+    for (int m = 0; m < count; ++m, sums += BLOCK) {
         if (!f.stairs.in_float) {
-            stairs_in_double(sums, f, f.codes[m]);
+            stairs_in_double(sums, f.offset[m], f, f.codes[m]);
             continue;
         }
         __m512i found[4];
@@ -199,8 +208,8 @@ void stairs(const uint32_t* sums, int tile, const Fire& f) {
     }
 }
 
-void scale_rows(const Scaling& s, int vectors, int tile) {
-    for (int m = 0; m < tile; ++m)
+void scale_rows(const Scaling& s, int vectors, int count) {
+    for (int m = 0; m < count; ++m)
         for (int c = 0; c < vectors * LANES; c += LANES) {
             const __m512i codes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(s.rows[m] + c)));
             __m512i sum = _mm512_mullo_epi32(codes, _mm512_load_si512(s.weights + c));
@@ -287,7 +296,8 @@ bool stbif(const uint32_t* sums, int count, const Stbif& s, uint8_t* codes) {
 
 constexpr int BITS_TILE = 3;
 
-void bits(const Bits& p, int) {
+void bits_tile(const Bits& p, int first) {
+    const uint64_t* const* rows = p.rows + first;
     __m512i sums[BITS_TILE][8];
     uint32_t sent[BITS_TILE] = {};
     for (auto& row : sums)
@@ -296,7 +306,7 @@ void bits(const Bits& p, int) {
     for (int s = 0; s < p.segment_count; ++s)
         for (int g = 0; g < p.segments[s].groups; ++g, w += BLOCK)
             for (int m = 0; m < BITS_TILE; ++m) {
-                const uint64_t word = p.rows[m][p.segments[s].offset + g];
+                const uint64_t word = rows[m][p.segments[s].offset + g];
                 sent[m] += static_cast<uint32_t>(__builtin_popcountll(word));
                 const __m512i x = _mm512_set1_epi64(static_cast<long long>(word));
                 for (int n = 0; n < 8; ++n) {
@@ -308,9 +318,13 @@ void bits(const Bits& p, int) {
         for (int n = 0; n < 8; ++n) {
             const __m256i positive = _mm512_cvtepi64_epi32(sums[m][n]);
             const __m256i all = _mm256_set1_epi32(static_cast<int32_t>(sent[m]));
-            _mm256_store_si256(reinterpret_cast<__m256i*>(p.sums + m * BLOCK + 8 * n),
+            _mm256_store_si256(reinterpret_cast<__m256i*>(p.sums + (first + m) * BLOCK + 8 * n),
                                _mm256_sub_epi32(_mm256_add_epi32(positive, positive), all));
         }
+}
+
+void bits(const Bits& p, int count) {
+    for (int first = 0; first < count; first += BITS_TILE) bits_tile(p, first);
 }
 
 void pack_bits(const uint8_t* codes, int channels, uint64_t* words) {
@@ -365,7 +379,7 @@ uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count,
 }  // namespace
 
 const Kernels AVX512 = {
-    "avx512", {0, 12, 12, 8, 6}, BITS_TILE, true, product, depthwise, bits, pack_bits, stairs, table, scale_rows, add_up,
+    "avx512", true, product, depthwise, bits, pack_bits, stairs, table, scale_rows, add_up,
     greatest_of, rate, stbif, stbif_table_plain, peak, count,
 };
 

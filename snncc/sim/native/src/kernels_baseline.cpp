@@ -4,9 +4,9 @@
 namespace snncc {
 namespace {
 
-void product(const Product& p, int vectors, int tile) {
+void product(const Product& p, int vectors, int count) {
     const int width = vectors * LANES;
-    for (int m = 0; m < tile; ++m) {
+    for (int m = 0; m < count; ++m) {
         uint32_t* sums = p.sums + m * BLOCK;
         for (int c = 0; c < width && !p.onto; ++c) sums[c] = 0;
         const int8_t* w = p.weights;
@@ -20,11 +20,11 @@ void product(const Product& p, int vectors, int tile) {
             }
         }
     }
-    if (p.fire) stairs_plain(p.sums, tile, *p.fire);
+    if (p.fire) stairs_plain(p.sums, count, *p.fire);
 }
 
-void depthwise(const Depthwise& p, int tile) {
-    for (int m = 0; m < tile; ++m) {
+void depthwise(const Depthwise& p, int count) {
+    for (int m = 0; m < count; ++m) {
         uint32_t* sums = p.sums + m * BLOCK;
         for (int c = 0; c < BLOCK && !p.onto; ++c) sums[c] = 0;
         const int8_t* w = p.weights;
@@ -36,13 +36,13 @@ void depthwise(const Depthwise& p, int tile) {
                 sums[c] += static_cast<uint32_t>(part);
             }
     }
-    if (p.fire) stairs_plain(p.sums, tile, *p.fire);
+    if (p.fire) stairs_plain(p.sums, count, *p.fire);
 }
 
 }  // namespace
 
 const Kernels BASELINE = {
-    "baseline", {0, 4, 4, 4, 4}, 0, false, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
+    "baseline", false, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
     rate_plain, stbif_plain, stbif_table_plain, nullptr, count_plain,
 };
 

@@ -31,21 +31,21 @@ void add_times(uint32_t* sums, const uint32_t* parts, int count, int width, uint
         for (int c = 0; c < width; ++c) sums[m * BLOCK + c] += parts[m * BLOCK + c] * multiplier;
 }
 
-// Terms whose kernel writes whole tiles.
+// Terms whose kernel writes whole strips.
 class Tiled : public Term {
   public:
     Tiled(int source, uint32_t multiplier) : source_(source), multiplier_(multiplier) {}
 
-    void narrow(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool first,
+    void narrow(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool first,
                 const Fire* fire) const override {
-        if (whole(context.kernels) && (first || adds())) return sum(context, tile, block, sums, !first, fire);
-        alignas(64) uint32_t parts[2 * TILE * BLOCK];
-        sum(context, tile, block, parts, false, nullptr);
+        if (whole(context.kernels) && (first || adds())) return sum(context, strip, block, sums, !first, fire);
+        alignas(64) uint32_t parts[STRIP * BLOCK];
+        sum(context, strip, block, parts, false, nullptr);
         const int width = block.vectors * LANES;
         if (first)
-            for (int m = 0; m < tile.count; ++m) std::memset(sums + m * BLOCK, 0, sizeof(uint32_t) * width);
-        add_times(sums, parts, tile.count, width, multiplier_);
-        if (fire) context.kernels.stairs(sums, tile.count, *fire);
+            for (int m = 0; m < strip.count; ++m) std::memset(sums + m * BLOCK, 0, sizeof(uint32_t) * width);
+        add_times(sums, parts, strip.count, width, multiplier_);
+        if (fire) context.kernels.stairs(sums, strip.count, *fire);
     }
 
     bool fires() const override { return adds() && multiplier_ == 1; }
@@ -54,19 +54,19 @@ class Tiled : public Term {
     // Whether `sum` gives sums that are multiplied already.
     bool whole(const Kernels& kernels) const { return multiplier_ == 1 || (adds() && kernels.multiplies); }
     uint32_t own_multiplier(const Kernels& kernels) const { return kernels.multiplies ? multiplier_ : 1; }
-    virtual void sum(const Context&, const Tile&, const Block&, uint32_t* sums, bool onto, const Fire*) const = 0;
+    virtual void sum(const Context&, const Strip&, const Block&, uint32_t* sums, bool onto, const Fire*) const = 0;
     virtual bool adds() const { return true; }  // whether `sum` can add to sums
 
-    // The rows that a tile reads, one place further than `places` by `shift`; those beyond its count are its last.
-    void rows_of(const Context& context, const Tile& tile, const std::vector<int32_t>& places, int64_t shift,
-                 const uint8_t** rows, int size) const {
+    // The rows that a strip reads, one place further than `places` by `shift`; those beyond its count are among them.
+    void rows_of(const Context& context, const Strip& strip, const std::vector<int32_t>& places, int64_t shift,
+                 const uint8_t** rows) const {
         const uint8_t* base = context.arena.map(source_, 0) + shift;
         const int64_t stride = context.arena.stride(source_);
-        const int32_t* consecutive = places.data() + tile.place[0];
-        const uint8_t* own = base + tile.map[0] * stride;
-        for (int m = 0; m < tile.count; ++m)
-            rows[m] = tile.together ? own + consecutive[m] : base + tile.map[m] * stride + places[tile.place[m]];
-        for (int m = tile.count; m < size; ++m) rows[m] = rows[tile.count - 1];
+        const int32_t* consecutive = places.data() + strip.place[0];
+        const uint8_t* own = base + strip.map[0] * stride;
+        for (int m = 0; m < strip.count; ++m)
+            rows[m] = strip.together ? own + consecutive[m] : base + strip.map[m] * stride + places[strip.place[m]];
+        for (int m = strip.count; m < STRIP; ++m) rows[m] = rows[m >= 4 ? m - 4 : 0];
     }
 
     const int source_;
@@ -122,6 +122,7 @@ class Conv : public Tiled {
             }
         for (const Block& block : layer.blocks) packed_.push_back(pack(block, weights));
         pairs_fit_ = pairs_fit(weights);
+        if (layer.width % 4 == 0) step_ = int64_t{s.stride_width} * g.channels;
     }
 
     void wide(const Context& context, int map, int32_t place, const Block& block, int64_t* sums) const override {
@@ -129,16 +130,16 @@ class Conv : public Tiled {
     }
 
   protected:
-    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool onto,
+    void sum(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool onto,
              const Fire* fire) const override {
-        const int size = tile.count == 1 ? 1 : context.kernels.tile[block.vectors];
         const int64_t group = int64_t{block.first / (shape_.outputs / shape_.groups)} * shape_.fan_in;
-        const uint8_t* rows[TILE];
-        rows_of(context, tile, places_, group, rows, size);
-        const Product product{rows, segments_.data(), static_cast<int32_t>(segments_.size()),
+        const uint8_t* rows[STRIP];
+        rows_of(context, strip, places_, group, rows);
+        const int64_t step = strip.steps ? context.arena.stride(source_) : step_;
+        const Product product{rows, strip.count % 4 ? 0 : step, segments_.data(), static_cast<int32_t>(segments_.size()),
                               packed_[block.index].data(), sums, pairs_fit_,
                               own_multiplier(context.kernels), onto, fire};
-        context.kernels.product(product, block.vectors, size);
+        context.kernels.product(product, block.vectors, strip.count);
     }
 
   private:
@@ -171,6 +172,7 @@ class Conv : public Tiled {
     const ConvShape shape_;
     const WideConv wide_;
     bool joined_, pairs_fit_;
+    int64_t step_ = 0;  // from one position to the next, in every four of a row
     std::vector<int32_t> places_;
     std::vector<Segment> segments_;
     std::vector<Aligned<int8_t>> packed_;
@@ -199,13 +201,13 @@ class DepthwiseConv : public Tiled {
     }
 
   protected:
-    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool onto,
+    void sum(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool onto,
              const Fire* fire) const override {
-        const uint8_t* rows[TILE];
-        rows_of(context, tile, places_, block.first, rows, tile.count);
+        const uint8_t* rows[STRIP];
+        rows_of(context, strip, places_, block.first, rows);
         const int8_t* weights = packed_[block.index].data();
         const uint32_t multiplier = own_multiplier(context.kernels);
-        context.kernels.depthwise({rows, taps_.data(), groups_, weights, sums, multiplier, onto, fire}, tile.count);
+        context.kernels.depthwise({rows, taps_.data(), groups_, weights, sums, multiplier, onto, fire}, strip.count);
     }
 
   private:
@@ -258,21 +260,16 @@ class BinaryConv : public Tiled {
   protected:
     bool adds() const override { return false; }
 
-    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool,
+    void sum(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool,
              const Fire* fire) const override {
-        const int size = context.kernels.bits_tile;
         const uint64_t* bits = context.arena.bits(source_).data();
-        const uint64_t* rows[TILE];
-        for (int first = 0; first < tile.count; first += size) {
-            const int count = std::min(size, tile.count - first);
-            for (int m = 0; m < size; ++m) {
-                const int from = first + std::min(m, count - 1);
-                rows[m] = bits + tile.map[from] * geometry_.pixels() * words_ + places_[tile.place[from]];
-            }
-            context.kernels.bits({rows, segments_.data(), static_cast<int32_t>(segments_.size()),
-                                  packed_[block.index].data(), sums + first * BLOCK}, size);
-        }
-        if (fire) context.kernels.stairs(sums, tile.count, *fire);
+        const uint64_t* rows[STRIP];
+        for (int m = 0; m < strip.count; ++m)
+            rows[m] = bits + strip.map[m] * geometry_.pixels() * words_ + places_[strip.place[m]];
+        for (int m = strip.count; m < STRIP; ++m) rows[m] = rows[0];
+        context.kernels.bits({rows, segments_.data(), static_cast<int32_t>(segments_.size()),
+                              packed_[block.index].data(), sums}, strip.count);
+        if (fire) context.kernels.stairs(sums, strip.count, *fire);
     }
 
   private:
