@@ -102,10 +102,9 @@ class NativeEngine:
             return ()
         found = []
         for name in counter.values:
-            shape = (1, *self.graph.types[name].shape[1:])
             spikes = [probe for probe in counter.spikes if probe.value == name]
             synops = [probe for probe in counter.synops if probe.value == name]
-            fans = [np.broadcast_to(probe.factor, shape).ravel() for probe in (*spikes, *synops)]
+            fans = [stored[name].by_position(probe.factor) for probe in (*spikes, *synops)]
             columns = np.ascontiguousarray(np.stack(fans, axis=1), dtype=np.int64)
             mode = MODES[strands[name][0].code]
             slot = self._lowering.program("probe", stored[name].planes[0].buffer, mode, columns, len(fans))
