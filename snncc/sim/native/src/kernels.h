@@ -36,9 +36,20 @@ struct Stairs {
 struct Fire {
     Stairs stairs;
     int channels;
+    ptrdiff_t quarters;             // from a table, of offsets too, to the one in the order of `depthwise_channel`
+    bool uniform;                   // all positions have one offset
     const uint32_t* offset[STRIP];  // of each position
     uint8_t* codes[STRIP];          // where each position's go: beyond the strip's count to `spare`
     uint8_t spare[BLOCK];
+};
+
+// sums[m][c] = rows[m][c] * weights[c].
+struct Scaling {
+    const uint8_t* const* rows;
+    const int32_t* weights;  // [vectors * 16]
+    ptrdiff_t step;          // as in Product
+    uint32_t* sums;
+    bool onto;
 };
 
 // sums[m][c] = sum over i of rows[m][i] * weights[i][c] for a strip of positions and `vectors` x 16 channels. With `fire`
@@ -55,12 +66,15 @@ struct Product {
     uint32_t multiplier;    // of what is added: 1 unless the kernels multiply
     bool onto;              // added to `sums`
     const Fire* fire;       // or none
+    const Scaling* skip;    // added too, or none
 };
 
 // The same for channels of their own: sums[m][c] = sum over taps of rows[m][tap + c] * weights[tap][c].
 struct Depthwise {
     const uint8_t* const* rows;
     const int32_t* taps;  // [groups * 4] offsets
+    ptrdiff_t step;       // as in Product
+    ptrdiff_t column;     // where the groups are three columns of taps: from one column to the next; else 0
     int32_t groups;
     const int8_t* weights;  // [groups][4 quarters][4 lanes][4 channels][4 taps]: see `depthwise_channel`
     uint32_t* sums;
@@ -72,13 +86,11 @@ struct Depthwise {
 // The channel whose weights stand at place (quarter, lane, entry) of a group.
 constexpr int depthwise_channel(int quarter, int lane, int entry) { return 16 * lane + 4 * quarter + entry; }
 
-// sums[m][c] = rows[m][c] * weights[c].
-struct Scaling {
-    const uint8_t* const* rows;
-    const int32_t* weights;  // [vectors * 16]
-    uint32_t* sums;
-    bool onto;
-};
+// The same for place 0 .. 63 of a block of `count` channels; 16 or 32 channels stand there again and again.
+constexpr int depthwise_channel(int place, int count) {
+    const int channel = depthwise_channel(place / 16, place / 4 % 4, place % 4);
+    return count == 16 || count == 32 ? channel % count : channel;
+}
 
 // One-bit weights on levels 0 and 1: sums = 2 * popcount(levels & positive) - popcount(levels).
 struct Bits {
@@ -137,7 +149,7 @@ enum Mode { NONZERO = 1, MAGNITUDE = 2, ONES = 4 };
 
 struct Kernels {
     const char* name;
-    bool multiplies;   // `product` and `depthwise` take multipliers
+    bool multiplies;  // `product` and `depthwise` take multipliers, `product` skips
     void (*product)(const Product&, int vectors, int count);
     void (*depthwise)(const Depthwise&, int count);
     void (*bits)(const Bits&, int count);  // or none

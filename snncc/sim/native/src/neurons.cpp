@@ -59,7 +59,7 @@ class StairsNeuron : public Firing {
                  int32_t span)
         : Firing(layer, std::move(target), std::move(classes)), span_(span), theta_(theta, theta + layer.channels),
           offsets_(offsets, offsets + int64_t{classes_.count} * layer.channels), channels_(layer.channels),
-          correction_(layer.correction), offset_(lanes_.size), top_(lanes_.size), inverse_(lanes_.size), half_(lanes_.size), wide_inverse_(lanes_.size),
+          correction_(layer.correction), offset_(2 * lanes_.size), top_(lanes_.size), inverse_(2 * lanes_.size), half_(2 * lanes_.size), wide_inverse_(lanes_.size),
           wide_half_(lanes_.size) {
         for (const int64_t step : theta_) require(step >= 1 && step < (int64_t{1} << 46), "a threshold out of range");
         fits_ = !layer.wide && target_.levels.high < 0;
@@ -95,6 +95,8 @@ class StairsNeuron : public Firing {
         fire.stairs = {&top_[at],          &inverse_[at], &half_[at], &wide_inverse_[at],
                        &wide_half_[at], in_float_,     static_cast<uint8_t>(span_)};
         fire.channels = block.count;
+        fire.quarters = static_cast<ptrdiff_t>(lanes_.size);
+        fire.uniform = classes_.count == 1;
         for (int m = 0; m < strip.count; ++m)
             fire.offset[m] = &offset_[0] + (at + static_cast<size_t>(classes_.at(strip.place[m])) * BLOCK);
         uint8_t* base = context.arena.map(target_.levels.low, 0) + block.first;
@@ -131,6 +133,16 @@ class StairsNeuron : public Firing {
                     in_double = in_double && exact(wide_inverse_[at], wide_half_[at], step);
                 }
         fits_ = in_double;
+        for (size_t at = 0; at < lanes_.size; at += BLOCK) {
+            const Block& block = layer.blocks[at / BLOCK / static_cast<size_t>(classes_.count)];
+            for (int place = 0; place < BLOCK; ++place) {
+                const size_t to = lanes_.size + at + static_cast<size_t>(place);
+                const size_t from = at + static_cast<size_t>(depthwise_channel(place, block.count));
+                offset_[to] = offset_[from];
+                inverse_[to] = inverse_[from];
+                half_[to] = half_[from];
+            }
+        }
     }
 
     // Both staircases are monotone, so they are equal if they are on both sides of every step.

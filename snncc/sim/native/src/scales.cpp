@@ -22,7 +22,7 @@ class Scale : public Term {
         const uint8_t* rows[STRIP];
         for (int m = 0; m < strip.count; ++m)
             rows[m] = context.arena.map(source_, strip.map[m]) + places_[strip.place[m]] + block.first;
-        context.kernels.scale({rows, &weights_[static_cast<size_t>(block.index * BLOCK)], sums, !first}, block.vectors,
+        context.kernels.scale({rows, &weights_[static_cast<size_t>(block.index * BLOCK)], 0, sums, !first}, block.vectors,
                               strip.count);
         if (fire) context.kernels.stairs(sums, strip.count, *fire);
     }
