@@ -34,6 +34,8 @@ Layer::Layer(int32_t channels_, int32_t height_, int32_t width_, int32_t group_,
 // The order of a sum is free: a term that can let the neurons fire comes last.
 void Layer::close() {
     std::stable_partition(terms.begin(), terms.end(), [](const auto& term) { return !term->fires(); });
+    for (size_t i = 0; i + 1 < terms.size(); ++i)
+        if (terms.back()->absorb(terms[i])) terms.erase(terms.begin() + static_cast<ptrdiff_t>(i--));
 }
 
 void Layer::run(Context& context) const {

@@ -113,7 +113,12 @@ class Term {
     // Sums of a strip, [STRIP][BLOCK]: written if `first`, else added to. With `fire` the neurons get them at once.
     virtual void narrow(const Context&, const Strip&, const Block&, uint32_t* sums, bool first,
                         const Fire* fire) const = 0;
-    // The same for one position in 64 bits, for layers whose sums do not fit 32; always added.
+    // What a kernel needs to add this term to its own, if it `scales`; the last argument is room for STRIP rows.
+    virtual Scaling scaling(const Context&, const Strip&, const Block&, const uint8_t**) const { return {}; }
+    virtual bool scales() const { return false; }
+    // Takes over a term that is added in the same kernel; false where it cannot.
+    virtual bool absorb(std::unique_ptr<Term>&) { return false; }
+    // `narrow` for one position in 64 bits, for layers whose sums do not fit 32; always added.
     virtual void wide(const Context&, int map, int32_t place, const Block&, int64_t* sums) const = 0;
 };
 

@@ -9,7 +9,7 @@ namespace {
 class Scale : public Term {
   public:
     Scale(const Geometry& g, int source, const int32_t* weights, int32_t multiplier, const Layer& layer)
-        : source_(source), zero_(g.zero), places_(places_of(g)), weights_(layer.blocks.size() * BLOCK, 0) {
+        : source_(source), zero_(g.zero), step_(g.width % 4 ? 0 : g.channels), places_(places_of(g)), weights_(layer.blocks.size() * BLOCK, 0) {
         for (int32_t c = 0; c < g.channels; ++c) wide_.push_back(int64_t{weights[c]} * multiplier);
         for (const Block& block : layer.blocks)
             for (int32_t c = 0; c < block.count; ++c)
@@ -20,10 +20,10 @@ class Scale : public Term {
     void narrow(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool first,
                 const Fire* fire) const override {
         const uint8_t* rows[STRIP];
-        for (int m = 0; m < strip.count; ++m)
-            rows[m] = context.arena.map(source_, strip.map[m]) + places_[strip.place[m]] + block.first;
-        context.kernels.scale({rows, &weights_[static_cast<size_t>(block.index * BLOCK)], 0, sums, !first}, block.vectors,
-                              strip.count);
+        Scaling own = scaling(context, strip, block, rows);
+        own.sums = sums;
+        own.onto = !first;
+        context.kernels.scale(own, block.vectors, strip.count);
         if (fire) context.kernels.stairs(sums, strip.count, *fire);
     }
 
@@ -32,9 +32,19 @@ class Scale : public Term {
         for (int32_t c = 0; c < block.count; ++c) sums[c] += (int64_t{codes[c]} - zero_) * wide_[block.first + c];
     }
 
+    bool scales() const override { return true; }
+
+    Scaling scaling(const Context& context, const Strip& strip, const Block& block, const uint8_t** rows) const override {
+        for (int m = 0; m < strip.count; ++m)
+            rows[m] = context.arena.map(source_, strip.map[m]) + places_[strip.place[m]] + block.first;
+        for (int m = strip.count; m < STRIP; ++m) rows[m] = rows[0];
+        return {rows, &weights_[static_cast<size_t>(block.index * BLOCK)], step_, nullptr, false};
+    }
+
   private:
     const int source_;
     const uint8_t zero_;
+    const ptrdiff_t step_;
     const std::vector<int32_t> places_;
     std::vector<int64_t> wide_;
     Aligned<int32_t> weights_;

@@ -110,8 +110,8 @@ class WideConv {
 class Conv : public Tiled {
   public:
     Conv(const Geometry& g, int source, const ConvShape& s, const int8_t* weights, int32_t multiplier,
-         const Layer& layer)
-        : Tiled(source, static_cast<uint32_t>(multiplier)), shape_(s), wide_(g, s, weights, layer.wide) {
+         bool skips, const Layer& layer)
+        : Tiled(source, static_cast<uint32_t>(multiplier)), shape_(s), wide_(g, s, weights, layer.wide), skips_(skips) {
         places_ = windows(g, layer, g.channels, (s.kernel_height - 1) * s.dilation_height,
                           (s.kernel_width - 1) * s.dilation_width, s.stride_height, s.stride_width, s.pad_top, s.pad_left);
         joined_ = s.dilation_width == 1 && s.groups == 1;
@@ -127,6 +127,13 @@ class Conv : public Tiled {
 
     void wide(const Context& context, int map, int32_t place, const Block& block, int64_t* sums) const override {
         wide_.add(context.arena.map(source_, map) + places_[place], block, static_cast<int32_t>(multiplier_), sums);
+        if (skip_) skip_->wide(context, map, place, block, sums);
+    }
+
+    bool absorb(std::unique_ptr<Term>& term) override {
+        if (!skips_ || skip_ || !fires() || !term->scales()) return false;
+        skip_ = std::move(term);
+        return true;
     }
 
   protected:
@@ -135,10 +142,12 @@ class Conv : public Tiled {
         const int64_t group = int64_t{block.first / (shape_.outputs / shape_.groups)} * shape_.fan_in;
         const uint8_t* rows[STRIP];
         rows_of(context, strip, places_, group, rows);
+        const uint8_t* others[STRIP];
+        const Scaling skip = skip_ ? skip_->scaling(context, strip, block, others) : Scaling{};
         const int64_t step = strip.steps ? context.arena.stride(source_) : step_;
         const Product product{rows, strip.count % 4 ? 0 : step, segments_.data(), static_cast<int32_t>(segments_.size()),
                               packed_[block.index].data(), sums, pairs_fit_,
-                              own_multiplier(context.kernels), onto, fire, nullptr};
+                              own_multiplier(context.kernels), onto, fire, skip_ ? &skip : nullptr};
         context.kernels.product(product, block.vectors, strip.count);
     }
 
@@ -171,6 +180,8 @@ class Conv : public Tiled {
 
     const ConvShape shape_;
     const WideConv wide_;
+    const bool skips_;
+    std::unique_ptr<Term> skip_;  // factors per channel that the kernel adds
     bool joined_, pairs_fit_;
     int64_t step_ = 0;  // from one position to the next, in every four of a row
     std::vector<int32_t> places_;
@@ -328,7 +339,7 @@ std::unique_ptr<Term> make_conv(const Kernels& kernels, const Geometry& g, int s
     if (depthwise) return std::make_unique<DepthwiseConv>(g, source, s, weights, multiplier, layer);
     if (kernels.bits && s.span == 1 && !layer.wide && is_binary(g, s, weights))
         return std::make_unique<BinaryConv>(g, source, s, weights, multiplier, layer);
-    return std::make_unique<Conv>(g, source, s, weights, multiplier, layer);
+    return std::make_unique<Conv>(g, source, s, weights, multiplier, kernels.multiplies, layer);
 }
 
 }  // namespace snncc
