@@ -56,17 +56,13 @@ void tile_of(const Product& p, int first) {
         for (int n = 0; n < N; ++n)
             sums[m][n] = at_once ? start(p.sums, p.onto, p.fire, p.skip, first + m, n) : _mm512_setzero_si512();
     const int8_t* w = p.weights;
-    for (int s = 0; s < p.segment_count; ++s) {
-        const ptrdiff_t offset = p.segments[s].offset;
-        const ptrdiff_t end = offset + 4 * static_cast<ptrdiff_t>(p.segments[s].groups);
-        for (ptrdiff_t i = offset; i < end; i += 4) {
-            __m512i weights[N];
-            for (int n = 0; n < N; ++n) weights[n] = _mm512_load_si512(w + n * 64);
-            for (int m = 0; m < M; ++m) {
-                const __m512i x = four(rows[m / APART] + i + m % APART * step);
-                for (int n = 0; n < N; ++n) sums[m][n] = _mm512_dpbusd_epi32(sums[m][n], x, weights[n]);
-            }
-            w += N * 64;
+    for (const int32_t *offset = p.offsets, *end = offset + p.groups; offset < end; ++offset, w += N * 64) {
+        const ptrdiff_t i = *offset;
+        __m512i weights[N];
+        for (int n = 0; n < N; ++n) weights[n] = _mm512_load_si512(w + n * 64);
+        for (int m = 0; m < M; ++m) {
+            const __m512i x = four(rows[m / APART] + i + m % APART * step);
+            for (int n = 0; n < N; ++n) sums[m][n] = _mm512_dpbusd_epi32(sums[m][n], x, weights[n]);
         }
     }
     if (!at_once) {

@@ -99,22 +99,19 @@ inline void quads(const Product& p, int first) {
         for (int q = 0; q < 4; ++q) sums[m][q] = in_quarters(*p.fire, first, q);
     }
     const int8_t* w = p.weights;
-    for (int s = 0; s < p.segment_count; ++s) {
-        const ptrdiff_t offset = p.segments[s].offset;
-        const ptrdiff_t end = offset + 4 * static_cast<ptrdiff_t>(p.segments[s].groups);
-        for (ptrdiff_t i = offset; i < end; i += 16)
+    for (const int32_t *offset = p.offsets, *end = offset + p.groups; offset < end; offset += 4)
 #pragma GCC unroll 4
-            for (int g = 0; g < 4; ++g, w += 64) {
-                __m512i weights[4];
-                for (int q = 0; q < 4; ++q)
-                    weights[q] = _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(w + 16 * q)));
+        for (int g = 0; g < 4; ++g, w += 64) {
+            __m512i weights[4];
+            for (int q = 0; q < 4; ++q)
+                weights[q] = _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(w + 16 * q)));
 #pragma GCC unroll 6
-                for (int m = 0; m < QUADS; ++m) {
-                    const __m512i x = _mm512_shuffle_epi32(_mm512_loadu_si512(rows[m] + i), static_cast<_MM_PERM_ENUM>(0x55 * g));
-                    for (int q = 0; q < 4; ++q) sums[m][q] = _mm512_dpbusd_epi32(sums[m][q], x, weights[q]);
-                }
+            for (int m = 0; m < QUADS; ++m) {
+                const __m512i four_pixels = _mm512_loadu_si512(rows[m] + *offset);
+                const __m512i x = _mm512_shuffle_epi32(four_pixels, static_cast<_MM_PERM_ENUM>(0x55 * g));
+                for (int q = 0; q < 4; ++q) sums[m][q] = _mm512_dpbusd_epi32(sums[m][q], x, weights[q]);
             }
-    }
+        }
     const __m128i first_four = _mm_setr_epi32(~0xFF, ~0xFF | 1, ~0xFF | 2, ~0xFF | 3);  // one byte, three zeros
 #pragma GCC unroll 6
     for (int m = 0; m < QUADS; ++m) {
@@ -130,9 +127,8 @@ inline void quads(const Product& p, int first) {
 
 // Whether `quads` can.
 inline bool has_quads(const Product& p) {
-    bool whole = p.step == 16 && p.fire && p.fire->uniform && p.fire->channels == 16 && !p.onto && p.multiplier == 1;
-    for (int s = 0; s < p.segment_count; ++s) whole = whole && p.segments[s].groups % 4 == 0;
-    return whole && (!p.skip || p.skip->step == 16);
+    return p.step == 16 && p.sixteens && p.fire && p.fire->uniform && p.fire->channels == 16 && !p.onto &&
+           p.multiplier == 1 && (!p.skip || p.skip->step == 16);
 }
 
 void in_quads(const Product& p, int count) {

@@ -14,7 +14,7 @@ constexpr int BLOCK = 64;   // most output channels of a block: four vectors
 constexpr int STRIP = 48;   // most output positions of a strip
 constexpr int SLACK = 128;  // bytes behind every map that a kernel may read and ignore
 
-// Bytes that lie next to each other in a map, padded to groups of four (of eight: `Bits`).
+// Words that lie next to each other.
 struct Segment {
     int32_t offset;
     int32_t groups;
@@ -58,8 +58,9 @@ struct Scaling {
 struct Product {
     const uint8_t* const* rows;
     ptrdiff_t step;  // in every four rows from one to the next; 0: rows lie anywhere
-    const Segment* segments;
-    int32_t segment_count;
+    const int32_t* offsets;  // of groups of four bytes
+    int32_t groups;
+    bool sixteens;          // every four groups lie next to each other
     const int8_t* weights;  // [groups][vectors * 16][4]
     uint32_t* sums;         // [STRIP][BLOCK]
     bool pairs_fit;         // two products always fit an int16
@@ -139,6 +140,15 @@ struct StbifTable {
     int32_t lo;
 };
 
+// best[i][c] = the greatest of codes[i][member + c], for positions i of a row.
+struct Pooling {
+    const uint8_t* codes;
+    const int64_t* members;
+    int32_t member_count, channels, positions;
+    int64_t step, best_step;  // from one position to the next
+    uint8_t* best;
+};
+
 // Those of 64 bytes that are counted.
 struct Chosen {
     int32_t offset;
@@ -158,7 +168,8 @@ struct Kernels {
     void (*table)(const uint32_t* sums, int count, const Table&, uint8_t* codes);
     void (*scale)(const Scaling&, int vectors, int count);
     void (*add_up)(uint32_t* sums, const uint8_t* codes, int count);
-    void (*greatest)(uint8_t* best, const uint8_t* const* members, int member_count, int channels);
+    void (*greatest)(const Pooling&);
+    void (*interleave)(const uint8_t* planes, ptrdiff_t apart, int channels, int count, uint8_t* out);
     uint32_t (*rate)(const uint32_t* sums, int channels, int steps, const Rate&, uint8_t* const* codes);
     bool (*stbif)(const uint32_t* sums, int count, const Stbif&, uint8_t* codes);
     bool (*stbif_table)(const uint32_t* sums, int count, const StbifTable&, uint8_t* codes);

@@ -38,17 +38,13 @@ void tile_of(const Product& p, int width, int from, int first) {
                                       reinterpret_cast<const __m256i*>(out + m * BLOCK + n * HALF))
                                 : _mm256_setzero_si256();
     const int8_t* w = p.weights + from * 4;
-    for (int s = 0; s < p.segment_count; ++s) {
-        const ptrdiff_t offset = p.segments[s].offset;
-        for (ptrdiff_t i = offset; i < offset + 4 * static_cast<ptrdiff_t>(p.segments[s].groups); i += 4) {
-            __m256i weights[N];
-            for (int n = 0; n < N; ++n)
-                weights[n] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + n * HALF * 4));
-            for (int m = 0; m < M; ++m) {
-                const __m256i x = four(rows[m] + i);
-                for (int n = 0; n < N; ++n) sums[m][n] = dot<PAIRS_FIT>(sums[m][n], x, weights[n]);
-            }
-            w += width * 4;
+    for (int g = 0; g < p.groups; ++g, w += width * 4) {
+        __m256i weights[N];
+        for (int n = 0; n < N; ++n)
+            weights[n] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + n * HALF * 4));
+        for (int m = 0; m < M; ++m) {
+            const __m256i x = four(rows[m] + p.offsets[g]);
+            for (int n = 0; n < N; ++n) sums[m][n] = dot<PAIRS_FIT>(sums[m][n], x, weights[n]);
         }
     }
     for (int m = 0; m < M; ++m)
@@ -167,6 +163,7 @@ uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count,
 
 const Kernels AVX2 = {
     "avx2", false, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
+    interleave_plain,
     rate_plain, stbif_plain, stbif_table_plain, peak, count,
 };
 

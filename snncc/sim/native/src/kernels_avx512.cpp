@@ -157,13 +157,16 @@ void pack_bits(const uint8_t* codes, int channels, uint64_t* words) {
     }
 }
 
-void greatest_of(uint8_t* best, const uint8_t* const* members, int member_count, int channels) {
-    for (int c = 0; c < channels; c += 64) {
-        const __mmask64 inside = bytes(channels - c);
-        __m512i most = _mm512_maskz_loadu_epi8(inside, members[0] + c);
-        for (int i = 1; i < member_count; ++i)
-            most = _mm512_max_epu8(most, _mm512_maskz_loadu_epi8(inside, members[i] + c));
-        _mm512_mask_storeu_epi8(best + c, inside, most);
+void greatest_of(const Pooling& p) {
+    for (int c = 0; c < p.channels; c += 64) {
+        const __mmask64 inside = bytes(p.channels - c);
+        for (int m = 0; m < p.positions; ++m) {
+            const uint8_t* codes = p.codes + m * p.step + c;
+            __m512i most = _mm512_maskz_loadu_epi8(inside, codes + p.members[0]);
+            for (int i = 1; i < p.member_count; ++i)
+                most = _mm512_max_epu8(most, _mm512_maskz_loadu_epi8(inside, codes + p.members[i]));
+            _mm512_mask_storeu_epi8(p.best + m * p.best_step + c, inside, most);
+        }
     }
 }
 
@@ -202,7 +205,7 @@ uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count,
 
 const Kernels AVX512 = {
     "avx512", true, product, depthwise, bits, pack_bits, stairs, table, scale_rows, add_up,
-    greatest_of, rate, stbif, stbif_table_plain, peak, count,
+    greatest_of, interleave_plain, rate, stbif, stbif_table_plain, peak, count,
 };
 
 }  // namespace snncc

@@ -138,12 +138,31 @@ void add_up(uint32_t* __restrict sums, const uint8_t* __restrict codes, int coun
     for (int c = 0; c < count; ++c) sums[c] += codes[c];
 }
 
-[[maybe_unused]] void greatest(uint8_t* __restrict best, const uint8_t* const* members, int member_count, int channels) {
-    __builtin_memcpy(best, members[0], static_cast<size_t>(channels));
-    for (int i = 1; i < member_count; ++i) {
-        const uint8_t* __restrict codes = members[i];
-        for (int c = 0; c < channels; ++c) best[c] = best[c] > codes[c] ? best[c] : codes[c];
+[[maybe_unused]] void greatest(const Pooling& p) {
+    for (int m = 0; m < p.positions; ++m) {
+        const uint8_t* __restrict codes = p.codes + m * p.step;
+        uint8_t* __restrict best = p.best + m * p.best_step;
+        __builtin_memcpy(best, codes + p.members[0], static_cast<size_t>(p.channels));
+        for (int i = 1; i < p.member_count; ++i)
+            for (int c = 0; c < p.channels; ++c) {
+                const uint8_t code = codes[p.members[i] + c];
+                best[c] = best[c] > code ? best[c] : code;
+            }
     }
+}
+
+template <int CHANNELS>
+void interleave_of(const uint8_t* __restrict planes, ptrdiff_t apart, int count, uint8_t* __restrict out) {
+    for (int i = 0; i < count; ++i)
+        for (int c = 0; c < CHANNELS; ++c) out[i * CHANNELS + c] = planes[c * apart + i];
+}
+
+// A row of pixels whose channels lie side by side, from planes.
+void interleave_plain(const uint8_t* planes, ptrdiff_t apart, int channels, int count, uint8_t* out) {
+    if (channels == 1) return void(__builtin_memcpy(out, planes, static_cast<size_t>(count)));
+    if (channels == 3) return interleave_of<3>(planes, apart, count, out);
+    for (int c = 0; c < channels; ++c)
+        for (int i = 0; i < count; ++i) out[i * channels + c] = planes[c * apart + i];
 }
 
 [[maybe_unused]] inline uint32_t ones(uint32_t value) {

@@ -116,9 +116,9 @@ class Conv : public Tiled {
                           (s.kernel_width - 1) * s.dilation_width, s.stride_height, s.stride_width, s.pad_top, s.pad_left);
         joined_ = s.dilation_width == 1 && s.groups == 1;
         for (int32_t y = 0; y < s.kernel_height; ++y)
-            for (int32_t x = 0; x < (joined_ ? 1 : s.kernel_width); ++x) {
+            for (int32_t x = 0; x < (joined_ ? 1 : s.kernel_width); ++x, ++segments_) {
                 const int64_t pixel = int64_t{y} * s.dilation_height * g.row() + int64_t{x} * s.dilation_width;
-                segments_.push_back({static_cast<int32_t>(pixel * g.channels), (length() + 3) / 4});
+                for (int32_t i = 0; i < length(); i += 4) offsets_.push_back(static_cast<int32_t>(pixel * g.channels + i));
             }
         for (const Block& block : layer.blocks) packed_.push_back(pack(block, weights));
         pairs_fit_ = pairs_fit(weights);
@@ -145,8 +145,8 @@ class Conv : public Tiled {
         const uint8_t* others[STRIP];
         const Scaling skip = skip_ ? skip_->scaling(context, strip, block, others) : Scaling{};
         const int64_t step = strip.steps ? context.arena.stride(source_) : step_;
-        const Product product{rows, strip.count % 4 ? 0 : step, segments_.data(), static_cast<int32_t>(segments_.size()),
-                              packed_[block.index].data(), sums, pairs_fit_,
+        const Product product{rows, strip.count % 4 ? 0 : step, offsets_.data(), static_cast<int32_t>(offsets_.size()),
+                              length() % 16 == 0, packed_[block.index].data(), sums, pairs_fit_,
                               own_multiplier(context.kernels), onto, fire, skip_ ? &skip : nullptr};
         context.kernels.product(product, block.vectors, strip.count);
     }
@@ -157,12 +157,12 @@ class Conv : public Tiled {
     // [groups of 4 inputs][channels of the block][4]; channels beyond the block's and bytes behind a segment get 0.
     Aligned<int8_t> pack(const Block& block, const int8_t* weights) const {
         const int64_t width = block.vectors * LANES, kernel = int64_t{shape_.kernel_height} * shape_.kernel_width;
-        const int64_t groups = static_cast<int64_t>(segments_.size()) * segments_[0].groups;
-        Aligned<int8_t> packed(static_cast<size_t>(groups * width * 4), 0);
-        for (size_t s = 0; s < segments_.size(); ++s)
+        const int64_t groups = (length() + 3) / 4;
+        Aligned<int8_t> packed(offsets_.size() * static_cast<size_t>(width) * 4, 0);
+        for (int32_t s = 0; s < segments_; ++s)
             for (int32_t i = 0; i < length(); ++i) {
-                const int64_t tap = static_cast<int64_t>(s) * (joined_ ? shape_.kernel_width : 1) + i / shape_.fan_in;
-                const int64_t place = (static_cast<int64_t>(s) * segments_[0].groups + i / 4) * width * 4 + i % 4;
+                const int64_t tap = int64_t{s} * (joined_ ? shape_.kernel_width : 1) + i / shape_.fan_in;
+                const int64_t place = (s * groups + i / 4) * width * 4 + i % 4;
                 for (int32_t c = 0; c < block.count; ++c)
                     packed[static_cast<size_t>(place + c * 4)] =
                         weights[(int64_t{block.first + c} * shape_.fan_in + i % shape_.fan_in) * kernel + tap];
@@ -184,8 +184,8 @@ class Conv : public Tiled {
     std::unique_ptr<Term> skip_;  // factors per channel that the kernel adds
     bool joined_, pairs_fit_;
     int64_t step_ = 0;  // from one position to the next, in every four of a row
-    std::vector<int32_t> places_;
-    std::vector<Segment> segments_;
+    int32_t segments_ = 0;  // stretches of bytes that lie next to each other
+    std::vector<int32_t> places_, offsets_;
     std::vector<Aligned<int8_t>> packed_;
 };
 
