@@ -100,6 +100,7 @@ struct Bits {
     int32_t segment_count;
     const uint64_t* weights;  // [groups][BLOCK]
     uint32_t* sums;
+    const Fire* fire;  // or none
 };
 
 // n = estimate + [U >= B(estimate + 1)] - [U < B(estimate)], estimate = floor(U * slope + start) in 0 .. span.

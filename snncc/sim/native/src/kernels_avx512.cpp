@@ -1,7 +1,7 @@
 // AVX-512 with VNNI, VPOPCNTDQ and BITALG.
 #include <immintrin.h>
 
-#include "avx512_product.h"
+#include "avx512_bits.h"
 #include "avx512_quarters.h"
 #include "avx512_stream.h"
 
@@ -114,39 +114,6 @@ void table(const uint32_t* sums, int count, const Table& t, uint8_t* codes) {
         level = _mm512_mask_sub_epi32(level, down, level, one);
         write_codes(codes + c, channels_left(count, c), level);
     }
-}
-
-constexpr int BITS_TILE = 3;
-
-void bits_tile(const Bits& p, int first) {
-    const uint64_t* const* rows = p.rows + first;
-    __m512i sums[BITS_TILE][8];
-    uint32_t sent[BITS_TILE] = {};
-    for (auto& row : sums)
-        for (auto& sum : row) sum = _mm512_setzero_si512();
-    const uint64_t* w = p.weights;
-    for (int s = 0; s < p.segment_count; ++s)
-        for (int g = 0; g < p.segments[s].groups; ++g, w += BLOCK)
-            for (int m = 0; m < BITS_TILE; ++m) {
-                const uint64_t word = rows[m][p.segments[s].offset + g];
-                sent[m] += static_cast<uint32_t>(__builtin_popcountll(word));
-                const __m512i x = _mm512_set1_epi64(static_cast<long long>(word));
-                for (int n = 0; n < 8; ++n) {
-                    const __m512i both = _mm512_and_si512(x, _mm512_load_si512(w + 8 * n));
-                    sums[m][n] = _mm512_add_epi64(sums[m][n], _mm512_popcnt_epi64(both));
-                }
-            }
-    for (int m = 0; m < BITS_TILE; ++m)
-        for (int n = 0; n < 8; ++n) {
-            const __m256i positive = _mm512_cvtepi64_epi32(sums[m][n]);
-            const __m256i all = _mm256_set1_epi32(static_cast<int32_t>(sent[m]));
-            _mm256_store_si256(reinterpret_cast<__m256i*>(p.sums + (first + m) * BLOCK + 8 * n),
-                               _mm256_sub_epi32(_mm256_add_epi32(positive, positive), all));
-        }
-}
-
-void bits(const Bits& p, int count) {
-    for (int first = 0; first < count; first += BITS_TILE) bits_tile(p, first);
 }
 
 void pack_bits(const uint8_t* codes, int channels, uint64_t* words) {

@@ -286,8 +286,7 @@ class BinaryConv : public Tiled {
             rows[m] = bits + strip.map[m] * geometry_.pixels() * words_ + places_[strip.place[m]];
         for (int m = strip.count; m < STRIP; ++m) rows[m] = rows[0];
         context.kernels.bits({rows, segments_.data(), static_cast<int32_t>(segments_.size()),
-                              packed_[block.index].data(), sums}, strip.count);
-        if (fire) context.kernels.stairs(sums, strip.count, *fire);
+                              packed_[block.index].data(), sums, fire}, strip.count);
     }
 
   private:
