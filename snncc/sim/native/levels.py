@@ -16,7 +16,7 @@ from snncc_ir.codes import Code
 from snncc_ir.costs import Counter, Counts
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import Input
-from snncc_ir.semantics import check_input
+from snncc_ir.semantics import check_values
 from snncc_ir.types import Levels
 
 Array = NDArray[Any]
@@ -130,4 +130,5 @@ def checked(node: Input, x: Array, levels: Levels) -> Array:
     """Levels of an input that are in range; pixels of the right shape cannot be wrong."""
     if x.dtype == np.uint8 and x.shape[1:] == levels.shape and (levels.lo, levels.hi) == (0, 255):
         return x
-    return check_input(node, x)
+    check_values(node, x)
+    return x

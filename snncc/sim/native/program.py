@@ -248,9 +248,11 @@ def codes_of(x: Array, levels: Levels) -> tuple[Array, ...]:
     """The planes of checked levels `x[N, ...]`."""
     if x.dtype == np.uint8 and levels.lo == 0:
         return (np.ascontiguousarray(x),)
-    codes = x.astype(np.int64) - levels.lo
-    shifts_of = (0,) if levels.hi - levels.lo < 256 else (0, 8)
-    return tuple(np.ascontiguousarray((codes >> bits).astype(np.uint8)) for bits in shifts_of)
+    whole = x if x.dtype.kind in "iu" else x.astype(np.int64)
+    if levels.hi - levels.lo < 256:
+        return (np.ascontiguousarray(whole.astype(np.uint8) - np.uint8(levels.lo & 255)),)  # modulo 256
+    codes = whole.astype(np.int32) - levels.lo
+    return tuple(np.ascontiguousarray((codes >> bits).astype(np.uint8)) for bits in (0, 8))
 
 
 def levels_of(planes: Iterable[Array], levels: Levels) -> Array:
