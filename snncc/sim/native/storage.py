@@ -61,7 +61,7 @@ class Stored:
         return np.asarray(places.reshape(self.levels.shape))
 
     def by_position(self, factor: Array) -> Array:
-        """A factor that broadcasts to the value, the same for all channels, for every position of the image."""
+        """A factor that broadcasts to the value, the same for all channels, for every position."""
         own = np.broadcast_to(factor, (1, *self.levels.shape[1:])).ravel()
         return np.broadcast_to(own, math.prod(self.shape[1:]))
 
