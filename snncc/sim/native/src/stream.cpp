@@ -5,6 +5,8 @@
 
 namespace snncc {
 
+constexpr int STEPS = 24;  // most that a layer takes at once
+
 StreamLayer::StreamLayer(std::unique_ptr<Layer> layer, std::vector<std::unique_ptr<Term>> lasting, int delay,
                          std::unique_ptr<Stepping> neurons)
     : layer_(std::move(layer)), lasting_(std::move(lasting)), delay_(delay), neurons_(std::move(neurons)) {
@@ -15,36 +17,37 @@ void StreamLayer::run(Context& context) const {
     if (context.step == 0) neurons_->start(context);
     for (const auto& term : layer_->terms) term->prepare(context);
     for (const auto& term : lasting_) term->prepare(context);
-    alignas(64) uint32_t sums[2 * TILE * BLOCK];
-    alignas(64) uint32_t constant[2 * TILE * BLOCK];
+    alignas(64) uint32_t sums[STRIP * BLOCK];
+    alignas(64) uint32_t constant[STRIP * BLOCK];
     for (const Block& block : layer_->blocks) {
-        const int size = context.kernels.tile[block.vectors], width = block.vectors * LANES;
+        const int width = block.vectors * LANES;
         for (int32_t place = 0; place < layer_->positions(); ++place) {
             std::memset(constant, 0, sizeof(uint32_t) * BLOCK);
-            Tile one{1, true, {1}, {place}};
+            Strip one{1, true, false, {1}, {place}};
             bool first = true;
             for (const auto& term : lasting_) {
                 term->narrow(context, one, block, constant, first, nullptr);
                 first = false;
             }
-            for (int map = context.begin; map < context.end; map += size) {
-                Tile tile;
-                tile.count = std::min(size, context.end - map);
-                tile.together = false;
-                for (int m = 0; m < tile.count; ++m) {
-                    tile.map[m] = map + m - delay_;
-                    tile.place[m] = place;
+            for (int map = context.begin; map < context.end; map += STEPS) {
+                Strip strip;
+                strip.count = std::min(STEPS, context.end - map);
+                strip.together = false;
+                strip.steps = true;
+                for (int m = 0; m < strip.count; ++m) {
+                    strip.map[m] = map + m - delay_;
+                    strip.place[m] = place;
                 }
                 first = true;
                 for (const auto& term : layer_->terms) {
-                    term->narrow(context, tile, block, sums, first, nullptr);
+                    term->narrow(context, strip, block, sums, first, nullptr);
                     first = false;
                 }
-                if (first) std::memset(sums, 0, sizeof(uint32_t) * tile.count * BLOCK);
+                if (first) std::memset(sums, 0, sizeof(uint32_t) * strip.count * BLOCK);
                 if (!lasting_.empty())
-                    for (int m = 0; m < tile.count; ++m)
+                    for (int m = 0; m < strip.count; ++m)
                         for (int c = 0; c < width; ++c) sums[m * BLOCK + c] += constant[c];
-                neurons_->advance(context, map, tile.count, place, block, sums);
+                neurons_->advance(context, map, strip.count, place, block, sums);
             }
         }
     }
@@ -126,7 +129,7 @@ class RateNeurons : public Spiking {
         const size_t lane = at(block, classes_.at(place));
         const Rate step{&offset_[lane], &theta_[lane], potentials(context, place, block), spike_sums(context, place, block),
                         static_cast<uint8_t>(negative_), hard_};
-        uint8_t* own[TILE] = {};
+        uint8_t* own[STEPS] = {};
         for (int m = 0; m < count; ++m) own[m] = codes(context, map + m, place, block);
         const uint32_t fired = context.kernels.rate(sums, block.count, count, step, own);
         for (int m = 0; m < count; ++m)
