@@ -94,6 +94,16 @@ def fit_artefact(found: Artefact, chip: str | None = None, data: Path | None = N
     return fit(found.graph, machine, levels)
 
 
+def with_plan(graph: Graph, machine: Machine, golden: Mapping[str, Array]) -> Machine:
+    """The machine with the plan that `fit` makes for the images among golden vectors.
+
+    Raises TargetError where the chip cannot hold the graph.
+    """
+    own = _own_code(graph)
+    activity = measure(graph, replace(machine, codes=frozenset({own})), images_among(golden))[own]
+    return replace(machine, plan=make_plan(graph, machine, dict(activity.spikes)).plan)
+
+
 def images_among(golden: Mapping[str, Array]) -> dict[str, Array]:
     """The golden inputs that are images, and not noise or extremes."""
     return {name: x[:GOLDEN_SAMPLES] for name, x in golden_inputs(golden).items()}
