@@ -90,6 +90,9 @@ def compile_command(
         Published | None, typer.Option(help="A published rate conversion; see docs/methods.md.")
     ] = None,
     chip: Annotated[str | None, typer.Option(help="A chip of the target; default: its first.")] = None,
+    partition: Annotated[
+        bool, typer.Option("--partition", help="Emit slice by slice of the chip's cores; for --target lava.")
+    ] = False,
     lanes: Annotated[
         int | None,
         typer.Option(metavar="P", help="Multipliers that work at once, a power of two; for --target fpga."),
@@ -137,6 +140,7 @@ def compile_command(
             output=output or Path(f"{model.stem}.snncc"),
             target=target,
             machine=chip,
+            partition=partition,
             lanes=lanes,
             goal=None if target_fps is None and max_lut is None else Goal(target_fps, max_lut, lanes),
             calibrate=calibrate,

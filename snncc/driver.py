@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from snncc import __version__, artefact
 from snncc.code_choice import Chooser, check_choice
 from snncc.code_choice import as_plain as plain_choice
-from snncc.fit import Fit, fit, fit_summary, images_among
+from snncc.fit import Fit, fit, fit_summary, images_among, with_plan
 from snncc.frontend.calibrate import float_outputs
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
 from snncc.golden import golden_inputs, golden_vectors
 from snncc.loss import loss, predictions_of
-from snncc.options import CompileOptions, check_options, default_passes, implied
+from snncc.options import CompileOptions, check_options, check_partition, default_passes, implied
 from snncc.passes.base import Context, Pass
 from snncc.passes.binarise import Binarise
 from snncc.passes.pipeline import Pipeline, parse, print_pass
@@ -109,6 +109,7 @@ def prepare(path: Path, options: CompileOptions) -> Prepared:
     machine = find_machine(backend, options.machine, options.lanes)
     options = implied(options, machine)
     check_options(options)
+    check_partition(options, machine)
     if options.goal is not None and backend.balancer is None:
         raise TargetError(
             f"target {backend.name} has no cores in a row",
@@ -140,6 +141,7 @@ def write(prepared: Prepared, built: Built, start: float, more: Mapping[str, Any
         **more,
     }
     golden = golden_vectors(graph, prepared.samples)
+    machine = with_plan(graph, machine, golden) if options.partition else machine
     files = backend.emit(graph, machine, golden_inputs(golden))
     artefact.write(
         options.output,
@@ -278,6 +280,7 @@ def _notes(prepared: Prepared, pipeline: Pipeline) -> dict[str, Any]:
         "source": {"file": model.path.name, "sha256": model.sha256, "external": dict(model.external)},
         "target": prepared.backend.name,
         "chip": prepared.machine.name,
+        **({"partition": True} if prepared.options.partition else {}),
         **({"lanes": prepared.machine.lanes} if prepared.machine.lanes else {}),
         **({"chain": [asdict(part) for part in prepared.machine.chain]} if prepared.machine.chain else {}),
         "pipeline": str(pipeline),

@@ -109,6 +109,15 @@ def fit_artefact(
     return fit(found.graph, machine, levels)
 
 
+def with_plan(graph: Graph, machine: Machine, golden: Mapping[str, Array]) -> Machine:
+    """The machine with the plan that `fit` makes for the images among golden vectors.
+
+    Raises TargetError where the chip cannot hold the graph.
+    """
+    own, *_ = measure(graph, replace(machine, codes=frozenset()), images_among(golden))
+    return replace(machine, plan=make_plan(graph, machine, dict(own.activity.spikes)).plan)
+
+
 def images_among(golden: Mapping[str, Array]) -> dict[str, Array]:
     """The golden inputs that are images, and not noise or extremes."""
     return {name: x[:GOLDEN_SAMPLES] for name, x in golden_inputs(golden).items()}

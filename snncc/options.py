@@ -71,6 +71,7 @@ class CompileOptions:
     output: Path
     target: str
     machine: str | None = None
+    partition: bool = False
     lanes: int | None = None
     goal: Goal | None = None
     calibrate: Path | Data | None = None
@@ -150,6 +151,13 @@ def implied(options: CompileOptions, machine: Machine) -> CompileOptions:
                 hint="leave it out",
             )
     return replace(options, code="rate", reset="zero")
+
+
+def check_partition(options: CompileOptions, machine: Machine) -> None:
+    """Refuse to emit slices of cores for what has none, or only stock processes."""
+    if options.partition and (machine.core is None or machine.lif):
+        what = "is emitted as a whole: its processes are Lava's own" if machine.lif else "has no cores"
+        raise SnnccError(f"{machine.name} {what}", where="--partition", hint="leave it out")
 
 
 def default_passes(options: CompileOptions, machine: Machine) -> str:

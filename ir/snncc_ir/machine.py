@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snncc_ir.codes import Code, Reset
+from snncc_ir.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,8 @@ class Machine:
     `membrane_bits` of the membrane potential, `payload_bits` of a graded spike (0: binary spikes only).
     An FPGA has a `fabric`, and `lanes` that work at once: a number for the user to choose. With a `chain` it
     has several cores in a row, each with lanes of its own. A chip of cores has `core`, `mesh` and `events`.
-    With `lif` what is emitted has stock LIF neurons (`snncc_ir.lif`) and nothing else.
+    With `lif` what is emitted has stock LIF neurons (`snncc_ir.lif`) and nothing else. With a `plan` of a
+    network it is emitted slice by slice.
     """
 
     name: str
@@ -153,6 +155,7 @@ class Machine:
     core: Core | None = None
     mesh: Mesh | None = None
     events: Events | None = None
+    plan: Plan | None = None
 
     @property
     def input_code(self) -> Code:

@@ -112,6 +112,7 @@ def machine_from_toml(text: str, where: str) -> Machine:
         lanes=_lanes(data.get("lanes", 0), where),
         lif=data.get("lif", False),
         chain=(),
+        plan=None,
         core=_numbers(Core, _limit, data, "core", where),
         mesh=_mesh(data, where),
         events=_numbers(Events, _quantity, data, "events", where),

@@ -28,8 +28,12 @@ Plain = dict[str, Any]
 
 def describe(graph: Graph) -> tuple[Plain, dict[str, Array]]:
     """The description of a phased integer graph, and the arrays that it names."""
-    writer = Writer(graph)
-    cells = list(writer.cells())
+    return described(Writer(graph))
+
+
+def described(writer: Writer) -> tuple[Plain, dict[str, Array]]:
+    """What a writer describes."""
+    graph, cells = writer.graph, list(writer.cells())
     network = {
         "format": FORMAT,
         "name": graph.name,

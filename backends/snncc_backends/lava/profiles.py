@@ -17,4 +17,4 @@ def find_refusals(graph: Graph, machine: Machine) -> tuple[str, ...]:
 
 def emit_files(graph: Graph, machine: Machine) -> dict[str, bytes]:
     """The program and the data of a graph that is not refused, by path relative to the artefact."""
-    return (stock_emit if machine.lif else emit).emit_files(graph)
+    return stock_emit.emit_files(graph) if machine.lif else emit.emit_files(graph, machine.plan)

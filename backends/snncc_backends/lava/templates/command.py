@@ -119,5 +119,5 @@ def put(archive: zipfile.ZipFile, name: str, values: Array) -> None:
 
 def outputs_of(network: Record, records: Path) -> dict[str, Array]:
     """Every output by name."""
-    cells = {cell["name"]: cell for cell in network["cells"]}
+    cells = {cell.get("unit", cell["name"]): cell for cell in network["cells"]}
     return {name: output_of(cells[name], records) for name in network["outputs"]}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from build import Description, build, load
+from build import Description, build, load, unit_of
 from execute import Stage, Watch, execute
 from numerics.strand import GRADED, Strand
 from numpy.typing import NDArray
@@ -29,8 +29,8 @@ def play(
 def output_of(cell: Mapping[str, Any], records: Path) -> Array:
     """A readout's sums, or the levels that a population's spikes stand for."""
     if cell["kind"] == "readout":
-        return np.load(records / f"output.{cell['name']}.npy")[:, 0]
+        return np.load(records / f"output.{unit_of(cell)}.npy")[:, 0]
     strand = Strand(**cell["strand"])
-    train = np.load(records / f"train.{cell['name']}.npy")
+    train = np.load(records / f"train.{unit_of(cell)}.npy")
     magnitudes = [1 if strand.code == GRADED else strand.magnitude(step) for step in range(strand.window)]
     return np.einsum("iw...,w->i...", train.astype(np.int64), np.array(magnitudes))
