@@ -85,6 +85,8 @@ void tiles(const Product& p, int count) {
     for (int first = 0; first < count; first += M)
         if (count - first == 1)
             tile_of<1, N, false>(p, first);
+        else if (M == 6 && count - first <= 2)
+            tile_of<2, N, false>(p, first);
         else if (p.step && M % 4 == 0)
             tile_of<M, N, M % 4 == 0>(p, first);
         else

@@ -23,7 +23,8 @@ inline __m512i arrived(const uint32_t* sums, const uint32_t* offset, const int32
     return _mm512_add_epi32(_mm512_load_si512(v), drive);
 }
 
-uint32_t rate(const uint32_t* sums, int channels, int steps, const Rate& r, uint8_t* const* codes) {
+template <bool SIGNED, bool HARD>
+uint32_t rate_of(const uint32_t* sums, int channels, int steps, const Rate& r, uint8_t* const* codes) {
     const __m512i zero = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);
     uint32_t fired = 0;
     for (int c = 0; c < channels; c += LANES) {
@@ -33,19 +34,24 @@ uint32_t rate(const uint32_t* sums, int channels, int steps, const Rate& r, uint
         for (int m = 0; m < steps; ++m) {
             v = _mm512_add_epi32(v, _mm512_add_epi32(_mm512_load_si512(sums + m * BLOCK + c), offset));
             const __mmask16 up = _mm512_cmpge_epi32_mask(v, theta);
-            const __mmask16 down = r.zero ? _mm512_cmplt_epi32_mask(v, zero) : static_cast<__mmask16>(0);
-            v = r.hard ? _mm512_mask_mov_epi32(v, up, zero) : _mm512_mask_sub_epi32(v, up, v, theta);
-            v = _mm512_mask_add_epi32(v, down, v, theta);
-            const __m512i spikes = _mm512_mask_sub_epi32(_mm512_maskz_mov_epi32(up, one), down, zero, one);
+            const __mmask16 down = SIGNED ? _mm512_cmplt_epi32_mask(v, zero) : static_cast<__mmask16>(0);
+            v = HARD ? _mm512_mask_mov_epi32(v, up, zero) : _mm512_mask_sub_epi32(v, up, v, theta);
+            if (SIGNED) v = _mm512_mask_add_epi32(v, down, v, theta);
+            __m512i spikes = _mm512_maskz_mov_epi32(up, one);
+            if (SIGNED) spikes = _mm512_mask_sub_epi32(spikes, down, zero, one);
             sent = _mm512_add_epi32(sent, spikes);
-            const __m128i code = _mm_add_epi8(_mm512_cvtepi32_epi8(spikes), _mm_set1_epi8(static_cast<char>(r.zero)));
-            _mm_mask_storeu_epi8(codes[m] + c, inside, code);
+            write_codes(codes[m] + c, inside, SIGNED ? _mm512_add_epi32(spikes, one) : spikes);
             fired |= static_cast<uint32_t>(((up | down) & inside) != 0) << m;
         }
         _mm512_store_si512(r.v + c, v);
         _mm512_store_si512(r.sent + c, sent);
     }
     return fired;
+}
+
+uint32_t rate(const uint32_t* sums, int channels, int steps, const Rate& r, uint8_t* const* codes) {
+    if (r.hard) return rate_of<false, true>(sums, channels, steps, r, codes);
+    return r.zero ? rate_of<true, false>(sums, channels, steps, r, codes) : rate_of<false, false>(sums, channels, steps, r, codes);
 }
 
 bool stbif(const uint32_t* sums, int count, const Stbif& s, uint8_t* codes) {

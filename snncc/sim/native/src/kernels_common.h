@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels.h"
+#include "kernels_steps.h"
 
 namespace snncc {
 namespace {

@@ -1,0 +1,118 @@
+// What steps of spikes need, on vectors of the compiler's own. How bytes are widened is each instruction set's: `Widen`.
+#pragma once
+
+#include "kernels.h"
+
+namespace snncc {
+namespace {
+
+typedef int32_t Ints __attribute__((vector_size(64)));
+typedef int16_t Shorts __attribute__((vector_size(64)));
+typedef uint8_t Codes __attribute__((vector_size(16)));
+typedef int8_t Weights __attribute__((vector_size(32)));
+
+struct PlainWiden {
+    static void add(Ints& sums, const uint8_t* codes) {
+        Codes own;
+        __builtin_memcpy(&own, codes, sizeof own);
+        sums += __builtin_convertvector(own, Ints);
+    }
+    static void add(Shorts& sums, const int8_t* weights) {
+        Weights own;
+        __builtin_memcpy(&own, weights, sizeof own);
+        sums += __builtin_convertvector(own, Shorts);
+    }
+};
+
+template <class Widen>
+void pool_steps(const PoolSteps& p) {
+    for (int c = 0; c < p.channels; c += LANES) {
+        Ints best[STEPS], sent = {};
+        for (int i = 0; i < p.member_count; ++i) {
+            Ints running;
+            __builtin_memcpy(&running, p.sums + p.members[i] + c, sizeof running);
+            for (int t = 0; t < p.steps; ++t) {
+                Widen::add(running, p.codes + p.members[i] + c + t * p.step);
+                running -= p.zero;
+                best[t] = i == 0 ? running : (running > best[t] ? running : best[t]);
+            }
+        }
+        const int left = p.channels - c < LANES ? p.channels - c : LANES;
+        __builtin_memcpy(&sent, p.sent + c, static_cast<size_t>(left) * sizeof(int32_t));
+        for (int t = 0; t < p.steps; ++t) {
+            const Codes gained = __builtin_convertvector(best[t] - sent + p.zero, Codes);
+            sent = best[t];
+            __builtin_memcpy(p.best + c + t * p.best_step, &gained, static_cast<size_t>(left));
+        }
+        __builtin_memcpy(p.sent + c, &sent, static_cast<size_t>(left) * sizeof(int32_t));
+    }
+}
+
+// Sixteen at a time: both arrays have room for that.
+template <class Widen>
+void add_steps(int32_t* sums, const uint8_t* codes, int64_t count, int steps, int64_t step, int zero) {
+    for (int64_t i = 0; i < count; i += LANES) {
+        Ints total;
+        __builtin_memcpy(&total, sums + i, sizeof total);
+        for (int t = 0; t < steps; ++t) Widen::add(total, codes + i + t * step);
+        total -= steps * zero;
+        __builtin_memcpy(sums + i, &total, sizeof total);
+    }
+}
+
+// The spikes of one row behind the `known` ones; `nonzero` gives a bit for each of 64 codes.
+template <class Nonzero>
+inline int32_t list_row(const uint8_t* codes, int pixels, int channels, uint16_t* ids, int32_t* starts, int32_t known,
+                        Nonzero nonzero) {
+    for (int x = 0; x < pixels; ++x) {
+        starts[x] = known;
+        for (int c = 0; c < channels; c += 64) {
+            const int first = x * channels + c;
+            uint64_t mask = nonzero(codes + first);
+            if (channels - c < 64) mask &= (uint64_t{1} << (channels - c)) - 1;
+            for (; mask; mask &= mask - 1) ids[known++] = static_cast<uint16_t>(first + __builtin_ctzll(mask));
+        }
+    }
+    starts[pixels] = known;
+    return known;
+}
+
+[[maybe_unused]] int32_t list_spikes_plain(const uint8_t* codes, int pixels, int channels, uint16_t* ids, int32_t* starts,
+                                           int32_t known) {
+    return list_row(codes, pixels, channels, ids, starts, known, [](const uint8_t* own) {
+        uint64_t mask = 0;
+        for (int i = 0; i < 64; ++i) mask |= static_cast<uint64_t>(own[i] != 0) << i;
+        return mask;
+    });
+}
+
+template <int HALVES, class Widen>
+inline void gather_of(const Gather& g, int count) {
+    for (int m = 0; m < count; ++m) {
+        int32_t totals[HALVES * 32] = {};
+        const int32_t* starts = g.spikes.starts + m * g.spikes.map;
+        for (int row = 0; row < g.rows; ++row, starts += g.spikes.row) {
+            const int8_t* weights = g.weights + (int64_t{row} * g.inputs - g.first_id) * g.width;
+            Shorts sums[HALVES] = {};
+            for (int32_t i = starts[0]; i < starts[g.columns]; ++i) {
+                const int8_t* own = weights + int64_t{g.spikes.ids[i]} * (HALVES * 32);
+                for (int h = 0; h < HALVES; ++h) Widen::add(sums[h], own + 32 * h);
+            }
+            for (int h = 0; h < HALVES; ++h)
+                for (int c = 0; c < 32; ++c) totals[32 * h + c] += sums[h][c];
+        }
+        uint32_t* out = g.sums + m * BLOCK;
+        for (int c = 0; c < HALVES * 32; ++c) {
+            const uint32_t total = static_cast<uint32_t>(totals[c]) * g.multiplier;
+            out[c] = g.onto ? out[c] + total : total;
+        }
+    }
+}
+
+template <class Widen>
+void gather(const Gather& g, int count) {
+    g.width == 32 ? gather_of<1, Widen>(g, count) : gather_of<2, Widen>(g, count);
+}
+
+}  // namespace
+}  // namespace snncc
