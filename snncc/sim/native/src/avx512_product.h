@@ -40,12 +40,12 @@ inline void fire_tile(const __m512i (&v)[M][N], const Fire& f, int first) {
     }
 }
 
-// M x N accumulators stay in registers, 24 of the 32, until their neurons have fired. With STEPS rows are reached from
+// M x N accumulators stay in registers, 24 of the 32, until their neurons have fired. With STEPPED rows are reached from
 // every fourth one.
-template <int M, int N, bool STEPS>
+template <int M, int N, bool STEPPED>
 void tile_of(const Product& p, int first) {
     __m512i sums[M][N];
-    constexpr int APART = STEPS ? 4 : 1;
+    constexpr int APART = STEPPED ? 4 : 1;
     const uint8_t* rows[M / APART];
     for (int m = 0; m < M; m += APART) rows[m / APART] = p.rows[first + m];
     const ptrdiff_t step = p.step;

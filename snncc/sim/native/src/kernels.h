@@ -115,12 +115,14 @@ struct Table {
 };
 
 // One step of streaming neurons, on `sums` of what arrives; `sent` is the sum of their spikes so far. Codes are
-// spikes + zero. All give whether any neuron fired; `rate`, which takes several steps, a bit for each.
+// spikes + zero. Those of `stbif`, which end when none fires any more, give whether any neuron did.
 struct Rate {
     const uint32_t* offset;  // the bias, in every step
     const int32_t* theta;
     int32_t* v;
     int32_t* sent;
+    uint8_t* codes;     // of the first step
+    ptrdiff_t apart;    // from one step's to the next
     uint8_t zero;  // 1 if spikes may be negative, else 0
     bool hard;     // v = 0 after a spike
 };
@@ -209,7 +211,7 @@ struct Kernels {
     void (*add_steps)(int32_t* sums, const uint8_t* codes, int64_t count, int steps, int64_t step, int zero);
     int32_t (*list_spikes)(const uint8_t* codes, int pixels, int channels, uint16_t* ids, int32_t* starts, int32_t known);
     void (*gather)(const Gather&, int count);
-    uint32_t (*rate)(const uint32_t* sums, int channels, int steps, const Rate&, uint8_t* const* codes);
+    void (*rate)(const uint32_t* sums, int channels, int steps, const Rate&);
     bool (*stbif)(const uint32_t* sums, int count, const Stbif&, uint8_t* codes);
     bool (*stbif_table)(const uint32_t* sums, int count, const StbifTable&, uint8_t* codes);
     uint64_t (*peak)(int64_t rounds);  // products of bytes without any memory access: how many were made

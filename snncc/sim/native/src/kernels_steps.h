@@ -24,39 +24,53 @@ struct PlainWiden {
     }
 };
 
-template <class Widen>
-void pool_steps(const PoolSteps& p) {
-    for (int c = 0; c < p.channels; c += LANES) {
-        Ints best[STEPS], sent = {};
-        for (int i = 0; i < p.member_count; ++i) {
-            Ints running;
-            __builtin_memcpy(&running, p.sums + p.members[i] + c, sizeof running);
-            for (int t = 0; t < p.steps; ++t) {
-                Widen::add(running, p.codes + p.members[i] + c + t * p.step);
-                running -= p.zero;
-                best[t] = i == 0 ? running : (running > best[t] ? running : best[t]);
+// Up to four vectors of channels: maps lie far apart, so that what is read of each should be read at once.
+template <int VECTORS, class Widen>
+inline void pool_block(const PoolSteps& p, int c) {
+    Ints best[STEPS][VECTORS];
+    for (int i = 0; i < p.member_count; ++i) {
+        Ints running[VECTORS];
+        __builtin_memcpy(running, p.sums + p.members[i] + c, sizeof running);
+        for (int t = 0; t < p.steps; ++t)
+            for (int n = 0; n < VECTORS; ++n) {
+                Widen::add(running[n], p.codes + p.members[i] + c + t * p.step + n * LANES);
+                running[n] -= p.zero;
+                if (i == 0)
+                    best[t][n] = running[n];
+                else
+                    best[t][n] = running[n] > best[t][n] ? running[n] : best[t][n];
             }
-        }
-        const int left = p.channels - c < LANES ? p.channels - c : LANES;
-        __builtin_memcpy(&sent, p.sent + c, static_cast<size_t>(left) * sizeof(int32_t));
+    }
+    for (int n = 0; n < VECTORS; ++n) {
+        const int first = c + n * LANES, left = p.channels - first < LANES ? p.channels - first : LANES;
+        Ints sent = {};
+        __builtin_memcpy(&sent, p.sent + first, static_cast<size_t>(left) * sizeof(int32_t));
         for (int t = 0; t < p.steps; ++t) {
-            const Codes gained = __builtin_convertvector(best[t] - sent + p.zero, Codes);
-            sent = best[t];
-            __builtin_memcpy(p.best + c + t * p.best_step, &gained, static_cast<size_t>(left));
+            const Codes gained = __builtin_convertvector(best[t][n] - sent + p.zero, Codes);
+            sent = best[t][n];
+            __builtin_memcpy(p.best + first + t * p.best_step, &gained, static_cast<size_t>(left));
         }
-        __builtin_memcpy(p.sent + c, &sent, static_cast<size_t>(left) * sizeof(int32_t));
+        __builtin_memcpy(p.sent + first, &sent, static_cast<size_t>(left) * sizeof(int32_t));
     }
 }
 
-// Sixteen at a time: both arrays have room for that.
+template <class Widen>
+void pool_steps(const PoolSteps& p) {
+    int c = 0;
+    for (; c + BLOCK <= p.channels; c += BLOCK) pool_block<4, Widen>(p, c);
+    for (; c < p.channels; c += LANES) pool_block<1, Widen>(p, c);
+}
+
+// In blocks of 64: both arrays have room for that.
 template <class Widen>
 void add_steps(int32_t* sums, const uint8_t* codes, int64_t count, int steps, int64_t step, int zero) {
-    for (int64_t i = 0; i < count; i += LANES) {
-        Ints total;
-        __builtin_memcpy(&total, sums + i, sizeof total);
-        for (int t = 0; t < steps; ++t) Widen::add(total, codes + i + t * step);
-        total -= steps * zero;
-        __builtin_memcpy(sums + i, &total, sizeof total);
+    for (int64_t i = 0; i < count; i += BLOCK) {
+        Ints total[4];
+        __builtin_memcpy(total, sums + i, sizeof total);
+        for (int t = 0; t < steps; ++t)
+            for (int n = 0; n < 4; ++n) Widen::add(total[n], codes + i + n * LANES + t * step);
+        for (Ints& one : total) one -= steps * zero;
+        __builtin_memcpy(sums + i, total, sizeof total);
     }
 }
 

@@ -15,41 +15,40 @@ void StreamLayer::run(Context& context) const {
     if (context.step == 0) neurons_->start(context);
     for (const auto& term : layer_->terms) term->prepare(context);
     for (const auto& term : lasting_) term->prepare(context);
-    alignas(64) uint32_t sums[STRIP * BLOCK];
     alignas(64) uint32_t constant[STRIP * BLOCK];
-    for (const Block& block : layer_->blocks) {
-        const int width = block.vectors * LANES;
+    for (const Block& block : layer_->blocks)
         for (int32_t place = 0; place < layer_->positions(); ++place) {
-            std::memset(constant, 0, sizeof(uint32_t) * BLOCK);
-            Strip one{1, true, false, {1}, {place}};
-            bool first = true;
-            for (const auto& term : lasting_) {
-                term->narrow(context, one, block, constant, first, nullptr);
-                first = false;
-            }
-            for (int map = context.begin; map < context.end; map += STEPS) {
-                Strip strip;
-                strip.count = std::min(STEPS, context.end - map);
-                strip.together = false;
-                strip.steps = true;
-                for (int m = 0; m < strip.count; ++m) {
-                    strip.map[m] = map + m - delay_;
-                    strip.place[m] = place;
-                }
-                first = true;
-                for (const auto& term : layer_->terms) {
-                    term->narrow(context, strip, block, sums, first, nullptr);
-                    first = false;
-                }
-                if (first)
-                    for (int m = 0; m < strip.count; ++m) std::memcpy(sums + m * BLOCK, constant, sizeof(uint32_t) * width);
-                else if (!lasting_.empty())
-                    for (int m = 0; m < strip.count; ++m)
-                        for (int c = 0; c < width; ++c) sums[m * BLOCK + c] += constant[c];
-                neurons_->advance(context, map, strip.count, place, block, sums);
-            }
+            arriving_always(context, block, place, constant);
+            for (int map = context.begin; map < context.end; map += STEPS)
+                step(context, block, map, std::min(STEPS, context.end - map), place, constant);
         }
+}
+
+// What arrives in every step, in the first row of `constant`.
+void StreamLayer::arriving_always(Context& context, const Block& block, int32_t place, uint32_t* constant) const {
+    std::memset(constant, 0, sizeof(uint32_t) * BLOCK);
+    const Strip one{1, true, false, {1}, {place}};
+    for (size_t i = 0; i < lasting_.size(); ++i) lasting_[i]->narrow(context, one, block, constant, i == 0, nullptr);
+}
+
+void StreamLayer::step(Context& context, const Block& block, int map, int count, int32_t place,
+                       const uint32_t* constant) const {
+    alignas(64) uint32_t sums[STRIP * BLOCK];
+    const auto& terms = layer_->terms;
+    Strip strip;
+    strip.count = count;
+    strip.together = false;
+    strip.steps = true;
+    for (int m = 0; m < count; ++m) {
+        strip.map[m] = map + m - delay_;
+        strip.place[m] = place;
     }
+    for (size_t i = 0; i < terms.size(); ++i) terms[i]->narrow(context, strip, block, sums, i == 0, nullptr);
+    const int width = block.vectors * LANES;
+    for (int m = 0; m < count && terms.empty(); ++m) std::memcpy(sums + m * BLOCK, constant, sizeof(uint32_t) * width);
+    for (int m = 0; m < count && !terms.empty() && !lasting_.empty(); ++m)
+        for (int c = 0; c < width; ++c) sums[m * BLOCK + c] += constant[c];
+    neurons_->advance(context, map, count, place, block, sums);
 }
 
 void StreamLayer::finish(Context& context) const { neurons_->finish(context); }
@@ -127,12 +126,8 @@ class RateNeurons : public Spiking {
                  const uint32_t* sums) const override {
         const size_t lane = at(block, classes_.at(place));
         const Rate step{&offset_[lane], &theta_[lane], potentials(context, place, block), spike_sums(context, place, block),
-                        static_cast<uint8_t>(negative_), hard_};
-        uint8_t* own[STEPS] = {};
-        for (int m = 0; m < count; ++m) own[m] = codes(context, map + m, place, block);
-        const uint32_t fired = context.kernels.rate(sums, block.count, count, step, own);
-        for (int m = 0; m < count; ++m)
-            if (fired >> m & 1) happened(context, map + m);
+                        codes(context, map, place, block), context.arena.stride(target_.buffer), static_cast<uint8_t>(negative_), hard_};
+        context.kernels.rate(sums, block.count, count, step);
     }
 
   private:

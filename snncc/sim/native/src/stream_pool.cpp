@@ -7,8 +7,8 @@
 namespace snncc {
 namespace {
 
-// Sums are rounded up to whole vectors; behind them is what was sent.
-int64_t room(const Geometry& from) { return (from.bytes() + LANES - 1) / LANES * LANES; }
+// Sums are rounded up to whole blocks; behind them is what was sent.
+int64_t room(const Geometry& from) { return (from.bytes() + BLOCK - 1) / BLOCK * BLOCK; }
 
 class StreamPool : public Operation {
   public:
