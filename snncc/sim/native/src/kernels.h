@@ -13,6 +13,7 @@ constexpr int LANES = 16;   // output channels of one vector of weights
 constexpr int BLOCK = 64;   // most output channels of a block: four vectors
 constexpr int STRIP = 48;   // most output positions of a strip
 constexpr int STEPS = 32;   // most time steps of a strip
+constexpr int MOST_INPUTS = 1 << 14;  // of a window whose spikes are followed
 constexpr int SLACK = 128;  // bytes behind every map that a kernel may read and ignore
 
 // Words that lie next to each other.
@@ -174,12 +175,13 @@ struct Spikes {
 };
 
 // sums[m][c] = multiplier * the sum of the weights of the spikes in a window, for maps m that follow each other. The
-// weights of a row of the window never leave 16 bits, whichever of them are added.
+// weights of `together` rows of the window, one or all, never leave 16 bits, whichever of them are added.
 struct Gather {
     Spikes spikes;      // `starts` at the window's first pixel
     int32_t first_id;   // of that pixel
     int32_t rows, columns, inputs;  // of the window; inputs per row
-    const int8_t* weights;          // [rows][inputs][width]
+    int32_t together;
+    const int8_t* weights;          // [rows * inputs + 1][width], the last ones 0
     int32_t width;                  // 32 or 64
     uint32_t* sums;
     uint32_t multiplier;

@@ -7,6 +7,7 @@ namespace snncc {
 namespace {
 
 typedef int32_t Ints __attribute__((vector_size(64)));
+typedef uint16_t Ids __attribute__((vector_size(64)));
 typedef int16_t Shorts __attribute__((vector_size(64)));
 typedef uint8_t Codes __attribute__((vector_size(16)));
 typedef int8_t Weights __attribute__((vector_size(32)));
@@ -100,20 +101,45 @@ inline int32_t list_row(const uint8_t* codes, int pixels, int channels, uint16_t
     });
 }
 
+// The inputs of `rows` rows of a window that sent a spike, one behind the other, and up to three that weigh nothing.
+inline int spikes_within(const Gather& g, const int32_t* starts, int first, int rows, uint16_t* out) {
+    int known = 0;
+    for (int row = first; row < first + rows; ++row) {
+        const int32_t* own = starts + row * g.spikes.row;
+        const int count = own[g.columns] - own[0];
+        for (int i = 0; i < count; i += 32) {
+            Ids ids;
+            __builtin_memcpy(&ids, g.spikes.ids + own[0] + i, sizeof ids);
+            ids += static_cast<uint16_t>(row * g.inputs - g.first_id);
+            __builtin_memcpy(out + known + i, &ids, sizeof ids);
+        }
+        known += count;
+    }
+    for (int i = 0; i < 3; ++i) out[known + i] = static_cast<uint16_t>(g.rows * g.inputs);
+    return known;
+}
+
 template <int HALVES, class Widen>
 inline void gather_of(const Gather& g, int count) {
+    uint16_t inputs[MOST_INPUTS + 64];
     for (int m = 0; m < count; ++m) {
         int32_t totals[HALVES * 32] = {};
         const int32_t* starts = g.spikes.starts + m * g.spikes.map;
-        for (int row = 0; row < g.rows; ++row, starts += g.spikes.row) {
-            const int8_t* weights = g.weights + (int64_t{row} * g.inputs - g.first_id) * g.width;
-            Shorts sums[HALVES] = {};
-            for (int32_t i = starts[0]; i < starts[g.columns]; ++i) {
-                const int8_t* own = weights + int64_t{g.spikes.ids[i]} * (HALVES * 32);
-                for (int h = 0; h < HALVES; ++h) Widen::add(sums[h], own + 32 * h);
+        for (int row = 0; row < g.rows; row += g.together) {
+            const int known = spikes_within(g, starts, row, g.together, inputs);
+            Shorts even[HALVES] = {}, odd[HALVES] = {};
+            for (int i = 0; i < known; i += 4)
+                for (int h = 0; h < HALVES; ++h) {
+                    const int8_t* weights = g.weights + 32 * h;
+                    Widen::add(even[h], weights + inputs[i] * (HALVES * 32));
+                    Widen::add(odd[h], weights + inputs[i + 1] * (HALVES * 32));
+                    Widen::add(even[h], weights + inputs[i + 2] * (HALVES * 32));
+                    Widen::add(odd[h], weights + inputs[i + 3] * (HALVES * 32));
+                }
+            for (int h = 0; h < HALVES; ++h) {
+                const Shorts sums = even[h] + odd[h];
+                for (int c = 0; c < 32; ++c) totals[32 * h + c] += sums[c];
             }
-            for (int h = 0; h < HALVES; ++h)
-                for (int c = 0; c < 32; ++c) totals[32 * h + c] += sums[h][c];
         }
         uint32_t* out = g.sums + m * BLOCK;
         for (int c = 0; c < HALVES * 32; ++c) {

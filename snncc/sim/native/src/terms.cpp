@@ -140,10 +140,12 @@ class Conv : public Tiled {
     }
 
     void follow_spikes() override {
-        const bool listed = joined_ && geometry_.zero == 0 && shape_.span == 1 && geometry_.row() * geometry_.channels <= UINT16_MAX;
+        const bool listed = joined_ && geometry_.zero == 0 && shape_.span == 1 && geometry_.row() * geometry_.channels <= UINT16_MAX &&
+                            int64_t{segments_} * length() <= MOST_INPUTS;
         if (!listed) return;
         for (const Block& block : blocks_) followed_.push_back(by_input(block));
-        if (!fits_short()) followed_.clear();
+        together_ = fits_short(segments_) ? segments_ : 1;
+        if (!fits_short(together_)) followed_.clear();
     }
 
     void prepare(Context& context) const override {
@@ -154,7 +156,8 @@ class Conv : public Tiled {
         int32_t known = 0;
         for (int map = context.begin; map < context.end; ++map)
             for (int64_t row = 0; row < rows; ++row) {
-                if (lists.ids.size() < static_cast<size_t>(known + length)) lists.ids.resize(static_cast<size_t>(2 * (known + length)));
+                if (lists.ids.size() < static_cast<size_t>(known + length + SLACK))
+                    lists.ids.resize(static_cast<size_t>(2 * (known + length + SLACK)));
                 known = context.kernels.list_spikes(context.arena.map(source_, map) + row * length, static_cast<int>(pixels),
                                                     geometry_.channels, lists.ids.data(),
                                                     lists.starts.data() + (map * rows + row) * (pixels + 1), known);
@@ -205,16 +208,16 @@ class Conv : public Tiled {
         const int32_t* starts = lists.starts.data() + strip.map[0] * map + y * (pixels + 1) + x;
         const Spikes spikes{lists.ids.data(), starts, shape_.dilation_height * (pixels + 1), map};
         context.kernels.gather({spikes, static_cast<int32_t>(x * geometry_.channels), shape_.kernel_height, shape_.kernel_width,
-                                length(), followed_[block.index].data(), width_of(block), sums,
+                                length(), together_, followed_[block.index].data(), width_of(block), sums,
                                 own_multiplier(context.kernels), onto}, strip.count);
     }
 
     static int32_t width_of(const Block& block) { return block.vectors > 2 ? 64 : 32; }
 
-    // [stretches][inputs][32 or 64 channels], from what `pack` made.
+    // [stretches][inputs][32 or 64 channels] and a row of zeros, from what `pack` made.
     Aligned<int8_t> by_input(const Block& block) const {
         const int64_t width = width_of(block), groups = (length() + 3) / 4;
-        Aligned<int8_t> rows(static_cast<size_t>(segments_ * length() * width), 0);
+        Aligned<int8_t> rows(static_cast<size_t>((int64_t{segments_} * length() + 1) * width), 0);
         for (int64_t s = 0; s < segments_; ++s)
             for (int64_t i = 0; i < length(); ++i)
                 for (int32_t c = 0; c < block.count; ++c)
@@ -223,14 +226,15 @@ class Conv : public Tiled {
         return rows;
     }
 
-    // Whether 16 bits hold every sum of some of the weights of a stretch.
-    bool fits_short() const {
-        for (size_t b = 0; b < followed_.size(); ++b)
-            for (int64_t s = 0; s < segments_; ++s)
-                for (int32_t c = 0; c < blocks_[b].count; ++c) {
+    // Whether 16 bits hold every sum of some of the weights of so many stretches.
+    bool fits_short(int32_t stretches) const {
+        const int64_t inputs = int64_t{stretches} * length(), all = int64_t{segments_} * length();
+        for (const Block& block : blocks_)
+            for (int64_t first = 0; first < all; first += inputs)
+                for (int32_t c = 0; c < block.count; ++c) {
                     int64_t low = 0, high = 0;
-                    for (int64_t i = 0; i < length(); ++i) {
-                        const int8_t weight = followed_[b][static_cast<size_t>((s * length() + i) * width_of(blocks_[b]) + c)];
+                    for (int64_t i = first; i < first + inputs; ++i) {
+                        const int8_t weight = followed_[block.index][static_cast<size_t>(i * width_of(block) + c)];
                         (weight < 0 ? low : high) += weight;
                     }
                     if (low < INT16_MIN || high > INT16_MAX) return false;
@@ -254,6 +258,7 @@ class Conv : public Tiled {
     std::unique_ptr<Term> skip_;  // factors per channel that the kernel adds
     bool joined_, pairs_fit_;
     int64_t step_ = 0;  // from one position to the next, in every four of a row
+    int32_t together_ = 1;  // stretches whose sums fit 16 bits
     int32_t segments_ = 0;  // stretches of bytes that lie next to each other
     std::vector<int32_t> places_, offsets_;
     std::vector<Aligned<int8_t>> packed_, followed_;  // the second, where spikes can be followed
