@@ -40,12 +40,12 @@ inline void fire_tile(const __m512i (&v)[M][N], const Fire& f, int first) {
     }
 }
 
-// M x N accumulators stay in registers, 24 of the 32, until their neurons have fired. With STEPS rows are reached from
+// M x N accumulators stay in registers, 24 of the 32, until their neurons have fired. With STEPPED rows are reached from
 // every fourth one.
-template <int M, int N, bool STEPS>
+template <int M, int N, bool STEPPED>
 void tile_of(const Product& p, int first) {
     __m512i sums[M][N];
-    constexpr int APART = STEPS ? 4 : 1;
+    constexpr int APART = STEPPED ? 4 : 1;
     const uint8_t* rows[M / APART];
     for (int m = 0; m < M; m += APART) rows[m / APART] = p.rows[first + m];
     const ptrdiff_t step = p.step;
@@ -85,6 +85,8 @@ void tiles(const Product& p, int count) {
     for (int first = 0; first < count; first += M)
         if (count - first == 1)
             tile_of<1, N, false>(p, first);
+        else if (M == 6 && count - first <= 2)
+            tile_of<2, N, false>(p, first);
         else if (p.step && M % 4 == 0)
             tile_of<M, N, M % 4 == 0>(p, first);
         else

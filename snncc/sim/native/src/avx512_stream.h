@@ -23,29 +23,37 @@ inline __m512i arrived(const uint32_t* sums, const uint32_t* offset, const int32
     return _mm512_add_epi32(_mm512_load_si512(v), drive);
 }
 
-uint32_t rate(const uint32_t* sums, int channels, int steps, const Rate& r, uint8_t* const* codes) {
+template <bool SIGNED, bool HARD>
+void rate_of(const uint32_t* sums, int channels, int steps, const Rate& r) {
     const __m512i zero = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);
-    uint32_t fired = 0;
     for (int c = 0; c < channels; c += LANES) {
+        uint8_t* codes = r.codes + c;
         const __m512i theta = _mm512_load_si512(r.theta + c), offset = _mm512_load_si512(r.offset + c);
         const __mmask16 inside = channels_left(channels, c);
         __m512i v = _mm512_load_si512(r.v + c), sent = _mm512_load_si512(r.sent + c);
-        for (int m = 0; m < steps; ++m) {
+        for (int m = 0; m < steps; ++m, codes += r.apart) {
             v = _mm512_add_epi32(v, _mm512_add_epi32(_mm512_load_si512(sums + m * BLOCK + c), offset));
             const __mmask16 up = _mm512_cmpge_epi32_mask(v, theta);
-            const __mmask16 down = r.zero ? _mm512_cmplt_epi32_mask(v, zero) : static_cast<__mmask16>(0);
-            v = r.hard ? _mm512_mask_mov_epi32(v, up, zero) : _mm512_mask_sub_epi32(v, up, v, theta);
-            v = _mm512_mask_add_epi32(v, down, v, theta);
-            const __m512i spikes = _mm512_mask_sub_epi32(_mm512_maskz_mov_epi32(up, one), down, zero, one);
+            const __mmask16 down = SIGNED ? _mm512_cmplt_epi32_mask(v, zero) : static_cast<__mmask16>(0);
+            v = HARD ? _mm512_mask_mov_epi32(v, up, zero) : _mm512_mask_sub_epi32(v, up, v, theta);
+            if (SIGNED) v = _mm512_mask_add_epi32(v, down, v, theta);
+            __m512i spikes = _mm512_maskz_mov_epi32(up, one);
+            if (SIGNED) spikes = _mm512_mask_sub_epi32(spikes, down, zero, one);
             sent = _mm512_add_epi32(sent, spikes);
-            const __m128i code = _mm_add_epi8(_mm512_cvtepi32_epi8(spikes), _mm_set1_epi8(static_cast<char>(r.zero)));
-            _mm_mask_storeu_epi8(codes[m] + c, inside, code);
-            fired |= static_cast<uint32_t>(((up | down) & inside) != 0) << m;
+            const __m128i code = _mm512_cvtepi32_epi8(SIGNED ? _mm512_add_epi32(spikes, one) : spikes);
+            if (inside == 0xFFFF)
+                _mm_storeu_si128(reinterpret_cast<__m128i*>(codes), code);
+            else
+                _mm_mask_storeu_epi8(codes, inside, code);
         }
         _mm512_store_si512(r.v + c, v);
         _mm512_store_si512(r.sent + c, sent);
     }
-    return fired;
+}
+
+void rate(const uint32_t* sums, int channels, int steps, const Rate& r) {
+    if (r.hard) return rate_of<false, true>(sums, channels, steps, r);
+    r.zero ? rate_of<true, false>(sums, channels, steps, r) : rate_of<false, false>(sums, channels, steps, r);
 }
 
 bool stbif(const uint32_t* sums, int count, const Stbif& s, uint8_t* codes) {

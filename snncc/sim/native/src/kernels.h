@@ -12,6 +12,8 @@ namespace snncc {
 constexpr int LANES = 16;   // output channels of one vector of weights
 constexpr int BLOCK = 64;   // most output channels of a block: four vectors
 constexpr int STRIP = 48;   // most output positions of a strip
+constexpr int STEPS = 32;   // most time steps of a strip
+constexpr int MOST_INPUTS = 1 << 14;  // of a window whose spikes are followed
 constexpr int SLACK = 128;  // bytes behind every map that a kernel may read and ignore
 
 // Words that lie next to each other.
@@ -114,12 +116,14 @@ struct Table {
 };
 
 // One step of streaming neurons, on `sums` of what arrives; `sent` is the sum of their spikes so far. Codes are
-// spikes + zero. All give whether any neuron fired; `rate`, which takes several steps, a bit for each.
+// spikes + zero. Those of `stbif`, which end when none fires any more, give whether any neuron did.
 struct Rate {
     const uint32_t* offset;  // the bias, in every step
     const int32_t* theta;
     int32_t* v;
     int32_t* sent;
+    uint8_t* codes;     // of the first step
+    ptrdiff_t apart;    // from one step's to the next
     uint8_t zero;  // 1 if spikes may be negative, else 0
     bool hard;     // v = 0 after a spike
 };
@@ -150,6 +154,40 @@ struct Pooling {
     uint8_t* best;
 };
 
+// A pool of spikes over `steps` maps that lie `step` bytes apart: best = what the greatest of the members' running sums
+// gained since it was last sent. `sums` are those before these steps, at the same offsets as the codes.
+struct PoolSteps {
+    const uint8_t* codes;
+    const int64_t* members;
+    int32_t member_count, channels, steps;
+    int64_t step, best_step;
+    const int32_t* sums;
+    int32_t* sent;
+    uint8_t* best;
+    int32_t zero;
+};
+
+// Where the spikes of many maps are, row by row: starts[pixel] .. starts[pixel + 1] in `ids`, each channels * x + c.
+struct Spikes {
+    const uint16_t* ids;
+    const int32_t* starts;
+    int64_t row, map;  // starts from one row to the next it reads, and from map to map
+};
+
+// sums[m][c] = multiplier * the sum of the weights of the spikes in a window, for maps m that follow each other. The
+// weights of `together` rows of the window, one or all, never leave 16 bits, whichever of them are added.
+struct Gather {
+    Spikes spikes;      // `starts` at the window's first pixel
+    int32_t first_id;   // of that pixel
+    int32_t rows, columns, inputs;  // of the window; inputs per row
+    int32_t together;
+    const int8_t* weights;          // [rows * inputs + 1][width], the last ones 0
+    int32_t width;                  // 32 or 64
+    uint32_t* sums;
+    uint32_t multiplier;
+    bool onto;
+};
+
 // Those of 64 bytes that are counted.
 struct Chosen {
     int32_t offset;
@@ -171,7 +209,11 @@ struct Kernels {
     void (*add_up)(uint32_t* sums, const uint8_t* codes, int count);
     void (*greatest)(const Pooling&);
     void (*interleave)(const uint8_t* planes, ptrdiff_t apart, int channels, int count, uint8_t* out);
-    uint32_t (*rate)(const uint32_t* sums, int channels, int steps, const Rate&, uint8_t* const* codes);
+    void (*pool_steps)(const PoolSteps&);
+    void (*add_steps)(int32_t* sums, const uint8_t* codes, int64_t count, int steps, int64_t step, int zero);
+    int32_t (*list_spikes)(const uint8_t* codes, int pixels, int channels, uint16_t* ids, int32_t* starts, int32_t known);
+    void (*gather)(const Gather&, int count);
+    void (*rate)(const uint32_t* sums, int channels, int steps, const Rate&);
     bool (*stbif)(const uint32_t* sums, int count, const Stbif&, uint8_t* codes);
     bool (*stbif_table)(const uint32_t* sums, int count, const StbifTable&, uint8_t* codes);
     uint64_t (*peak)(int64_t rounds);  // products of bytes without any memory access: how many were made

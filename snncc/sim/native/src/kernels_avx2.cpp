@@ -126,6 +126,39 @@ uint64_t peak(int64_t rounds) {
     return static_cast<uint64_t>(rounds) * 8 * 32;
 }
 
+struct Widen {
+    static void add(Ints& sums, const uint8_t* codes) {
+        __m256i halves[2];
+        __builtin_memcpy(halves, &sums, sizeof sums);
+        for (int h = 0; h < 2; ++h) {
+            const __m128i own = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + 8 * h));
+            halves[h] = _mm256_add_epi32(halves[h], _mm256_cvtepu8_epi32(own));
+        }
+        __builtin_memcpy(&sums, halves, sizeof sums);
+    }
+    static void add(Shorts& sums, const int8_t* weights) {
+        __m256i halves[2];
+        __builtin_memcpy(halves, &sums, sizeof sums);
+        for (int h = 0; h < 2; ++h) {
+            const __m128i own = _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 16 * h));
+            halves[h] = _mm256_add_epi16(halves[h], _mm256_cvtepi8_epi16(own));
+        }
+        __builtin_memcpy(&sums, halves, sizeof sums);
+    }
+};
+
+int32_t list_spikes(const uint8_t* codes, int pixels, int channels, uint16_t* ids, int32_t* starts, int32_t known) {
+    return list_row(codes, pixels, channels, ids, starts, known, [](const uint8_t* own) {
+        uint64_t zeros = 0;
+        for (int i = 0; i < 2; ++i) {
+            const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(own + 32 * i));
+            const __m256i none = _mm256_cmpeq_epi8(x, _mm256_setzero_si256());
+            zeros |= static_cast<uint64_t>(static_cast<uint32_t>(_mm256_movemask_epi8(none))) << (32 * i);
+        }
+        return ~zeros;
+    });
+}
+
 // 32 bits as bytes of all ones or none.
 inline __m256i spread(uint32_t mask) {
     const __m256i own = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
@@ -163,7 +196,7 @@ uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count,
 
 const Kernels AVX2 = {
     "avx2", false, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
-    interleave_plain,
+    interleave_plain, pool_steps<Widen>, add_steps<Widen>, list_spikes, gather<Widen>,
     rate_plain, stbif_plain, stbif_table_plain, peak, count,
 };
 

@@ -116,6 +116,24 @@ void table(const uint32_t* sums, int count, const Table& t, uint8_t* codes) {
     }
 }
 
+struct Widen {
+    static void add(Ints& sums, const uint8_t* codes) {
+        const __m512i own = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+        sums = reinterpret_cast<Ints>(_mm512_add_epi32(reinterpret_cast<__m512i>(sums), own));
+    }
+    static void add(Shorts& sums, const int8_t* weights) {
+        const __m512i own = _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights)));
+        sums = reinterpret_cast<Shorts>(_mm512_add_epi16(reinterpret_cast<__m512i>(sums), own));
+    }
+};
+
+int32_t list_spikes(const uint8_t* codes, int pixels, int channels, uint16_t* ids, int32_t* starts, int32_t known) {
+    return list_row(codes, pixels, channels, ids, starts, known, [](const uint8_t* own) {
+        const __m512i x = _mm512_loadu_si512(own);
+        return static_cast<uint64_t>(_mm512_test_epi8_mask(x, x));
+    });
+}
+
 void pack_bits(const uint8_t* codes, int channels, uint64_t* words) {
     for (int c = 0; c < channels; c += 64) {
         const __mmask64 inside = channels - c >= 64 ? ~0ull : (1ull << (channels - c)) - 1;
@@ -172,7 +190,8 @@ uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count,
 
 const Kernels AVX512 = {
     "avx512", true, product, depthwise, bits, pack_bits, stairs, table, scale_rows, add_up,
-    greatest_of, interleave_plain, rate, stbif, stbif_table_plain, peak, count,
+    greatest_of, interleave_plain, pool_steps<Widen>, add_steps<Widen>, list_spikes,
+    gather<Widen>, rate, stbif, stbif_table_plain, peak, count,
 };
 
 }  // namespace snncc

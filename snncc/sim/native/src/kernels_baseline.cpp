@@ -40,7 +40,8 @@ void depthwise(const Depthwise& p, int count) {
 
 const Kernels BASELINE = {
     "baseline", false, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
-    interleave_plain,
+    interleave_plain, pool_steps<PlainWiden>, add_steps<PlainWiden>,
+    list_spikes_plain, gather<PlainWiden>,
     rate_plain, stbif_plain, stbif_table_plain, nullptr, count_plain,
 };
 

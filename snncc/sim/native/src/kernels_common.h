@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels.h"
+#include "kernels_steps.h"
 
 namespace snncc {
 namespace {
@@ -65,30 +66,27 @@ inline int32_t rate_step(int32_t* __restrict v, int32_t theta, int32_t arriving)
 }
 
 template <bool HARD, bool SIGNED>
-inline bool rate_in(const uint32_t* __restrict sums, int count, const Rate& r, uint8_t* codes) {
+inline void rate_in(const uint32_t* __restrict sums, int count, const Rate& r, uint8_t* codes) {
     const uint32_t* __restrict offset = r.offset;
     const int32_t* __restrict theta = r.theta;
     int32_t* __restrict v = r.v;
     int32_t* __restrict sent = r.sent;
-    int32_t any = 0;
     by_sixteen(count, codes, [&](int c) {
         const int32_t spike = rate_step<HARD, SIGNED>(v + c, theta[c], static_cast<int32_t>(sums[c] + offset[c]));
         sent[c] += spike;
-        any |= c < count ? spike : 0;
         return static_cast<uint8_t>(spike + SIGNED);
     });
-    return any != 0;
 }
 
-[[maybe_unused]] uint32_t rate_plain(const uint32_t* sums, int channels, int steps, const Rate& r, uint8_t* const* codes) {
-    uint32_t fired = 0;
-    for (int m = 0; m < steps; ++m, sums += BLOCK) {
-        const bool any = r.hard   ? rate_in<true, false>(sums, channels, r, codes[m])
-                         : r.zero ? rate_in<false, true>(sums, channels, r, codes[m])
-                                  : rate_in<false, false>(sums, channels, r, codes[m]);
-        fired |= static_cast<uint32_t>(any) << m;
-    }
-    return fired;
+[[maybe_unused]] void rate_plain(const uint32_t* sums, int channels, int steps, const Rate& r) {
+    uint8_t* codes = r.codes;
+    for (int m = 0; m < steps; ++m, sums += BLOCK, codes += r.apart)
+        if (r.hard)
+            rate_in<true, false>(sums, channels, r, codes);
+        else if (r.zero)
+            rate_in<false, true>(sums, channels, r, codes);
+        else
+            rate_in<false, false>(sums, channels, r, codes);
 }
 
 [[maybe_unused]] bool stbif_plain(const uint32_t* __restrict sums, int count, const Stbif& s, uint8_t* codes) {

@@ -58,6 +58,13 @@ class Aligned {
     size_t size_ = 0;
 };
 
+// A buffer's spikes in the maps that run now.
+struct SpikeLists {
+    std::vector<uint16_t> ids;
+    std::vector<int32_t> starts;  // [maps][rows][pixels of a row + 1]
+    double density = 1;
+};
+
 // The maps of one thread.
 class Arena {
   public:
@@ -71,6 +78,8 @@ class Arena {
     Aligned<int32_t>& state(int index) { return states_[static_cast<size_t>(index)]; }
     std::vector<uint64_t>& bits(int buffer) { return bits_[buffer]; }
     const std::vector<uint64_t>& bits(int buffer) const { return bits_[buffer]; }
+    SpikeLists& spikes(int buffer) { return spikes_[buffer]; }
+    const SpikeLists& spikes(int buffer) const { return spikes_[buffer]; }
 
   private:
     std::vector<Aligned<uint8_t>> maps_;
@@ -79,6 +88,7 @@ class Arena {
     std::vector<int64_t> strides_;
     std::vector<uint8_t> zeros_;
     std::vector<std::vector<uint64_t>> bits_;
+    std::vector<SpikeLists> spikes_;
     std::vector<Aligned<int32_t>> states_;
 };
 
@@ -109,6 +119,7 @@ class Term {
   public:
     virtual ~Term() = default;
     virtual void prepare(Context&) const {}
+    virtual void follow_spikes() {}  // maps are steps from now on: most codes may be 0
     virtual bool fires() const { return false; }  // whether sums stay in registers until the neurons have fired
     // Sums of a strip, [STRIP][BLOCK]: written if `first`, else added to. With `fire` the neurons get them at once.
     virtual void narrow(const Context&, const Strip&, const Block&, uint32_t* sums, bool first,
