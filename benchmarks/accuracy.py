@@ -9,9 +9,9 @@ bits, which need not clip), `mixed` gives each population its own level bits, at
 neurons; `chosen` is the one whose outputs lie nearer to the float network's on the calibration images.
 `--tuned` adds the pass tune_thresholds, which updates weights, biases and thresholds by gradient on the
 same unlabelled images, for levels of 2 to 4 bits and weights of 8; other rows of that column repeat
-`chosen`. With `--rows` every figure is kept in a file as it is found, and what is there is not measured
-again. Exits 1 where no column keeps a promise: the mean over the networks, and each network at most twice
-that.
+`chosen`. With `--rows` every figure is kept in a file as it is found; what is there is not measured again,
+and the means are over all subsets that it holds. Exits 1 where no column keeps a promise: the mean over the
+networks, and each network at most twice that.
 
 DATA holds cifar10.npz and models/*.onnx.
 """
