@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc.cores.demand import Demands, neurons_read, size_of
+from snncc.cores.infeasible import infeasible
 from snncc.cores.packing import Bin, Bins, Packing, check_number
 from snncc.cores.tiles import Choice, Tiling, boxes_of, total, within
 from snncc.cores.units import Network, Unit
@@ -262,7 +263,7 @@ class _Partitioner:
         return arriving
 
     def _infeasible(self, unit: Unit, box: Box, usage: Usage) -> TargetError:
-        return infeasible(self.network, unit, usage, self.demands.longest_list(unit, box))
+        return infeasible(self.network, unit, usage, self.limits, self.demands.longest_list(unit, box))
 
 
 def _cut(box: Box, axis: int, length: int) -> list[Box]:
@@ -271,36 +272,3 @@ def _cut(box: Box, axis: int, length: int) -> list[Box]:
     parts = ((start, start + length), (start + length, stop))
     cut = [(*box[:axis], part, *box[axis + 1 :]) for part in parts]
     return [(part[0], part[1], part[2]) for part in cut]
-
-
-ADVICE = {
-    Resource.COMPARTMENTS: "use reset zero, or a chip with more compartments",
-    Resource.SYNAPSE_WORDS: "use fewer weight bits, or a chip with more synaptic memory or partial sums",
-    Resource.INPUT_AXONS: "use a layer with fewer inputs, or a chip that sends partial sums (partial_bits)",
-    Resource.OUTPUT_AXONS: "use layers with fewer outputs, or a chip with more output axons",
-    Resource.POPULATIONS: "use a chip with more populations per core",
-    Resource.PROJECTIONS: "add fewer branches at once, or use a chip with more projections per core",
-}
-
-
-SPLIT_ADVICE = (
-    "its sum is split over cores already: use a layer with fewer inputs, or a chip with larger cores"
-)
-
-
-def infeasible(network: Network, unit: Unit, usage: Usage, longest: int) -> TargetError:
-    """Why one neuron of a unit fits no core: by how much, and what would help."""
-    split = any(part.owner == unit.name for part in network.partials)
-    for resource, used, limit in zip(RESOURCES, usage, limits_of(network), strict=True):
-        if used > limit:
-            return TargetError(
-                f"one neuron takes {used} {resource.value}, {used - limit} more than a core has",
-                where=unit.name,
-                hint=SPLIT_ADVICE if split else ADVICE[resource],
-            )
-    most = network.core.list_words.value
-    return TargetError(
-        f"the synapses of one axon take {longest} words, {longest - most} more than a list may have",
-        where=unit.name,
-        hint="use fewer weight bits, or a chip with longer lists (list_words)",
-    )
