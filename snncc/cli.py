@@ -13,7 +13,7 @@ from snncc import __version__
 from snncc.console import print_json, print_table, print_text, say, stages
 from snncc.guard import P, end_on_signals, guarded
 from snncc.passes.published import Published
-from snncc_ir.codes import Code, Exchange, Reset
+from snncc_ir.codes import CodeOption, Exchange, Reset
 from snncc_ir.hardware import Stage
 from snncc_ir.machine import Goal
 
@@ -78,7 +78,9 @@ def compile_command(
     ] = None,
     level_bits: Annotated[int, typer.Option(help="Bits of a level, 1 to 8.")] = 4,
     weight_bits: Annotated[int, typer.Option(help="Bits of a weight: 1, 2, 3, 4, 5, 6 or 8.")] = 8,
-    code: Annotated[Code, typer.Option(help="How levels travel as spikes.")] = Code.RADIX,
+    code: Annotated[
+        CodeOption, typer.Option(help="How levels travel as spikes; auto: the cheapest codes of the chip.")
+    ] = CodeOption.RADIX,
     input_bits: Annotated[
         int | None, typer.Option(help="Requantise the input to this many bits, 1 to 8.")
     ] = None,
@@ -88,6 +90,9 @@ def compile_command(
         Published | None, typer.Option(help="A published rate conversion; see docs/methods.md.")
     ] = None,
     chip: Annotated[str | None, typer.Option(help="A chip of the target; default: its first.")] = None,
+    partition: Annotated[
+        bool, typer.Option("--partition", help="Emit slice by slice of the chip's cores; for --target lava.")
+    ] = False,
     lanes: Annotated[
         int | None,
         typer.Option(metavar="P", help="Multipliers that work at once, a power of two; for --target fpga."),
@@ -135,6 +140,7 @@ def compile_command(
             output=output or Path(f"{model.stem}.snncc"),
             target=target,
             machine=chip,
+            partition=partition,
             lanes=lanes,
             goal=None if target_fps is None and max_lut is None else Goal(target_fps, max_lut, lanes),
             calibrate=calibrate,
@@ -176,19 +182,32 @@ def simulate(
         float | None,
         typer.Option(metavar="M", help="Stop an image once its best class leads by more than M (rate)."),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Run on this Dask cluster; see docs/cluster.md."),
+    ] = None,
+    shards: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where finished shards are kept; default: OUT.shards beside it."),
+    ] = None,
+    shard_images: Annotated[int, typer.Option(min=1, help="Images of a shard.")] = 256,
     as_json: Json = False,
 ) -> None:
     """Run images through an artefact."""
     from snncc.answers import print_simulation
     from snncc.outputs import check_writable, save
+    from snncc.simulate import on_cluster
     from snncc.simulate import simulate as run
     from snncc.steps import StepOptions
 
     if outputs is not None:
         check_writable(outputs)
+    elsewhere = on_cluster(artefact, scheduler, shards, shard_images)
     with stages() as watch:
         wanted = StepOptions(every_step=every_step, exit_margin=exit_margin)
-        simulation = run(artefact, data, engine=engine, limit=limit, steps=wanted, watch=watch)
+        simulation = run(
+            artefact, data, engine=engine, limit=limit, steps=wanted, elsewhere=elsewhere, watch=watch
+        )
     if outputs is not None:
         save(outputs, simulation.outputs)
     print_simulation(simulation, as_json=as_json)
@@ -250,7 +269,10 @@ def explain(
             metavar="MODEL", help="What it was compiled from; default: beside the artefact, or here."
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Only the first images.")] = 256,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Only the first images; default: 256 for a loss, 16 for a chip."),
+    ] = None,
     chip: Annotated[
         str | None,
         typer.Option(
@@ -260,17 +282,20 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say where accuracy is lost, population by population, and what to change; or how it fits a chip."""
+    from snncc import fit
     from snncc.answers import print_explanation, print_summary
     from snncc.artefact import read
+    from snncc.explain import IMAGES, refuse_idle
     from snncc.explain import explain as attribute
-    from snncc.fit import fit_artefact
 
+    refuse_idle(data=data, model=model, limit=limit, chip=chip)
     if data is None or chip is not None:
-        found_artefact = read(artefact)
-        print_summary(found_artefact.graph, fit_artefact(found_artefact, chip, data), as_json=as_json)
+        whole = read(artefact)
+        fitted = fit.fit_artefact(whole, chip, data, limit or fit.IMAGES)
+        print_summary(whole.graph, fitted, as_json=as_json)
         return
     with stages() as watch:
-        found = attribute(artefact, data, model_path=model, limit=limit, watch=watch)
+        found = attribute(artefact, data, model_path=model, limit=limit or IMAGES, watch=watch)
     print_explanation(found, as_json=as_json)
 
 

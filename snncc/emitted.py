@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from snncc import artefact
 from snncc.artefact import Artefact
+from snncc.fit import with_plan
 from snncc.golden import golden_inputs
 from snncc.targets import find_machine, load_target
 from snncc_ir.errors import ArtefactError
@@ -20,7 +21,18 @@ def machine_of(found: Artefact) -> Machine:
             "is damaged: its entry lanes is no number", where=str(found.path / artefact.MANIFEST)
         )
     machine = find_machine(load_target(str(found.manifest["target"])), str(found.manifest["chip"]), lanes)
-    return replace(machine, chain=_chain_of(found))
+    machine = replace(machine, chain=_chain_of(found))
+    return with_plan(found.graph, machine, found.golden) if _is_cut(found) else machine
+
+
+def _is_cut(found: Artefact) -> bool:
+    """Whether the network was emitted slice by slice."""
+    given = found.manifest.get("partition", False)
+    if not isinstance(given, bool):
+        raise ArtefactError(
+            "is damaged: its entry partition is not true or false", where=str(found.path / artefact.MANIFEST)
+        )
+    return given
 
 
 def _chain_of(found: Artefact) -> tuple[Part, ...]:

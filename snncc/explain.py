@@ -112,6 +112,18 @@ def explain(
     return Explanation(artefact=found, model=model.path, found=attribution, imported=hybrid.imported)
 
 
+def refuse_idle(*, data: Path | None, model: Path | None, limit: int | None, chip: str | None) -> None:
+    """Refuse options that would say nothing of what was asked."""
+    if model is not None and chip is not None:
+        what = "is what a loss is compared with, and --chip asks for none"
+        raise SnnccError(what, where="--model", hint="leave one of them out")
+    given = [name for name, value in (("--model", model), ("--limit", limit)) if value is not None]
+    if data is None and given:
+        raise SnnccError(
+            "says something of images, and there are none", where=", ".join(given), hint="give --data"
+        )
+
+
 def float_graph(graph: Graph, pipeline: str) -> Graph:
     """The lowered network in the units of the compiled one: what the pipeline's passes rescale."""
     for step in parse(pipeline).passes:

@@ -45,6 +45,7 @@ def compile_within(path: Path, options: CompileOptions, most: float) -> Compiled
     start = time.perf_counter()
     _check(options, most)
     prepared = prepare(path, options)
+    _check_code(prepared.options)
     fit, held = _halves(prepared)
     context = context_of(prepared, fit)
     trials = _Trials(prepared, context, held)
@@ -86,6 +87,9 @@ def _check(options: CompileOptions, most: float) -> None:
     for flag, given in (("--passes", options.passes), ("--published", options.published)):
         if given is not None:
             raise SnnccError("works on the default pipeline", where="--max-loss", hint=f"leave out {flag}")
+
+
+def _check_code(options: CompileOptions) -> None:
     if options.code == "rate":
         raise SnnccError(
             "chooses level widths, which do not bound what rate loses",

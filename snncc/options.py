@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from snncc.dataset import Data
 from snncc.passes.published import Published, pipeline_text
+from snncc_ir.codes import PHASED_CODES, Code, CodeGoal
 from snncc_ir.errors import DataError, SnnccError
 from snncc_ir.machine import Goal, Machine
 from snncc_ir.progress import Watch, no_watch
@@ -22,6 +23,12 @@ RATE_OPTIONS = ("steps", "reset")
 
 FULL_WEIGHT_BITS = 8
 """Weights of fewer bits are rounded so that they follow the calibration images, which takes longer."""
+
+LIF_FREE = {"code": ("radix", "rate"), "reset": ("subtract", "zero"), "level_bits": (4,)}
+"""Values that say nothing, or what is the case, where neurons are stock LIF neurons."""
+
+LIF_THRESHOLDS = "percentile:99.9"
+"""How the top of a population of stock LIF neurons is chosen."""
 
 PUBLISHED_OPTIONS = ("weight_bits", "steps")
 """Those that a published conversion leaves open."""
@@ -64,6 +71,7 @@ class CompileOptions:
     output: Path
     target: str
     machine: str | None = None
+    partition: bool = False
     lanes: int | None = None
     goal: Goal | None = None
     calibrate: Path | Data | None = None
@@ -122,16 +130,55 @@ def _refuse_overruled(where: str, names: list[str]) -> None:
         raise SnnccError(f"says what {flags} would say", where=where, hint=f"leave out {flags}")
 
 
+def first_code(machine: Machine) -> Code:
+    """The code that a choice of codes begins with."""
+    offered = [code for code in PHASED_CODES if code in machine.codes]
+    return Code.RADIX if Code.RADIX in offered or not offered else offered[0]
+
+
+def implied(options: CompileOptions, machine: Machine) -> CompileOptions:
+    """The options with what the machine leaves no choice of: stock LIF neurons are rate neurons.
+
+    Raises SnnccError where they were told something else.
+    """
+    if not machine.lif or options.passes is not None or options.published is not None:
+        return options
+    for name, free in LIF_FREE.items():
+        if getattr(options, name) not in free:
+            raise SnnccError(
+                f"{machine.name} has stock LIF neurons: code rate, reset zero, levels 0 and 1",
+                where=f"--{name.replace('_', '-')}",
+                hint="leave it out",
+            )
+    return replace(options, code="rate", reset="zero")
+
+
+def check_partition(options: CompileOptions, machine: Machine) -> None:
+    """Refuse to emit slices of cores for what has none, or only stock processes."""
+    if options.partition and (machine.core is None or machine.lif):
+        what = "is emitted as a whole: its processes are Lava's own" if machine.lif else "has no cores"
+        raise SnnccError(f"{machine.name} {what}", where="--partition", hint="leave it out")
+
+
 def default_passes(options: CompileOptions, machine: Machine) -> str:
     """The pipeline that the options stand for."""
     if options.published is not None:
         return pipeline_text(options.published, weight_bits=options.weight_bits, steps=options.steps)
-    code = f"code={options.code},input={machine.input_code.value},steps={options.steps},reset={options.reset}"
+    first, _, goal = options.code.partition(":")
+    auto = first == "auto"
+    name = first_code(machine).value if auto else options.code
+    code = f"code={name},input={machine.input_code.value},steps={options.steps},reset={options.reset}"
+    cheapest = f";cheapest_codes{{goal={goal or CodeGoal.ENERGY.value}}}" if auto else ""
     binarise = "binarise;" if options.weight_bits == 1 else ""
     weight_bits = FULL_WEIGHT_BITS if binarise else options.weight_bits
+    if machine.lif:
+        return (
+            f"{binarise}balance{{method={LIF_THRESHOLDS},level_bits=1,scope=population}};spike_input;"
+            f"quantize_lif{{weight_bits={weight_bits},steps={options.steps}}};choose_code{{{code}}}"
+        )
     rounding = "refit" if weight_bits < FULL_WEIGHT_BITS else "nearest"
     return (
         f"{binarise}balance{{method=mse,level_bits={options.level_bits},widths={options.widths}}};"
         f"quantize{{weight_bits={weight_bits},rounding={rounding}}};"
-        f"correct_bias;choose_code{{{code}}}"
+        f"correct_bias;choose_code{{{code}}}{cheapest}"
     )

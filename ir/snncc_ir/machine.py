@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snncc_ir.codes import Code, Reset
+from snncc_ir.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ class Events:
     """Energy in picojoules and time in nanoseconds of one event; `mac` is the baseline's, of a MAC in 8 bits.
 
     An update is that of one compartment in one step, a spike a message that enters or leaves a core, a hop
-    one router further (`column` along a row, `row` along a column), a step the barrier at its end.
+    one router further (`column` along a row, `row` along a column), a link the way from one chip to the
+    next, a step the barrier at its end.
     """
 
     synapse_energy: Quantity
@@ -95,10 +97,12 @@ class Events:
     spike_energy: Quantity
     column_energy: Quantity
     row_energy: Quantity
+    link_energy: Quantity
     synapse_time: Quantity
     update_time: Quantity
     spike_time: Quantity
     hop_time: Quantity
+    link_time: Quantity
     step_time: Quantity
     mac_energy: Quantity
 
@@ -131,6 +135,8 @@ class Machine:
     `membrane_bits` of the membrane potential, `payload_bits` of a graded spike (0: binary spikes only).
     An FPGA has a `fabric`, and `lanes` that work at once: a number for the user to choose. With a `chain` it
     has several cores in a row, each with lanes of its own. A chip of cores has `core`, `mesh` and `events`.
+    With `lif` what is emitted has stock LIF neurons (`snncc_ir.lif`) and nothing else. With a `plan` of a
+    network it is emitted slice by slice.
     """
 
     name: str
@@ -144,10 +150,12 @@ class Machine:
     payload_bits: Limit
     fabric: Fabric | None = None
     lanes: int = 0
+    lif: bool = False
     chain: tuple[Part, ...] = ()
     core: Core | None = None
     mesh: Mesh | None = None
     events: Events | None = None
+    plan: Plan | None = None
 
     @property
     def input_code(self) -> Code:

@@ -11,15 +11,29 @@ from typing import Any, get_type_hints
 from snncc.passes.balance import Balance
 from snncc.passes.base import Context, Pass
 from snncc.passes.binarise import Binarise
+from snncc.passes.cheapest_codes import CheapestCodes
 from snncc.passes.choose_code import ChooseCode
 from snncc.passes.correct_bias import CorrectBias
 from snncc.passes.equalize import Equalize
 from snncc.passes.quantize import Quantize
+from snncc.passes.quantize_lif import QuantizeLif
+from snncc.passes.spike_input import SpikeInput
 from snncc.passes.tune_thresholds import TuneThresholds
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 
-PASS_TYPES = (Equalize, Binarise, Balance, TuneThresholds, Quantize, CorrectBias, ChooseCode)
+PASS_TYPES = (
+    Equalize,
+    Binarise,
+    Balance,
+    TuneThresholds,
+    SpikeInput,
+    Quantize,
+    QuantizeLif,
+    CorrectBias,
+    ChooseCode,
+    CheapestCodes,
+)
 
 PASSES: dict[str, type[Pass]] = {kind.name: kind for kind in PASS_TYPES}
 """Every pass by its name."""

@@ -82,11 +82,14 @@ class Quantize(Pass):
         """Largest magnitude of a synaptic weight."""
         return int(2 ** (self.weight_bits - 1) - 1)
 
+    def quantizer(self, graph: Graph, context: Context) -> Quantizer:
+        """What works on the nodes of one graph."""
+        rounder = ROUNDERS[self.rounding](graph, context)
+        return Quantizer(graph, context.input_format, self, rounder, context.certify)
+
     def apply(self, graph: Graph, context: Context) -> Graph:
         """The integer graph."""
-        work = _Quantizer(
-            graph, context.input_format, self, ROUNDERS[self.rounding](graph, context), context.certify
-        )
+        work = self.quantizer(graph, context)
         for node in graph.nodes:
             try:
                 work.visit(node)
@@ -96,7 +99,7 @@ class Quantize(Pass):
 
 
 @dataclass
-class _Quantizer:
+class Quantizer:
     """Scales of the values seen so far and the integer nodes made so far."""
 
     graph: Graph
@@ -195,7 +198,7 @@ class _Quantizer:
         folded = self._fold(node)
         unit = self._stored_unit(node, folded)
         if unit is None:
-            unit = np.maximum(self._unit(folded), step / LARGEST_THETA)
+            unit = np.maximum(self._unit(node, folded), step / LARGEST_THETA)
             unit = np.where(shared, _dividing(step, unit), unit)
         theta = np.maximum(np.rint(step / unit), 1.0)
         bias = self._finish(node, folded, unit, neuron.bias)
@@ -248,7 +251,7 @@ class _Quantizer:
         folded = self._fold(node)
         unit = self._stored_unit(node, folded)
         if unit is None:
-            unit = self._unit(folded)
+            unit = self._unit(node, folded)
             unit = np.where(unit > 0, unit, 1.0)
         gains = tuple(Fraction(float(step)) for step in unit)
         return [
@@ -297,7 +300,7 @@ class _Quantizer:
 
     def _rounded_readout(self, node: Readout) -> None:
         folded = self._fold(node)
-        unit = self._unit(folded)
+        unit = self._unit(node, folded)
         unit = np.full_like(unit, unit.max() or 1.0)
         bias = self._finish(node, folded, unit, node.bias)
         self.done[node.name] = replace(node, bias=bias, scale=float(unit[0]))
@@ -320,11 +323,11 @@ class _Quantizer:
         reach = [row_max(w) / unit for name, w in folded.items() if name != part.linear.name]
         return unit if not reach or np.max(reach) <= LARGEST_MULTIPLIER else None
 
-    def _unit(self, folded: Mapping[str, Reals]) -> Reals:
+    def _unit(self, node: Population | Readout, folded: Mapping[str, Reals]) -> Reals:
         """s_w per output channel: the synapses' largest weight fills their bits; 0 without any weight."""
-        kinds = [(self.graph.by_name[name], weights) for name, weights in folded.items()]
-        synapses = [self._synapses(node, w) for node, w in kinds if isinstance(node, Conv | Dense)]
-        multipliers = [w for node, w in kinds if isinstance(node, Scale | SumPool)]
+        kinds = [(each, folded[each.name]) for each in self.graph.projections(node)]
+        synapses = [self._synapses(each, w) for each, w in kinds if isinstance(each, Conv | Dense)]
+        multipliers = [w for each, w in kinds if isinstance(each, Scale | SumPool)]
         unit = np.zeros(0)
         if synapses:
             top = self.options.largest_weight

@@ -28,7 +28,14 @@ def mistakes(tmp_path: Path) -> list[tuple[list[str], str]]:
     return [
         (["compile", "model.onnx", "--target", "npu"],
          "--target: no target is called 'npu'; there are fpga, lava, sim"),
-        ([*lava, "--chip", "loihi9"], "--chip: target lava has no chip 'loihi9'; it has loihi2"),
+        ([*lava, "--chip", "loihi9"], "--chip: target lava has no chip 'loihi9'; it has loihi2, loihi1"),
+        ([*lava, "--chip", "loihi1", "--code", "count"],
+         "--code: loihi1 has stock LIF neurons: code rate, reset zero, levels 0 and 1; leave it out"),
+        ([*lava, "--chip", "loihi1", "--level-bits", "3"],
+         "--level-bits: loihi1 has stock LIF neurons: code rate, reset zero, levels 0 and 1; leave it out"),
+        ([*lava, "--chip", "loihi1", "--passes", "balance;quantize;choose_code"],
+         "loihi1: cannot express this network: small: phased timing; loihi1 has rate neurons alone, "
+         "choose --code rate"),
         ([*sim, "--calibrate", "nowhere.npz"], "nowhere.npz: no such file or folder"),
         ([*sim, "--calibrate", "empty"],
          "empty: holds no class folders; put the images into one folder per class"),
@@ -49,12 +56,17 @@ def mistakes(tmp_path: Path) -> list[tuple[list[str], str]]:
         ([*sim, "--steps", "9"], "--steps: is for --code rate alone; leave it out, or choose that code"),
         ([*sim, "--code", "stbif", "--reset", "zero"],
          "--reset: is for --code rate alone; leave it out, or choose that code"),
+        ([*sim, "--code", "auto:time"], "any: has no figures for energy and time, so codes have no price; "
+         "compile for a chip of cores (--target lava), or name a --code"),
+        ([*sim, "--published", "rueckauer", "--code", "auto"],
+         "--published: says what --code would say; leave out --code"),
         ([*sim, "--mean", "a,b"], "--mean: 'a,b' is no list of numbers; write them as 0.5,0.4,0.3"),
         ([*sim, "--mean", "1,2,3"], "--mean: 3 values do not fit the input's channels 2x8x8"),
         ([*sim, "--std", "0"],
          "--scale, --mean, --std: scale and std must be positive numbers, mean a number"),
         ([*sim, "--passes", "fold"], "--passes: no pass is called 'fold'; there are equalize, binarise, "
-         "balance, tune_thresholds, quantize, correct_bias, choose_code"),
+         "balance, tune_thresholds, "
+         "spike_input, quantize, quantize_lif, correct_bias, choose_code, cheapest_codes"),
         ([*sim, "--passes", "balance;quantize", "--level-bits", "8", "--code", "count"],
          "--passes: says what --level-bits, --code would say; leave out --level-bits, --code"),
         ([*sim, "--published", "rueckauer", "--level-bits", "8", "--steps", "8"],
@@ -95,7 +107,7 @@ def test_unreadable_arrays_name_the_file(snncc: Snncc, tmp_path: Path, name: str
         (
             ["--engine", "warp"],
             "--engine: no engine is called 'warp'; "
-            "there are native, levels, spikes, reference, cycles, csim, rtl, lava",
+            "there are native, levels, spikes, reference, cycles, csim, rtl, lava, lif",
         ),
         (["--data", "nowhere.npz"], "nowhere.npz: no such file or folder"),
         (["--outputs", "y.txt"], "--outputs y.txt: must name an .npy or .npz file in an existing folder"),
@@ -131,7 +143,8 @@ def test_a_code_that_the_chip_cannot_do_is_refused_with_the_reason(snncc: Snncc,
     "arguments",
     [["compile", "model.onnx"], ["compile", "model.onnx", "--target"],
      ["fly"], ["check"], ["check", "a", "--fast"],
-     ["compile", "model.onnx", "--target", "sim", "--code", "morse"]],
+     ["compile", "model.onnx", "--target", "sim", "--code", "morse"],
+     ["compile", "model.onnx", "--target", "lava", "--code", "auto:speed"]],
 )  # fmt: skip
 def test_usage_errors_exit_2(snncc: Snncc, arguments: list[str]) -> None:
     assert snncc(*arguments).code == 2

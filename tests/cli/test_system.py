@@ -107,7 +107,7 @@ def test_an_interrupted_compile_leaves_the_earlier_artefact(
     assert child.stdout is not None
     assert child.stdout.readline() == "stalled\n"
     child.send_signal(number)
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=120)
     assert (child.returncode, err) == (130, "snncc: error: interrupted; earlier results are as they were\n")
     assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == before
 

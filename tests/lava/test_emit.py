@@ -18,6 +18,7 @@ import snncc_backends.lava
 from snncc_backends.lava import backend
 from snncc_backends.lava.describe import describe
 from snncc_backends.lava.emit import PROGRAM
+from snncc_backends.lava.stock.emit import PROGRAM as STOCK
 from snncc_backends.lava.wiring import Wiring
 from snncc_ir.codes import PHASED_CODES, Code
 from snncc_ir.graph import Graph
@@ -35,7 +36,7 @@ def test_list_of_files(golden: Golden) -> None:
 def test_every_template_is_emitted() -> None:
     templates = Path(snncc_backends.lava.__file__).parent / "templates"
     present = {path.relative_to(templates).as_posix() for path in templates.rglob("*.py")}
-    assert present == set(PROGRAM)
+    assert present == {*PROGRAM.values(), *STOCK.values()}
 
 
 def test_description(golden: Golden) -> None:

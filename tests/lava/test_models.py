@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import select
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,45 +20,17 @@ from snncc_ir.codes import PHASED_CODES, Code
 from snncc_ir.graph import Graph
 from snncc_ir.semantics import evaluate
 from snncc_ir.spiking import SpikeRun, run_phased
+from support.driver import Drive, served
 from support.graphs import Case, cases
 
 MACHINE = backend.machines["loihi2"]
-SECONDS = 60
-"""After so long without an answer the driver hangs."""
-
 RANGES = ((0, 15), (0, 10), (-7, 7), (-3, 12), (-12, 3), (-5, 0), (0, 1), (-1, 1))
-
-Drive = Callable[[Path], None]
 
 
 @pytest.fixture(scope="module")
 def drive(lava_python: str) -> Iterator[Drive]:
     """Hands a folder to `drive_models.py`, which runs as long as the tests of this module."""
-    script = Path(__file__).parent / "drive_models.py"
-    with (
-        tempfile.TemporaryFile() as errors,
-        subprocess.Popen(
-            [lava_python, "-I", "-B", str(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        ) as process,
-    ):
-        stdin, stdout = process.stdin, process.stdout
-        assert stdin is not None
-        assert stdout is not None
-
-        def send(folder: Path) -> None:
-            stdin.write(f"{folder}\n")
-            stdin.flush()
-            ready, _, _ = select.select([stdout], [], [], SECONDS)
-            if not ready or stdout.readline() != "done\n":
-                errors.seek(0)
-                pytest.fail(f"the driver failed:\n{errors.read().decode()}")
-
-        yield send
-        process.kill()
+    yield from served(lava_python, Path(__file__).parent / "drive_models.py")
 
 
 @settings(max_examples=80)

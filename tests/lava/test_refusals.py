@@ -44,8 +44,8 @@ def test_the_backend_is_one() -> None:
     found: Backend = backend
     assert (found.name, list(found.machines), [engine.name for engine in found.engines]) == (
         "lava",
-        ["loihi2"],
-        ["lava"],
+        ["loihi2", "loihi1"],
+        ["lava", "lif"],
     )
 
 

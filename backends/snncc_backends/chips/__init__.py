@@ -25,7 +25,7 @@ CORE_CHIPS = ("loihi1", "loihi2")
 
 WIDTHS = ("weight_bits", "multiplier_bits", "membrane_bits", "payload_bits")
 PLAIN = ("name", "backend", "description", "codes", "resets")
-TABLES = ("limits", "fabric", "lanes", "core", "mesh", "events")
+TABLES = ("limits", "fabric", "lanes", "lif", "core", "mesh", "events")
 ENTRY = ("value", "source", "assumed")
 
 MAY_BE_ZERO = (
@@ -97,6 +97,8 @@ def machine_from_toml(text: str, where: str) -> Machine:
     given = [name for name in ("core", "mesh", "events") if name in data]
     if given and len(given) < 3:
         raise TargetError(f"has {' and '.join(given)} alone; core, mesh and events go together", where=where)
+    if not isinstance(data.get("lif", False), bool):
+        raise TargetError(f"lif must be true or false, not {data['lif']!r:.40}", where=where)
     limits = _table(data, "limits", where)
     _check_keys(limits, WIDTHS, (), "limits.", where)
     return Machine(
@@ -108,7 +110,9 @@ def machine_from_toml(text: str, where: str) -> Machine:
         **{key: _limit(key, limits[key], where) for key in WIDTHS},
         fabric=_numbers(Fabric, _limit, data, "fabric", where),
         lanes=_lanes(data.get("lanes", 0), where),
+        lif=data.get("lif", False),
         chain=(),
+        plan=None,
         core=_numbers(Core, _limit, data, "core", where),
         mesh=_mesh(data, where),
         events=_numbers(Events, _quantity, data, "events", where),

@@ -8,15 +8,15 @@ from functools import cached_property
 from typing import Any
 
 from snncc_backends.chips import load_machine
-from snncc_backends.lava.emit import emit_files
 from snncc_backends.lava.engine import LavaEngine
-from snncc_backends.lava.refusals import find_refusals
+from snncc_backends.lava.profiles import emit_files, find_refusals
+from snncc_backends.lava.stock.engine import LifEngine
 from snncc_ir.backend import Array, Engine
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
 
-CHIPS = ("loihi2",)
+CHIPS = ("loihi2", "loihi1")
 """Machine descriptions that this backend emits for; the first is the default."""
 
 
@@ -33,8 +33,8 @@ class LavaBackend:
 
     @property
     def engines(self) -> tuple[Engine, ...]:
-        """Lava itself."""
-        return (LavaEngine(),)
+        """Lava itself, and our model of its LIF neuron."""
+        return (LavaEngine(), LifEngine())
 
     @property
     def builder(self) -> None:
@@ -55,7 +55,7 @@ class LavaBackend:
         refusals = self.refusals(graph, machine)
         if refusals:
             raise TargetError("; ".join(refusals))
-        return emit_files(graph)
+        return emit_files(graph, machine)
 
     def figures(self, files: Mapping[str, bytes]) -> dict[str, Any]:
         """Nothing beside the graph."""

@@ -28,8 +28,12 @@ Plain = dict[str, Any]
 
 def describe(graph: Graph) -> tuple[Plain, dict[str, Array]]:
     """The description of a phased integer graph, and the arrays that it names."""
-    writer = _Writer(graph)
-    cells = list(writer.cells())
+    return described(Writer(graph))
+
+
+def described(writer: Writer) -> tuple[Plain, dict[str, Array]]:
+    """What a writer describes."""
+    graph, cells = writer.graph, list(writer.cells())
     network = {
         "format": FORMAT,
         "name": graph.name,
@@ -41,7 +45,7 @@ def describe(graph: Graph) -> tuple[Plain, dict[str, Array]]:
     return network, dict(sorted(writer.arrays.items()))
 
 
-class _Writer:
+class Writer:
     """Describes cells and collects their arrays, each under a digest of its values."""
 
     def __init__(self, graph: Graph) -> None:

@@ -1,25 +1,15 @@
-"""The emitted files: a fixed program, and one network's data.
-
-The program is the same for every network, byte for byte. Whatever comes from a model (names, shapes, numbers)
-is data in `network.json` and `tensors.npz`, never code.
-"""
+"""The emitted files of a network of level neurons: the program and its data."""
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
-
-from snncc_backends.lava.describe import describe
+from snncc_backends.lava.describe import Writer, described
+from snncc_backends.lava.files import SHARED, packed
+from snncc_backends.lava.slices import SliceWriter
 from snncc_ir.graph import Graph
-from snncc_ir.store import write_arrays
+from snncc_ir.plan import Plan
 
-FOLDER = "lava"
-"""Where the files lie in an artefact."""
-
-PROGRAM = (
-    "run.py",
-    "command.py",
-    "execute.py",
+OWN = (
+    "play.py",
     "build.py",
     "network/__init__.py",
     "network/processes.py",
@@ -31,18 +21,15 @@ PROGRAM = (
     "numerics/send.py",
     "numerics/strand.py",
 )
-"""The program's files, below `templates`. They are read as text: importing them needs Lava."""
+
+PROGRAM = {**SHARED, **{name: name for name in OWN}}
+"""The program's files, and where below `templates` they are."""
 
 
-def emit_files(graph: Graph) -> dict[str, bytes]:
-    """The program and the data of a phased integer graph, by path relative to the artefact."""
-    network, arrays = describe(graph)
-    text = json.dumps(network, indent=1, allow_nan=False)
-    data = {"network.json": text.encode() + b"\n", "tensors.npz": write_arrays(arrays)}
-    return {f"{FOLDER}/{path}": content for path, content in (*program().items(), *data.items())}
+def emit_files(graph: Graph, plan: Plan | None = None) -> dict[str, bytes]:
+    """The program and the data of a phased integer graph, by path relative to the artefact.
 
-
-def program() -> dict[str, bytes]:
-    """The fixed files, by path relative to their folder."""
-    templates = files("snncc_backends.lava").joinpath("templates")
-    return {path: templates.joinpath(*path.split("/")).read_bytes() for path in PROGRAM}
+    With a plan there is a process for each of its slices, else one for each population.
+    """
+    writer = Writer(graph) if plan is None else SliceWriter(graph, plan)
+    return packed(PROGRAM, *described(writer))

@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc_backends.lava.emit import FOLDER, emit_files
+from snncc_backends.lava.files import FOLDER
 from snncc_backends.lava.interpreter import find_interpreter
-from snncc_backends.lava.refusals import find_refusals
+from snncc_backends.lava.profiles import emit_files, find_refusals
+from snncc_backends.lava.stock.describe import depth_of
 from snncc_backends.tools.process import Job, run_job, seconds_from
 from snncc_ir.backend import EngineRun
 from snncc_ir.errors import DataError, TargetError, ToolError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
-from snncc_ir.nodes import Readout
+from snncc_ir.nodes import Population, Readout
 from snncc_ir.progress import Progress
 from snncc_ir.semantics import check_input
+from snncc_ir.timing import Rate
 
 Array = NDArray[Any]
 
@@ -59,9 +61,9 @@ class LavaEngine:
             raise ToolError(found.missing or "no Python with Lava was found")
         with tempfile.TemporaryDirectory(prefix="snncc-lava-") as name:
             folder = Path(name)
-            _write(graph, levels, folder)
+            _write(emit_files(graph, machine), levels, folder)
             report = _Report(folder / "progress.txt", progress)
-            steps = (images + graph.latency - 1) * graph.window
+            steps = steps_of(graph, images)
             job = Job(
                 name="the Lava program",
                 command=_command(found.python, folder),
@@ -70,7 +72,15 @@ class LavaEngine:
                 if_late=f"run fewer images, or set {TIMEOUT_VARIABLE} to more seconds",
             )
             run_job(job, report)
-            return _read(graph, job)
+            return _read(graph, levels, job)
+
+
+def steps_of(graph: Graph, images: int) -> int:
+    """Time steps that a run takes: phased images follow each other, stock neurons start anew for each."""
+    if isinstance(graph.timing, Rate):
+        ends = [node for node in graph.nodes if isinstance(node, Population | Readout)]
+        return images * (graph.timing.steps + max(depth_of(graph, node) for node in ends))
+    return (images + graph.latency - 1) * graph.window
 
 
 def time_limit(graph: Graph, steps: int) -> float:
@@ -80,8 +90,8 @@ def time_limit(graph: Graph, steps: int) -> float:
     return seconds_from(TIMEOUT_VARIABLE, 120 + 5 * len(graph.nodes) + per_step * steps)
 
 
-def _write(graph: Graph, levels: Mapping[str, Array], folder: Path) -> None:
-    for path, content in emit_files(graph).items():
+def _write(files: Mapping[str, bytes], levels: Mapping[str, Array], folder: Path) -> None:
+    for path, content in files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
@@ -116,12 +126,15 @@ class _Report:
             self.progress(done, total)
 
 
-def _read(graph: Graph, job: Job) -> EngineRun:
+def _read(graph: Graph, levels: Mapping[str, Array], job: Job) -> EngineRun:
     try:
         with np.load(job.folder / "out.npz", allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError) as error:
         raise ToolError(f"the Lava program wrote no result ({error})\n{job.tail()}") from error
-    trains = {node.name: arrays[f"train.{node.name}"] for node in (*graph.inputs, *graph.populations)}
+    senders = graph.populations if isinstance(graph.timing, Rate) else (*graph.inputs, *graph.populations)
+    trains = {node.name: arrays[f"train.{node.name}"] for node in senders}
+    if isinstance(graph.timing, Rate):  # a pixel is a bias: it acts in every step
+        trains |= {name: np.repeat(x[:, None], graph.timing.steps, axis=1) for name, x in levels.items()}
     outputs = {node.name: arrays[f"output.{node.name}"] for node in graph.of_type(Readout)}
     return EngineRun(trains=trains, outputs=outputs, steps=int(arrays["steps"]))

@@ -26,14 +26,14 @@ def find_refusals(graph: Graph, machine: Machine) -> tuple[str, ...]:
         codes = _names(machine)
         return (f"{graph.name}: {timing} timing; {machine.name} runs the phased codes {codes}, choose one",)
     return (
-        *_outputs(graph),
+        *unreported_outputs(graph),
         *_codes(graph, machine),
-        *_weights(graph, machine),
+        *weight_refusals(graph, machine.multiplier_bits.value, machine),
         *_membranes(graph, machine),
     )
 
 
-def _outputs(graph: Graph) -> Iterator[str]:
+def unreported_outputs(graph: Graph) -> Iterator[str]:
     """Outputs that no process gives."""
     for name in graph.outputs:
         if isinstance(graph.by_name[name], Wiring):
@@ -64,12 +64,13 @@ def _codes(graph: Graph, machine: Machine) -> Iterator[str]:
             )
 
 
-def _weights(graph: Graph, machine: Machine) -> Iterator[str]:
+def weight_refusals(graph: Graph, multiplier_bits: int, machine: Machine) -> Iterator[str]:
+    """Weights that are wider than a synapse, and multipliers of skips and pools."""
     for node in graph.nodes:
         if not isinstance(node, Linear):
             continue
         is_weight = isinstance(node, Conv | Dense)
-        limit = machine.weight_bits.value if is_weight else machine.multiplier_bits.value
+        limit = machine.weight_bits.value if is_weight else multiplier_bits
         what, option = ("weights", "weight bits") if is_weight else ("multipliers", "multiplier bits")
         bits = _weight_bits(node, graph.types[node.source].shape)
         if bits > limit:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ from snncc_ir.codes import Strand
 from snncc_ir.graph import Graph
 from snncc_ir.linear import wire
 from snncc_ir.nodes import Concat, Input, Linear, MaxPool, Population, Readout
+from snncc_ir.plan import Box, three_axes
 
 Array = NDArray[Any]
 
@@ -41,9 +45,10 @@ class Picked:
 class Wiring:
     """Traces every value that holds levels back to the neurons that send it."""
 
-    def __init__(self, graph: Graph) -> None:
-        """Trace all values of an integer graph."""
+    def __init__(self, graph: Graph, boxes: Mapping[str, Sequence[Box]] = MappingProxyType({})) -> None:
+        """Trace all values of an integer graph; nodes with `boxes` are as many origins, NAME.0, NAME.1."""
         self.origins: list[Origin] = []
+        self._boxes = boxes
         self._numbers: dict[str, Array] = {}
         for node in graph.nodes:
             match node:
@@ -58,15 +63,32 @@ class Wiring:
 
     def _number(self, graph: Graph, name: str) -> Array:
         """New numbers, from 1 up; 0 stands for silence, since padding is level 0."""
-        shape = graph.types[name].shape
+        shape, strand = graph.types[name].shape, graph.strands[name][0]
+        if name not in self._boxes:
+            return self._origin(name, strand, math.prod(shape)).reshape(1, *shape)
+        numbers = np.zeros(three_axes(shape), np.int64)
+        for number, box in enumerate(self._boxes[name]):
+            part = numbers[tuple(slice(*interval) for interval in box)]
+            part[...] = self._origin(f"{name}.{number}", strand, part.size).reshape(part.shape)
+        return numbers.reshape(1, *shape)
+
+    def _origin(self, name: str, strand: Strand, size: int) -> Array:
+        """The numbers of a new origin."""
         first = self.origins[-1].first + self.origins[-1].size if self.origins else 1
-        size = int(np.prod(shape))
-        self.origins.append(Origin(name, graph.strands[name][0], first, size))
-        return np.arange(first, first + size).reshape(1, *shape)
+        self.origins.append(Origin(name, strand, first, size))
+        return np.arange(first, first + size)
+
+    def numbers(self, name: str) -> Array:
+        """The numbers of the neurons that a value takes its spikes from, in its shape; 0: silence."""
+        return self._numbers[name][0]
 
     def pick(self, name: str, strand: Strand) -> Picked | None:
         """Where value `name` finds its spikes of a strand; None where no neuron of it is left."""
-        numbers = self._numbers[name].ravel()
+        return self.pick_numbers(self._numbers[name], strand)
+
+    def pick_numbers(self, given: Array, strand: Strand) -> Picked | None:
+        """The same for the neurons of some numbers."""
+        numbers = given.ravel()
         picked = np.full(numbers.shape, -1)
         names: list[str] = []
         total = 0

@@ -63,6 +63,11 @@ def load(folder: Path) -> Description:
         return Description(network, {name: archive[name] for name in archive.files})
 
 
+def unit_of(cell: Record) -> str:
+    """The population, pool or readout that a cell is, or is a slice of."""
+    return str(cell.get("unit", cell["name"]))
+
+
 def build(
     description: Description, inputs: Mapping[str, Array], records: Path, trains: bool, progress: Any = None
 ) -> dict[str, AbstractProcess]:
@@ -130,18 +135,19 @@ class _Builder:
         return {"pick": pick, "gate": PoolGate(cell["strand"]["code"], tuple(cell["source"]), cell)}
 
     def _readout(self, cell: Record) -> dict[str, Any]:
-        path, shape = self._records / f"output.{cell['name']}.npy", self._shapes[cell["name"]]
-        recorder = Recorder(path, (self._images, 1, *shape), cell["slot"], "<i4")
+        path, shape = self._records / f"output.{unit_of(cell)}.npy", self._shapes[cell["name"]]
+        whole = (self._images, 1, *cell.get("whole", shape))
+        recorder = Recorder(path, whole, cell["slot"], "<i4", cell.get("box"))
         bias = self._bias(cell["bias"], shape)
         return {"receiver": self._receiver(cell), "bias": bias, "recorder": recorder}
 
     def _train_recorder(self, cell: Record, strand: Strand) -> Recorder | None:
-        if not self._trains and cell["name"] not in self._outputs:
+        if not self._trains and unit_of(cell) not in self._outputs:
             return None
         narrow = strand.code != GRADED or strand.top < 128
-        path = self._records / f"train.{cell['name']}.npy"
-        shape = (self._images, strand.window, *self._shapes[cell["name"]])
-        return Recorder(path, shape, strand.slot, "i1" if narrow else "<i4")
+        path = self._records / f"train.{unit_of(cell)}.npy"
+        shape = (self._images, strand.window, *cell.get("whole", cell["shape"]))
+        return Recorder(path, shape, strand.slot, "i1" if narrow else "<i4", cell.get("box"))
 
     def _sender(self, cell: Record, strand: Strand) -> Sender:
         neuron, shape = cell["neuron"], self._shapes[cell["name"]]

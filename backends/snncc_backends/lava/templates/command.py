@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from build import build, load
-from execute import Watch, execute
-from numerics.strand import GRADED, Strand
+from execute import Watch
 from numpy.typing import NDArray
+from play import load, output_of, play
 
 Array = NDArray[Any]
 Record = Mapping[str, Any]
@@ -50,10 +49,8 @@ def _run(options: argparse.Namespace) -> str:
     steps = description.steps(images)
     with tempfile.TemporaryDirectory(prefix=".snncc-lava-", dir=home) as name:
         scratch = Path(name)
-        progress = multiprocessing.RawValue("l", 0)
-        processes = build(description, inputs, scratch, not options.outputs_only, progress)
-        watch = Watch(steps, progress, options.progress, options.with_parent)
-        seconds = execute(list(processes.values()), steps, watch, scratch)
+        watch = Watch(steps, multiprocessing.RawValue("l", 0), options.progress, options.with_parent)
+        seconds = play(description, inputs, scratch, not options.outputs_only, watch)
         trains = [] if options.outputs_only else sorted(scratch.glob("train.*.npy"))
         write(options.output, outputs_of(description.network, scratch), trains, steps, seconds)
     return f"{images} images, {steps} time steps, {seconds:.2f} s, {steps / seconds:.0f} steps/s"
@@ -122,15 +119,5 @@ def put(archive: zipfile.ZipFile, name: str, values: Array) -> None:
 
 def outputs_of(network: Record, records: Path) -> dict[str, Array]:
     """Every output by name."""
-    cells = {cell["name"]: cell for cell in network["cells"]}
+    cells = {cell.get("unit", cell["name"]): cell for cell in network["cells"]}
     return {name: output_of(cells[name], records) for name in network["outputs"]}
-
-
-def output_of(cell: Record, records: Path) -> Array:
-    """A readout's sums, or the levels that a population's spikes stand for."""
-    if cell["kind"] == "readout":
-        return np.load(records / f"output.{cell['name']}.npy")[:, 0]
-    strand = Strand(**cell["strand"])
-    train = np.load(records / f"train.{cell['name']}.npy")
-    magnitudes = [1 if strand.code == GRADED else strand.magnitude(step) for step in range(strand.window)]
-    return np.einsum("iw...,w->i...", train.astype(np.int64), np.array(magnitudes))

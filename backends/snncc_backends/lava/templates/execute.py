@@ -13,7 +13,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,21 +33,30 @@ CHANNEL_SIZE = 8
 """Messages that a channel holds; Lava's default of 64 fills the shared memory of small machines."""
 
 
-def execute(processes: Sequence[AbstractProcess], steps: int, watch: Watch, scratch: Path) -> float:
-    """Run all steps and stop Lava; gives the seconds that the steps took.
+@dataclass(frozen=True)
+class Stage:
+    """So many steps, and what to do before them while the network stands still."""
+
+    steps: int
+    before: Callable[[], None] = lambda: None
+
+
+def execute(first: AbstractProcess, stages: Sequence[Stage], watch: Watch, scratch: Path) -> float:
+    """Run all steps of the network that process `first` is of, and stop Lava; gives their seconds.
 
     A failure ends the program, after its traceback was printed and `scratch` was removed.
     """
     stop_on_signals(scratch)
-    first = processes[0]
     try:
         first.create_runtime(
             run_cfg=Loihi2SimCfg(select_tag="fixed_pt"), compile_config={"pypy_channel_size": CHANNEL_SIZE}
         )
         started = time.perf_counter()
-        first.run(condition=RunSteps(num_steps=steps, blocking=False))
-        watch.wait(first.runtime)
-        first.wait()
+        for stage in stages:
+            stage.before()
+            first.run(condition=RunSteps(num_steps=stage.steps, blocking=False))
+            watch.wait(first.runtime)
+            first.wait()
         seconds = time.perf_counter() - started
         first.stop()
     except Exception as error:  # whatever it is, the processes of the network must not outlive it
@@ -60,7 +70,7 @@ class Watch:
 
     def __init__(self, steps: int, progress: Any, file: Path | None, with_parent: bool) -> None:
         """Write `progress.value`, the time step reached, to `file`; give up once the parent is gone."""
-        self._steps, self._progress, self._file = steps, progress, file
+        self._steps, self.progress, self._file = steps, progress, file
         self._parent = os.getppid() if with_parent else None
         self._shown = -1
 
@@ -87,8 +97,8 @@ class Watch:
             raise RuntimeError("a process of the network was killed; is there enough memory?")
 
     def _show(self) -> None:
-        if self._file is not None and self._progress.value != self._shown:
-            self._shown = self._progress.value
+        if self._file is not None and self.progress.value != self._shown:
+            self._shown = self.progress.value
             self._file.write_text(f"{self._shown} {self._steps}\n", encoding="ascii")
 
 
