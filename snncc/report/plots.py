@@ -116,7 +116,8 @@ AXES: dict[str, Callable[[Point], float | None]] = {
 
 def costs(found: Costs) -> tuple[Markup, ...]:
     """Accuracy against each cost that is known, on a logarithmic axis: codes as points, streams as curves."""
-    known = [(label, cost) for label, cost in AXES.items() if any(cost(p) is not None for p in found.points)]
+    points = (*found.points, *(point for curve in found.curves for point in curve.points))
+    known = [(label, cost) for label, cost in AXES.items() if any(cost(p) is not None for p in points)]
     return tuple(
         _drawn(f"costs{index}", 5.2, 3.6, partial(_draw_cost, found, label, cost))
         for index, (label, cost) in enumerate(known)

@@ -18,7 +18,7 @@ from snncc_ir.codes import PHASED_CODES, Code
 from snncc_ir.errors import GraphError, SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.progress import Watch
-from snncc_ir.timing import Phased
+from snncc_ir.timing import Phased, Rate
 
 RATE_STEPS = 64
 """Steps of the `rate` curve of a phased network."""
@@ -56,9 +56,20 @@ def costs(graph: Graph, images: Images, energies: Energies, watch: Watch) -> Cos
     The images have labels. Energies are in microjoules per image.
     """
     notes: list[str] = []
-    points = tuple(_point(as_phased(graph, code), code, images, energies, watch) for code in PHASED_CODES)
+    codes = () if _is_for_rate(graph) else PHASED_CODES
+    if not codes:
+        notes.append(
+            "Its populations have one level, for rate: the phased codes, one spike each, are left out."
+        )
+    points = tuple(_point(as_phased(graph, code), code, images, energies, watch) for code in codes)
     curve = _curve(graph, images, notes, watch)
     return Costs(images=images.count, points=points, curves=(curve,) if curve else (), notes=tuple(notes))
+
+
+def _is_for_rate(graph: Graph) -> bool:
+    """True for networks of the plain rate neuron, whose integers are no staircase of several levels."""
+    tops = (graph.strand(node.name).top for node in graph.populations)
+    return isinstance(graph.timing, Rate) and all(top == 1 for top in tops)
 
 
 def _point(graph: Graph, code: Code, images: Images, energies: Energies, watch: Watch) -> Point:
