@@ -1,14 +1,17 @@
 """Loss of three CIFAR-10 networks without retraining, against the promises of docs/accuracy.md.
 
     python benchmarks/accuracy.py DATA [--subsets N] [--tuned] [--only NAME]
+        [--promises 4/8 ...] [--rows FILE]
 
 Each figure is a mean over N calibration subsets of 256 images; accuracy is that on the 2,000 test images.
 Settings are chosen on calibration images alone. `uniform` has thresholds by `mse` (`max` for levels of 8
 bits, which need not clip), `mixed` gives each population its own level bits, at most K in the mean over the
 neurons; `chosen` is the one whose outputs lie nearer to the float network's on the calibration images.
 `--tuned` adds the pass tune_thresholds, which updates weights, biases and thresholds by gradient on the
-same unlabelled images, for levels of 2 and 3 bits; other rows of that column repeat `chosen`. Exits 1 where
-no column keeps a promise: the mean over the networks, and each network at most twice that.
+same unlabelled images, for levels of 2 to 4 bits and weights of 8; other rows of that column repeat
+`chosen`. With `--rows` every figure is kept in a file as it is found; what is there is not measured again,
+and the means are over all subsets that it holds. Exits 1 where no column keeps a promise: the mean over the
+networks, and each network at most twice that.
 
 DATA holds cifar10.npz and models/*.onnx.
 """
@@ -16,15 +19,16 @@ DATA holds cifar10.npz and models/*.onnx.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from cifar import NETWORKS, Network, float_run, float_session, options_for, real_inputs
+from cifar import NETWORKS, Network, distance, float_run, float_session, options_for, real_inputs
 
 from snncc import dataset
 from snncc.driver import Prepared, context_of, float_outputs_of, prepare, run_passes
@@ -39,8 +43,9 @@ from snncc_ir.progress import no_watch, silent
 
 SUBSET = 256
 
-RATES = {2: 0.006, 3: 0.002}
-"""Learning rates of tune_thresholds by level bits."""
+
+HIDDEN = {2: 5, 3: 5, 4: 100}
+"""Weights of the hidden populations in tune_thresholds by level bits, for weights of 8 bits."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,11 @@ class Promise:
     points: float
     rounding: str
 
+    @property
+    def title(self) -> str:
+        """Level bits and weight bits."""
+        return f"{self.levels}/{self.weights}"
+
 
 PROMISES = (
     Promise(8, 8, 0.1, "gptq"),
@@ -66,25 +76,52 @@ PROMISES = (
 )
 
 
+@dataclass(frozen=True)
+class Figure:
+    """The loss of one network with one calibration subset, and the seconds that the passes took."""
+
+    network: str
+    subset: int
+    promise: str
+    column: str
+    loss: float
+    seconds: float
+
+
 @dataclass
-class Column:
-    """Losses by promise and network, one per subset, and the seconds that the passes took."""
+class Figures:
+    """All that was measured; `file`, where there is one, holds a line for each."""
 
-    losses: dict[tuple[Promise, str], list[float]] = field(default_factory=dict)
-    seconds: list[float] = field(default_factory=list)
+    file: Path | None
+    rows: list[Figure] = field(default_factory=list)
 
-    def add(self, promise: Promise, network: str, loss: float, seconds: float) -> None:
-        """Add the figure of one subset."""
-        self.losses.setdefault((promise, network), []).append(loss)
-        self.seconds.append(seconds)
+    def __post_init__(self) -> None:
+        if self.file is not None and self.file.exists():
+            self.rows = [Figure(**json.loads(line)) for line in self.file.read_text().splitlines()]
 
-    def mean(self, promise: Promise, network: str) -> float:
+    def add(self, row: Figure) -> None:
+        """Keep one more."""
+        self.rows.append(row)
+        if self.file is not None:
+            with self.file.open("a") as out:
+                out.write(json.dumps(asdict(row)) + "\n")
+
+    def of(self, network: str, promise: Promise, column: str) -> list[Figure]:
+        """One for every subset that was measured."""
+        wanted = (network, promise.title, column)
+        return [row for row in self.rows if (row.network, row.promise, row.column) == wanted]
+
+    def has(self, network: str, subset: int, promise: Promise, column: str) -> bool:
+        """True where it need not be measured again."""
+        return any(row.subset == subset for row in self.of(network, promise, column))
+
+    def mean(self, network: str, promise: Promise, column: str) -> float:
         """Mean loss over the subsets."""
-        return statistics.mean(self.losses[promise, network])
+        return statistics.mean(row.loss for row in self.of(network, promise, column))
 
-    def keeps(self, promise: Promise, networks: list[str]) -> bool:
+    def keeps(self, promise: Promise, column: str, networks: list[str]) -> bool:
         """True where the mean over the networks is within the promise, and each within twice that."""
-        means = [self.mean(promise, network) for network in networks]
+        means = [self.mean(network, promise, column) for network in networks]
         return statistics.mean(means) <= promise.points + 1e-9 and max(means) <= 2 * promise.points + 1e-9
 
 
@@ -116,7 +153,7 @@ class Subject:
         """The integer network of tuned thresholds and mixed widths, and how long its passes took."""
         return self._run(
             f"balance{{level_bits={promise.levels},widths={self.mixed(promise.levels)}}};"
-            f"tune_thresholds{{rate={RATES[promise.levels]},weight_bits={promise.weights}}};"
+            f"tune_thresholds{{hidden={HIDDEN[promise.levels]},weight_bits={promise.weights}}};"
             f"quantize{{weight_bits={promise.weights}}}"
         )
 
@@ -131,15 +168,7 @@ class Subject:
         found = next(
             iter(evaluate_images(graph, samples.form, samples.images, None, silent).outputs.values())
         )
-        return float(np.square(_centred(found) - _centred(self.wanted)).mean())
-
-
-def _centred(outputs: np.ndarray) -> np.ndarray:
-    """Outputs up to a constant per image, which changes no class; a softmax is undone."""
-    flat = outputs.reshape(len(outputs), -1).astype(np.float64)
-    if flat.min() >= 0 and np.allclose(flat.sum(axis=1), 1, atol=1e-3):
-        flat = np.log(np.maximum(flat, 1e-12))
-    return flat - flat.mean(axis=1, keepdims=True)
+        return distance(found, self.wanted)
 
 
 def subject(data: Path, network: Network, subset: int, folder: Path) -> Subject:
@@ -154,36 +183,42 @@ def subject(data: Path, network: Network, subset: int, folder: Path) -> Subject:
     return Subject(prepared, context, wanted, search, search.settings(no_watch))
 
 
-def measure(data: Path, network: Network, subsets: int, columns: dict[str, Column], folder: Path) -> None:
-    """Fill in the columns of one network."""
+def measure(
+    data: Path, network: Network, subsets: int, promises: list[Promise], columns: list[str], figures: Figures
+) -> None:
+    """Add the figures of one network that are not known yet."""
     found = dataset.load(data / "cifar10.npz")
     session, name = float_session(data, network)
     scores = float_run(session, name, real_inputs(network, found.images))
     real = 100 * float((scores.argmax(axis=1) == found.labels).mean())
-
-    def loss(graph: Graph, case: Subject) -> float:
+    for subset in range(subsets):
+        missing = [p for p in promises if not all(figures.has(network.file, subset, p, c) for c in columns)]
+        if not missing:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            case = subject(data, network, subset, Path(folder))
         form = case.prepared.samples.form
         images = dataset.fit(found.images, form.levels.shape, found.path)
-        return real - 100 * evaluate_images(graph, form, images, None, silent).accuracy(found.labels)
+        for promise in missing:
+            for column, (graph, seconds) in _tried(case, promise, columns).items():
+                if figures.has(network.file, subset, promise, column):
+                    continue
+                right = evaluate_images(graph, form, images, None, silent).accuracy(found.labels)
+                loss = real - 100 * right
+                figures.add(Figure(network.file, subset, promise.title, column, loss, seconds))
+                print(f"# {network.file} {subset} {promise.title} {column} {loss:.2f}", file=sys.stderr)
 
-    for subset in range(subsets):
-        case = subject(data, network, subset, folder)
-        for promise in PROMISES:
-            settings = _settings(case, promise)
-            built = {setting: case.built(promise, *setting) for setting in set(settings.values())}
-            tried = {kind: built[setting] for kind, setting in settings.items()}
-            tried["chosen"] = min(tried.values(), key=lambda one: case.distance(one[0]))
-            if "tuned" in columns:
-                tunes = promise.levels in RATES
-                tried["tuned"] = case.tuned(promise) if tunes else tried["chosen"]
-            for kind, (graph, seconds) in tried.items():
-                columns[kind].add(promise, network.file, loss(graph, case), seconds)
-        last = columns.get("tuned", columns["chosen"])
-        latest = " ".join(
-            f"{promise.levels}/{promise.weights} {last.losses[promise, network.file][-1]:.2f}"
-            for promise in PROMISES
-        )
-        print(f"# {network.file}: subset {subset + 1} of {subsets}: {latest}", file=sys.stderr, flush=True)
+
+def _tried(case: Subject, promise: Promise, columns: list[str]) -> dict[str, tuple[Graph, float]]:
+    """The network of every column, and the seconds that its passes took."""
+    settings = _settings(case, promise)
+    built = {setting: case.built(promise, *setting) for setting in set(settings.values())}
+    tried = {kind: built[setting] for kind, setting in settings.items()}
+    tried["chosen"] = min(tried.values(), key=lambda one: case.distance(one[0]))
+    if "tuned" in columns:
+        tunes = promise.levels in HIDDEN and promise.weights == PROMISES[0].weights
+        tried["tuned"] = case.tuned(promise) if tunes else tried["chosen"]
+    return tried
 
 
 def _settings(case: Subject, promise: Promise) -> dict[str, tuple[str, str]]:
@@ -195,38 +230,42 @@ def _settings(case: Subject, promise: Promise) -> dict[str, tuple[str, str]]:
 
 def main() -> int:
     """Print the table."""
+    titles = [promise.title for promise in PROMISES]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--subsets", type=int, default=5)
     parser.add_argument("--tuned", action="store_true")
-    parser.add_argument("--only", help="networks whose file name holds this")
+    parser.add_argument("--only", default="", help="networks whose file name holds this")
+    parser.add_argument("--promises", nargs="+", choices=titles, default=titles, help="level/weight bits")
+    parser.add_argument("--rows", type=Path, help="a file that keeps the figures")
     chosen = parser.parse_args()
-    networks = [network for network in NETWORKS if (chosen.only or "") in network.file]
-    names = ["uniform", "mixed", "chosen", *(["tuned"] if chosen.tuned else [])]
-    columns = {name: Column() for name in names}
-    with tempfile.TemporaryDirectory() as folder:
-        for network in networks:
-            measure(chosen.data, network, chosen.subsets, columns, Path(folder))
-    return report(columns, [network.file for network in networks])
+    networks = [network for network in NETWORKS if chosen.only in network.file]
+    promises = [promise for promise in PROMISES if promise.title in chosen.promises]
+    columns = ["uniform", "mixed", "chosen", *(["tuned"] if chosen.tuned else [])]
+    figures = Figures(chosen.rows)
+    for network in networks:
+        measure(chosen.data, network, chosen.subsets, promises, columns, figures)
+    return report(figures, [network.file for network in networks], promises, columns)
 
 
-def report(columns: dict[str, Column], networks: list[str]) -> int:
+def report(figures: Figures, networks: list[str], promises: list[Promise], columns: list[str]) -> int:
     """Print the losses; 1 where a promise is kept by no column."""
     kept = True
     print(f"{'levels/weights  network':48}" + "".join(f"{name:>10}" for name in columns) + "   promised")
-    for promise in PROMISES:
-        title = f"{promise.levels}/{promise.weights}"
+    for promise in promises:
         for network in networks:
-            means = "".join(f"{column.mean(promise, network):10.2f}" for column in columns.values())
-            print(f"{title:16}{network:32}{means}   {2 * promise.points:.1f}")
-        mean = [statistics.mean(column.mean(promise, n) for n in networks) for column in columns.values()]
+            means = "".join(f"{figures.mean(network, promise, column):10.2f}" for column in columns)
+            print(f"{promise.title:16}{network:32}{means}   {2 * promise.points:.1f}")
+        mean = [statistics.mean(figures.mean(n, promise, column) for n in networks) for column in columns]
         print(
-            f"{title:16}{'mean':32}"
+            f"{promise.title:16}{'mean':32}"
             + "".join(f"{value:10.3f}" for value in mean)
             + f"   {promise.points:.1f}"
         )
-        kept &= any(column.keeps(promise, networks) for column in columns.values())
-    longest = "".join(f"{max(column.seconds):10.1f}" for column in columns.values())
+        kept &= any(figures.keeps(promise, column, networks) for column in columns)
+    longest = "".join(
+        f"{max(row.seconds for row in figures.rows if row.column == column):10.1f}" for column in columns
+    )
     print(f"{'longest passes, seconds':48}{longest}")
     return 0 if kept else 1
 

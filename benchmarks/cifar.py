@@ -93,6 +93,18 @@ def float_run(session: onnxruntime.InferenceSession, name: str, images: np.ndarr
     return np.concatenate(parts)
 
 
+def distance(outputs: np.ndarray, wanted: np.ndarray) -> float:
+    """Mean squared difference of class scores `[N, C]`, but for a constant per image; a softmax is undone."""
+    return float(np.square(_centred(outputs) - _centred(wanted)).mean())
+
+
+def _centred(outputs: np.ndarray) -> np.ndarray:
+    flat = outputs.reshape(len(outputs), -1).astype(np.float64)
+    if flat.min() >= 0 and np.allclose(flat.sum(axis=1), 1, atol=1e-3):
+        flat = np.log(np.maximum(flat, 1e-12))
+    return flat - flat.mean(axis=1, keepdims=True)
+
+
 def accuracy(data: Path) -> bool:
     """Loss in percentage points at several widths."""
     found = dataset.load(data / "cifar10.npz")

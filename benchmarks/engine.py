@@ -281,6 +281,7 @@ def networks(data: Path) -> bool:
         form = format_of(graph.inputs[0])
         given = found.images[:64] if net.pixels else reals
         levels = form.to_levels(dataset.fit(given, form.levels.shape, found.path) if net.pixels else given)
+        levels = np.ascontiguousarray(levels)
         engine = NativeEngine(graph, workers=1, counter=Counter(graph))
         for batch in batches(theirs):
             feed, real = {graph.inputs[0].name: levels[:batch]}, {name: reals[:batch]}

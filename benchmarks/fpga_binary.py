@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 from fpga_cnv import CYCLES, pixel_network
 
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.build import design_of, resources_of
 from snncc_backends.fpga.estimate import (
     FLIP_FLOP_FACTORS,
@@ -31,7 +30,8 @@ from snncc_backends.fpga.estimate import (
     flip_flop_parts,
     lut_parts,
 )
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.tables.assemble import build_tables
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_backends.tools.device import find_device
 from snncc_backends.tools.flow import run_flow
 from snncc_ir.graph import Graph

@@ -15,15 +15,15 @@ from snncc import artefact, dataset
 from snncc.driver import compile_model
 from snncc.options import CompileOptions, PixelScaling
 from snncc.sim.evaluate import evaluate_images
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.bench import first_difference
-from snncc_backends.fpga.count import CycleCounter
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.estimate import estimate
 from snncc_backends.fpga.hls.emit import hls_files
 from snncc_backends.fpga.hls.simulate import build_csim, run_csim
 from snncc_backends.fpga.rtl import run_verilog
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.simulator.count import CycleCounter
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.tables.assemble import build_tables
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_backends.tools.compiler import find_compiler
 from snncc_backends.tools.found import need
 from snncc_backends.tools.verilator import find_verilator

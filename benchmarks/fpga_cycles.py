@@ -45,17 +45,17 @@ from snncc.options import CompileOptions
 from snncc.sim.evaluate import evaluate_images
 from snncc.sim.levels import LevelEngine
 from snncc_backends.chips import load_machine
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.bench import first_difference
 from snncc_backends.fpga.chain.balance import Survey
 from snncc_backends.fpga.chain.estimate import chain_estimate
 from snncc_backends.fpga.chain.run import run_chain
 from snncc_backends.fpga.chain.tables import build_chain
-from snncc_backends.fpga.count import CycleCounter
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.estimate import estimate
 from snncc_backends.fpga.rtl import build_simulation, simulate
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.simulator.count import CycleCounter
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.tables.assemble import build_tables
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_backends.tools.compiler import find_compiler
 from snncc_backends.tools.found import need
 from snncc_backends.tools.verilator import find_verilator

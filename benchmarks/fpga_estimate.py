@@ -21,10 +21,14 @@ from fpga_networks import HEADER, Setting, compiled
 from numpy.typing import NDArray
 
 from snncc.build import build
-from snncc_backends.fpga.assemble import build_tables
-from snncc_backends.fpga.estimate import Parts, flip_flop_parts, lut_parts
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.counts import Counts
+from snncc_backends.fpga.estimate import flip_flop_parts, lut_parts
+from snncc_backends.fpga.events.assemble import build_event_tables
+from snncc_backends.fpga.events.estimate import event_flip_flop_parts, event_lut_parts
+from snncc_backends.fpga.tables.assemble import build_tables
+from snncc_ir.graph import Graph
 from snncc_ir.hardware import Resources, Stage
+from snncc_ir.timing import Phased
 
 TOLERANCE = 0.1
 
@@ -51,13 +55,32 @@ TRIED = (
     Setting("residual", 16, 4),
     Setting("residual", 64, 4, 6),
 )
+FITTED_EVENTS = (
+    Setting("digits", 8, 4, code="rate"),
+    Setting("digits", 32, 2, 4, 2, code="rate"),
+    Setting("strided", 16, 4, 8, 4, code="rate"),
+    Setting("residual", 16, 8, 4, code="rate"),
+    Setting("digits", 16, 4, code="stbif"),
+    Setting("lenet", 8, 2, 2, 4, code="stbif"),
+    Setting("residual", 8, 4, code="stbif"),
+    Setting("strided", 32, 3, 6, code="stbif"),
+)
+TRIED_EVENTS = (
+    Setting("digits", 16, 3, 6, code="rate"),
+    Setting("lenet", 8, 4, code="rate"),
+    Setting("residual", 32, 4, 6, code="rate"),
+    Setting("strided", 8, 4, code="stbif"),
+    Setting("lenet", 16, 4, 4, code="stbif"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """What was estimated for a setting, what came out, and the tables that both are of."""
+    """What was estimated for a setting, what came out, and what counts LUTs and flip-flops."""
 
-    tables: Tables
+    doublings: int
+    luts: Counts
+    flip_flops: Counts
     estimate: Resources
     result: Resources
 
@@ -74,29 +97,42 @@ def place(setting: Setting) -> Placed:
         for expected, found in zip(astuple(hardware.estimate), astuple(hardware.result), strict=True)
     )
     print(f"{setting} {cells}", flush=True)
-    tables = build_tables(artefact.graph, setting.lanes)
-    return Placed(tables=tables, estimate=hardware.estimate, result=hardware.result)
+    luts, flip_flops = counts(artefact.graph, setting.lanes)
+    return Placed(
+        doublings=setting.lanes.bit_length() - 4,
+        luts=luts,
+        flip_flops=flip_flops,
+        estimate=hardware.estimate,
+        result=hardware.result,
+    )
+
+
+def counts(graph: Graph, lanes: int) -> tuple[Counts, Counts]:
+    """Of LUTs and of flip-flops, on the core that runs the graph."""
+    if isinstance(graph.timing, Phased):
+        tables = build_tables(graph, lanes)
+        return lut_parts(tables), flip_flop_parts(tables)
+    events = build_event_tables(graph, lanes)
+    return event_lut_parts(events), event_flip_flop_parts(events)
 
 
 def fit(placed: Sequence[Placed]) -> None:
     """Print the factors with the least relative squares."""
-    widths = [item.tables.widths for item in placed]
-    luts = [lut_parts(item.tables) for item in placed]
-    print("LUT_FACTORS =", _factors(luts, [item.result.luts or 0 for item in placed]))
-    flip_flops = [flip_flop_parts(item.tables) for item in placed]
-    print("FLIP_FLOP_FACTORS =", _factors(flip_flops, [item.result.flip_flops or 0 for item in placed]))
-    doublings = np.array([[1.0, -(width.groups.bit_length() - 1)] for width in widths])
+    print("luts", _factors([item.luts for item in placed], [item.result.luts or 0 for item in placed]))
+    flip_flops = [item.flip_flops for item in placed]
+    print("flip-flops", _factors(flip_flops, [item.result.flip_flops or 0 for item in placed]))
+    doublings = np.array([[1.0, -item.doublings] for item in placed])
     clocks = np.array([item.result.fmax_mhz or 0.0 for item in placed])
     highest, step = np.linalg.lstsq(doublings, clocks, rcond=None)[0]
     print(f"CLOCK = ({highest:.1f}, {step:.1f})")
 
 
-def _factors(parts: Sequence[Parts], results: Sequence[int]) -> Parts:
+def _factors(parts: Sequence[Counts], results: Sequence[int]) -> Counts:
     rows: NDArray[np.float64] = np.array([astuple(part) for part in parts]) / np.array(results)[:, None]
     used = rows.any(axis=0)
     found = np.zeros(len(used))
     found[used] = np.linalg.lstsq(rows[:, used], np.ones(len(rows)), rcond=None)[0]
-    return Parts(**dict(zip(asdict(parts[0]), np.round(found, 3).tolist(), strict=True)))
+    return type(parts[0])(**dict(zip(asdict(parts[0]), np.round(found, 3).tolist(), strict=True)))
 
 
 def main() -> int:
@@ -108,10 +144,11 @@ def main() -> int:
     fits = parser.parse_args().fit
     names = ("LUTs", "flip-flops", "BRAMs", "DSPs", "MHz")
     print(HEADER, " ".join(f"{name:>8} {'result':>8} {'error':>7}" for name in names))
-    placed = [place(setting) for setting in (FITTED if fits else TRIED)]
     if fits:
-        fit(placed)
+        for settings in (FITTED, FITTED_EVENTS):
+            fit([place(setting) for setting in settings])
         return 0
+    placed = [place(setting) for setting in (*TRIED, *TRIED_EVENTS)]
     pairs = [(item.estimate, item.result) for item in placed]
     worst = max(
         abs(expected / found - 1)

@@ -20,8 +20,8 @@ import numpy as np
 from fpga_networks import NETWORKS, Setting, compiled
 from fpga_small import SMALL
 
-from snncc_backends.fpga.assemble import build_tables
-from snncc_backends.fpga.mutation import Fate, Mutant, Mutations, random_bits
+from snncc_backends.fpga.faults.mutation import Fate, Mutant, Mutations, random_bits
+from snncc_backends.fpga.tables.assemble import build_tables
 from snncc_backends.tools.compiler import find_compiler
 from snncc_backends.tools.found import need
 from snncc_backends.tools.verilator import find_verilator

@@ -19,20 +19,24 @@ DIGITS = Path(__file__).resolve().parents[1] / "examples" / "digits"
 
 @dataclass(frozen=True)
 class Setting:
-    """A network, its lanes, and the bits of hidden levels, weights and input levels (None: the pixel's)."""
+    """A network, its lanes, its code; bits of hidden levels, weights and input levels (None: the pixel's)."""
 
     network: str
     lanes: int
     level_bits: int
     weight_bits: int = 8
     input_bits: int | None = None
+    code: str = "radix"
 
     def __str__(self) -> str:
         bits = f"{self.level_bits}/{self.weight_bits}/{self.input_bits or 8}"
-        return f"{self.network:8} {self.lanes:5} {bits:>7}"
+        return f"{self.network:8} {self.code:6} {self.lanes:5} {bits:>7}"
 
 
-HEADER = f"{'network':8} {'lanes':>5} {'l/w/i':>7}"
+HEADER = f"{'network':8} {'code':6} {'lanes':>5} {'l/w/i':>7}"
+
+STEPS = 16
+"""Of `rate`."""
 
 
 def compiled(setting: Setting, folder: Path, chip: str = "ecp5-85k") -> Compiled:
@@ -48,6 +52,8 @@ def compiled(setting: Setting, folder: Path, chip: str = "ecp5-85k") -> Compiled
         level_bits=setting.level_bits,
         weight_bits=setting.weight_bits,
         input_bits=setting.input_bits,
+        code=setting.code,
+        steps=STEPS if setting.code == "rate" else CompileOptions.steps,
     )
     return compile_model(model, options)
 

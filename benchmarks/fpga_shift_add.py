@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from fpga_networks import Setting, compiled
 
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.build import design_of, resources_of
 from snncc_backends.fpga.estimate import LUT_FACTORS, Parts, estimate, lut_parts
+from snncc_backends.fpga.tables.assemble import build_tables
 from snncc_backends.tools.device import find_device
 from snncc_backends.tools.flow import run_flow
 from snncc_ir.hardware import Stage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from snncc import explain, fit, fit_report, summary
+from snncc import code_choice, explain, fit, fit_report, summary
 from snncc.build import Build
 from snncc.console import print_json, print_table, say, warn
 from snncc.driver import Compiled
@@ -73,6 +73,9 @@ def print_compiled(compiled: Compiled, *, as_json: bool) -> None:
     if "multipliers" in size:
         parts = [f"{size[name]:.0f} {what}" for name, what in ESTIMATED.items() if size[name] is not None]
         say(f"estimated: {', '.join(parts)}")
+    if compiled.choice is not None:
+        print_table(code_choice.COLUMNS, code_choice.rows(compiled.graph))
+        say(code_choice.headline(compiled.choice))
     if compiled.fit is not None:
         _print_cores(compiled.fit)
     if "binarised" in size:

@@ -60,6 +60,11 @@ class Artefact:
     golden: Mapping[str, Any]
     files: Mapping[str, bytes]
 
+    @property
+    def digest(self) -> str:
+        """The sha256 of the manifest, which holds those of all files."""
+        return hashlib.sha256(json.dumps(self.manifest, sort_keys=True).encode()).hexdigest()
+
 
 def write(
     path: Path,

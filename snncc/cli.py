@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import signal
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, ParamSpec
+from typing import Annotated
 
 import typer
 
 from snncc import __version__
-from snncc.console import fail, print_json, print_table, print_text, say, stages
+from snncc.console import print_json, print_table, print_text, say, stages
+from snncc.guard import P, end_on_signals, guarded
 from snncc.passes.published import Published
-from snncc_ir.codes import Code, Exchange, Reset
-from snncc_ir.errors import SnnccError
+from snncc_ir.codes import CodeOption, Exchange, Reset
 from snncc_ir.hardware import Stage
 from snncc_ir.machine import Goal
 
@@ -30,10 +26,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-INTERRUPTED = 130
-STOPPED = "interrupted; earlier results are as they were"
-
-
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained network in ONNX form.")]
 NetworkPath = Annotated[
     Path,
@@ -43,49 +35,9 @@ ArtefactPath = Annotated[Path, typer.Argument(metavar="OUT", help="An artefact t
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
-P = ParamSpec("P")
-
-
 def command(name: str | None = None) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """A command whose SnnccError, or OSError of a file, becomes one message and exit 1.
-
-    Everything else is a bug and keeps its traceback.
-    """
-
-    def register(body: Callable[P, None]) -> Callable[P, None]:
-        @functools.wraps(body)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-            try:
-                body(*args, **kwargs)
-            except SnnccError as error:
-                fail(str(error))
-                raise typer.Exit(1) from None
-            except KeyboardInterrupt:
-                fail(STOPPED)
-                raise typer.Exit(INTERRUPTED) from None
-            except ImportError as error:
-                if not _is_interrupt(error):
-                    raise
-                fail(STOPPED)
-                raise typer.Exit(INTERRUPTED) from None
-            except OSError as error:
-                if error.filename is None or isinstance(error, BrokenPipeError):
-                    raise  # typer ends quietly where the reader of a pipe has gone
-                fail(f"{error.filename}: {error.strerror or error}")
-                raise typer.Exit(1) from None
-
-        return app.command(name)(guarded)
-
-    return register
-
-
-def _is_interrupt(error: BaseException | None) -> bool:
-    """True where Ctrl-C fell into the start of a compiled module, which makes an ImportError of it."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    """A command under its function's name or `name`, guarded."""
+    return lambda body: app.command(name)(guarded(body))
 
 
 def _version(wanted: bool) -> None:
@@ -126,7 +78,9 @@ def compile_command(
     ] = None,
     level_bits: Annotated[int, typer.Option(help="Bits of a level, 1 to 8.")] = 4,
     weight_bits: Annotated[int, typer.Option(help="Bits of a weight: 1, 2, 3, 4, 5, 6 or 8.")] = 8,
-    code: Annotated[Code, typer.Option(help="How levels travel as spikes.")] = Code.RADIX,
+    code: Annotated[
+        CodeOption, typer.Option(help="How levels travel as spikes; auto: the cheapest codes of the chip.")
+    ] = CodeOption.RADIX,
     input_bits: Annotated[
         int | None, typer.Option(help="Requantise the input to this many bits, 1 to 8.")
     ] = None,
@@ -178,13 +132,9 @@ def compile_command(
 ) -> None:
     """Compile a network to an artefact."""
     from snncc.answers import print_compiled
-    from snncc.driver import compile_model
-    from snncc.imported import import_network
-    from snncc.max_loss import compile_within
+    from snncc.compiling import compile_network
     from snncc.options import CompileOptions, pixel_scaling
 
-    if input_bits is not None and not 1 <= input_bits <= 8:
-        raise SnnccError(f"must be 1 to 8, not {input_bits}", where="--input-bits")
     with stages() as watch:
         options = CompileOptions(
             output=output or Path(f"{model.stem}.snncc"),
@@ -207,12 +157,7 @@ def compile_command(
             force=force,
             watch=watch,
         )
-        if model.suffix == ".nir":
-            compiled = import_network(model, options, max_loss)
-        elif max_loss is None:
-            compiled = compile_model(model, options)
-        else:
-            compiled = compile_within(model, options, max_loss)
+        compiled = compile_network(model, options, max_loss)
     print_compiled(compiled, as_json=as_json)
 
 
@@ -237,19 +182,32 @@ def simulate(
         float | None,
         typer.Option(metavar="M", help="Stop an image once its best class leads by more than M (rate)."),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Run on this Dask cluster; see docs/cluster.md."),
+    ] = None,
+    shards: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where finished shards are kept; default: OUT.shards beside it."),
+    ] = None,
+    shard_images: Annotated[int, typer.Option(min=1, help="Images of a shard.")] = 256,
     as_json: Json = False,
 ) -> None:
     """Run images through an artefact."""
     from snncc.answers import print_simulation
     from snncc.outputs import check_writable, save
+    from snncc.simulate import on_cluster
     from snncc.simulate import simulate as run
     from snncc.steps import StepOptions
 
     if outputs is not None:
         check_writable(outputs)
+    elsewhere = on_cluster(artefact, scheduler, shards, shard_images)
     with stages() as watch:
         wanted = StepOptions(every_step=every_step, exit_margin=exit_margin)
-        simulation = run(artefact, data, engine=engine, limit=limit, steps=wanted, watch=watch)
+        simulation = run(
+            artefact, data, engine=engine, limit=limit, steps=wanted, elsewhere=elsewhere, watch=watch
+        )
     if outputs is not None:
         save(outputs, simulation.outputs)
     print_simulation(simulation, as_json=as_json)
@@ -311,7 +269,10 @@ def explain(
             metavar="MODEL", help="What it was compiled from; default: beside the artefact, or here."
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Only the first images.")] = 256,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Only the first images; default: 256 for a loss, 16 for a chip."),
+    ] = None,
     chip: Annotated[
         str | None,
         typer.Option(
@@ -321,17 +282,20 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say where accuracy is lost, population by population, and what to change; or how it fits a chip."""
+    from snncc import fit
     from snncc.answers import print_explanation, print_summary
     from snncc.artefact import read
+    from snncc.explain import IMAGES, refuse_idle
     from snncc.explain import explain as attribute
-    from snncc.fit import fit_artefact
 
+    refuse_idle(data=data, model=model, limit=limit, chip=chip)
     if data is None or chip is not None:
-        found_artefact = read(artefact)
-        print_summary(found_artefact.graph, fit_artefact(found_artefact, chip, data), as_json=as_json)
+        whole = read(artefact)
+        fitted = fit.fit_artefact(whole, chip, data, limit or fit.IMAGES)
+        print_summary(whole.graph, fitted, as_json=as_json)
         return
     with stages() as watch:
-        found = attribute(artefact, data, model_path=model, limit=limit, watch=watch)
+        found = attribute(artefact, data, model_path=model, limit=limit or IMAGES, watch=watch)
     print_explanation(found, as_json=as_json)
 
 
@@ -387,15 +351,22 @@ def targets(as_json: Json = False) -> None:
         print_table(("target", "chip", "codes", "engines", "description"), rows(listing))
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+@command()
+def doctor(as_json: Json = False) -> None:
+    """Say what can run on this machine, and what to install for the rest."""
+    from snncc.doctor import COLUMNS, as_plain, examine, headline
+
+    parts = examine()
+    if as_json:
+        print_json(as_plain(parts))
+    else:
+        say(headline())
+        print_table(COLUMNS, [part.row for part in parts])
 
 
 def main() -> None:
     """Run the command; exit 0 done, 1 the user's problem, 2 usage, 130 interrupted."""
-    signal.signal(signal.SIGTERM, _terminate)
-    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
-        signal.signal(signal.SIGHUP, _terminate)
+    end_on_signals()
     app()
 
 

@@ -57,8 +57,19 @@ class Data:
     calibration_labels: Array | None = None
 
 
-def load(path: Path) -> Data:
-    """Read an `.npz`, an `.npy` or a folder of images in class folders."""
+def of_arrays(images: Array, labels: Array | None = None) -> Data:
+    """Images `[N, ...]` and labels `[N]` that are in memory; DataError where they are none."""
+    name = Path("images")
+    checked = _checked(images, name)
+    if labels is not None:
+        _check_labels(labels, len(checked), name)
+    return Data(name, checked, labels)
+
+
+def load(path: Path | Data) -> Data:
+    """Read an `.npz`, an `.npy` or a folder of images in class folders; data in memory is taken as it is."""
+    if isinstance(path, Data):
+        return path
     if path.is_dir():
         return _load_folder(path)
     if not path.exists():

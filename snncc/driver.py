@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc import __version__, artefact
+from snncc.code_choice import Chooser, check_choice
+from snncc.code_choice import as_plain as plain_choice
 from snncc.fit import Fit, fit, fit_summary, images_among, with_plan
 from snncc.frontend.calibrate import float_outputs
 from snncc.frontend.load import Model, load
@@ -34,6 +36,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import silent
+from snncc_ir.selection import CodeChoice
 from snncc_ir.text import print_graph
 from snncc_ir.timing import Phased
 
@@ -56,6 +59,7 @@ class Compiled:
     summary: dict[str, Any]
     warnings: tuple[str, ...]
     fit: Fit | None = None
+    choice: CodeChoice | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Findings:
 
     certificates: list[Requantised] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    choices: list[CodeChoice] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +116,7 @@ def prepare(path: Path, options: CompileOptions) -> Prepared:
             where="--target-fps, --max-lut",
             hint="leave them out",
         )
-    parse(options.passes or default_passes(options, machine))
+    check_choice(parse(options.passes or default_passes(options, machine)), machine)
     model = load(path)
     lowered = lower(model)
     samples = read_samples(model, lowered, options)
@@ -147,6 +152,7 @@ def write(prepared: Prepared, built: Built, start: float, more: Mapping[str, Any
         force=options.force,
     )
     fitted = fit(graph, machine, images_among(golden)) if machine.core else None
+    choice = built.findings.choices[-1] if built.findings.choices else None
     summary = {
         "artefact": str(options.output),
         "target": options.target,
@@ -155,11 +161,14 @@ def write(prepared: Prepared, built: Built, start: float, more: Mapping[str, Any
         **size_of(graph),
         **more,
         **backend.figures(files),
+        **({"codes": plain_choice(choice)} if choice else {}),
         **(fit_summary(fitted) if fitted else {}),
         "seconds": round(time.perf_counter() - start, 3),
     }
     warnings = _warnings(prepared, built)
-    return Compiled(path=options.output, graph=graph, summary=summary, warnings=warnings, fit=fitted)
+    return Compiled(
+        path=options.output, graph=graph, summary=summary, warnings=warnings, fit=fitted, choice=choice
+    )
 
 
 def size_of(graph: Graph) -> dict[str, int]:
@@ -180,6 +189,7 @@ def context_of(prepared: Prepared, samples: Samples) -> Context:
         samples=samples.form.to_levels(samples.images[:CORRECTION_IMAGES]),
         layers=Layers(),
         training=Training(prepared.lowered.graph),
+        codes=Chooser(prepared.machine),
         watch=prepared.options.watch,
     )
 
@@ -192,7 +202,12 @@ def float_outputs_of(prepared: Prepared, samples: Samples) -> tuple[Array, ...]:
 def run_passes(prepared: Prepared, pipeline: Pipeline, context: Context) -> Built:
     """What the pipeline makes of the lowered graph."""
     options, lowered, findings = prepared.options, prepared.lowered, Findings()
-    context = replace(context, certify=findings.certificates.append, warn=findings.warnings.append)
+    context = replace(
+        context,
+        certify=findings.certificates.append,
+        warn=findings.warnings.append,
+        chose=findings.choices.append,
+    )
     dump = _Dump(options.dump_ir)
     dump.write("lower", lowered.graph)
     progress = options.watch("passes")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from snncc import artefact
 from snncc.artefact import Artefact
+from snncc.dataset import Data
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import lower
 from snncc.passes.pipeline import parse
@@ -87,19 +88,19 @@ class Explanation:
 
 def explain(
     path: Path,
-    data_path: Path,
+    data: Path | Data,
     *,
     model_path: Path | None = None,
     limit: int = IMAGES,
     watch: Watch = no_watch,
 ) -> Explanation:
-    """Attribute the loss of the artefact `path` on the first images of `data_path`.
+    """Attribute the loss of the artefact `path` on the first images of `data`.
 
     The float network is that of `model_path`, by default the file of the manifest's name beside the
     artefact or in the working folder; its sha256 must be the manifest's.
     """
     found = artefact.read(path)
-    images, labels = load_images(found, data_path, limit)
+    images, labels = load_images(found, data, limit)
     model = _find_model(found, model_path)
     hybrid = Hybrid(float_graph(lower(model).graph, str(found.manifest["pipeline"])), found.graph)
     form = format_of(found.graph.inputs[0])
@@ -109,6 +110,18 @@ def explain(
     batches = _batches(form, images, labels, _batch_size(found.graph))
     attribution = attribute(hybrid, switches, batches, len(images), watch("explain"))
     return Explanation(artefact=found, model=model.path, found=attribution, imported=hybrid.imported)
+
+
+def refuse_idle(*, data: Path | None, model: Path | None, limit: int | None, chip: str | None) -> None:
+    """Refuse options that would say nothing of what was asked."""
+    if model is not None and chip is not None:
+        what = "is what a loss is compared with, and --chip asks for none"
+        raise SnnccError(what, where="--model", hint="leave one of them out")
+    given = [name for name, value in (("--model", model), ("--limit", limit)) if value is not None]
+    if data is None and given:
+        raise SnnccError(
+            "says something of images, and there are none", where=", ".join(given), hint="give --data"
+        )
 
 
 def float_graph(graph: Graph, pipeline: str) -> Graph:

@@ -38,44 +38,59 @@ IMAGES = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """A network on a chip: the plan, or the `reason` why there is none; what it costs by code.
+    """A network on a chip: the plan, or the `reason` why there is none; what it costs, `own`, and by code.
 
     `notes` say what the chip does not offer, `changes` what other options would need.
     """
 
     machine: Machine
-    code: Code
     planned: Planned | None
     reason: str
     notes: tuple[str, ...]
     changes: tuple[str, ...]
+    own: Estimate | None
     estimates: Mapping[Code, Estimate]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A network and how often its neurons fire."""
+
+    graph: Graph
+    activity: Activity
+
+    @property
+    def code(self) -> Code | None:
+        """The code of all its populations; None where they have several."""
+        codes = {node.code for node in self.graph.populations} or {self.graph.inputs[0].code}
+        return codes.pop() if len(codes) == 1 else None
 
 
 def fit(graph: Graph, machine: Machine, levels: Mapping[str, Array]) -> Fit:
     """Map a graph on a chip of cores; spikes are counted on images `levels[name][N, *shape]` of its input."""
-    code = _own_code(graph)
-    notes = tuple(_notes(graph, machine))
-    measured = measure(graph, machine, {name: x[:IMAGES] for name, x in levels.items()})
+    runs = measure(graph, machine, levels)
     planned, reason = None, ""
     try:
-        planned = make_plan(graph, machine, dict(measured[code].spikes))
+        planned = make_plan(graph, machine, dict(runs[0].activity.spikes))
     except TargetError as error:
         reason = str(error)
+    costs = [estimate(planned, run.graph, machine, run.activity) for run in runs] if planned else []
     crowded = planned is None or planned.plan.chips > 1
     return Fit(
         machine=machine,
-        code=code,
         planned=planned,
         reason=reason,
-        notes=notes,
+        notes=tuple(_notes(graph, machine)),
         changes=tuple(_changes(graph, machine, planned)) if crowded else (),
-        estimates={each: estimate(planned, machine, measured[each]) for each in measured} if planned else {},
+        own=costs[0] if costs else None,
+        estimates={run.code: cost for run, cost in zip(runs, costs, strict=False) if run.code is not None},
     )
 
 
-def fit_artefact(found: Artefact, chip: str | None = None, data: Path | None = None) -> Fit | None:
-    """The fit of an artefact on its own chip or another one, with spikes counted on the images of `data`.
+def fit_artefact(
+    found: Artefact, chip: str | None = None, data: Path | None = None, limit: int = IMAGES
+) -> Fit | None:
+    """The fit of an artefact on its own chip or another one; spikes are counted on `limit` images of `data`.
 
     Without images those of the golden vectors count. None where it was compiled for no chip of cores.
     """
@@ -88,7 +103,7 @@ def fit_artefact(found: Artefact, chip: str | None = None, data: Path | None = N
         return None
     levels = images_among(found.golden)
     if data is not None:
-        images, _ = load_images(found, data, IMAGES)
+        images, _ = load_images(found, data, limit)
         (node,) = found.graph.inputs
         levels = {node.name: np.asarray(format_of(node).to_levels(np.asarray(images)))}
     return fit(found.graph, machine, levels)
@@ -99,9 +114,8 @@ def with_plan(graph: Graph, machine: Machine, golden: Mapping[str, Array]) -> Ma
 
     Raises TargetError where the chip cannot hold the graph.
     """
-    own = _own_code(graph)
-    activity = measure(graph, replace(machine, codes=frozenset({own})), images_among(golden))[own]
-    return replace(machine, plan=make_plan(graph, machine, dict(activity.spikes)).plan)
+    own, *_ = measure(graph, replace(machine, codes=frozenset()), images_among(golden))
+    return replace(machine, plan=make_plan(graph, machine, dict(own.activity.spikes)).plan)
 
 
 def images_among(golden: Mapping[str, Array]) -> dict[str, Array]:
@@ -109,26 +123,22 @@ def images_among(golden: Mapping[str, Array]) -> dict[str, Array]:
     return {name: x[:GOLDEN_SAMPLES] for name, x in golden_inputs(golden).items()}
 
 
-def _own_code(graph: Graph) -> Code:
-    """The code of the first population; of an input that is read out at once, its own."""
-    return graph.populations[0].code if graph.populations else graph.inputs[0].code
-
-
-def measure(graph: Graph, machine: Machine, inputs: Mapping[str, Array]) -> dict[Code, Activity]:
-    """Activity in the network's own code, and of a phased one in all others that the chip offers."""
-    own = _own_code(graph)
+def measure(graph: Graph, machine: Machine, inputs: Mapping[str, Array]) -> tuple[Run, ...]:
+    """A run of the network itself, and of a phased one in each other code that the chip offers."""
     if not isinstance(graph.timing, Phased):
         run = StreamEngine(graph).run(inputs)
         payloads = machine.payload_bits.value > 0
         steps = int(run.settled.max())
-        return {own: streamed_activity(graph, run.counts, inputs, steps, payloads=payloads)}
-    names = tuple(node.name for node in graph.populations)
-    levels = {**LevelEngine(graph, names).run(inputs), **inputs}
-    found = {own: phased_activity(graph, levels)}
-    for code in PHASED_CODES:
-        if code in machine.codes and code is not own:
-            found[code] = phased_activity(recoded(graph, code), levels)
-    return found
+        return (Run(graph, streamed_activity(graph, run.counts, inputs, steps, payloads=payloads)),)
+    levels = measured_levels(graph, inputs)
+    own = Run(graph, phased_activity(graph, levels))
+    others = (recoded(graph, code) for code in PHASED_CODES if code in machine.codes and code is not own.code)
+    return (own, *(Run(other, phased_activity(other, levels)) for other in others))
+
+
+def measured_levels(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Levels `[N, *shape]` of inputs and populations."""
+    return {**LevelEngine(graph, tuple(node.name for node in graph.populations)).run(inputs), **inputs}
 
 
 def _notes(graph: Graph, machine: Machine) -> Iterator[str]:
@@ -215,8 +225,16 @@ def as_plain(found: Fit) -> dict[str, Any]:
         "row_major_hops": placement.row_major_hops,
         "busiest_link": placement.busiest,
         "use": [_plain_core(core, place) for core, place in zip(plan.cores, plan.places, strict=True)],
-        "estimates": {code.value: _plain_estimate(each) for code, each in found.estimates.items()},
+        "estimates": {name: _plain_estimate(each) for name, each in costs_by_name(found).items()},
     }
+
+
+def costs_by_name(found: Fit) -> dict[str, Estimate]:
+    """What an image costs in every code; `mixed` where the network's populations have several."""
+    named = {code.value: each for code, each in found.estimates.items()}
+    return (
+        named if found.own in found.estimates.values() or found.own is None else {"mixed": found.own, **named}
+    )
 
 
 def fit_summary(found: Fit) -> dict[str, Any]:
@@ -247,6 +265,7 @@ def _plain_cost(cost: Cost) -> dict[str, float]:
         "updates": cost.updates,
         "spikes": cost.spikes,
         "hops": cost.hops,
+        "links": cost.links,
         "nanojoules": cost.energy,
         "macs": cost.macs,
         "mac_nanojoules": cost.mac_energy,

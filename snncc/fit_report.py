@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snncc.fit import Fit, counted, limits_of_machine
+from snncc.fit import Fit, costs_by_name, counted, limits_of_machine
 from snncc_ir.plan import RESOURCES
 
 SHOWN = 24
@@ -45,14 +45,13 @@ def cores(found: Fit) -> Table:
 
 def units(found: Fit) -> Table:
     """Every unit: its slices, what bound them, and what an image costs there in the network's own code."""
-    if found.planned is None:
+    if found.planned is None or found.own is None:
         return [], []
     plan = found.planned.plan
     slices: dict[str, int] = {}
     for core in plan.cores:
         for item in core.slices:
             slices[item.unit] = slices.get(item.unit, 0) + 1
-    own = found.estimates[found.code]
     rows = [
         [
             name,
@@ -62,23 +61,35 @@ def units(found: Fit) -> Table:
             f"{cost.updates:.0f}",
             f"{cost.spikes:.0f}",
             f"{cost.hops:.0f}",
+            f"{cost.links:.0f}",
             f"{cost.energy:.1f}",
             f"{cost.mac_energy:.1f}",
         ]
-        for name, cost in own.units.items()
+        for name, cost in found.own.units.items()
     ]
-    heads = ["unit", "slices", "bound by", "synops", "updates", "spikes in", "hops", "nJ", "nJ of MACs"]
+    heads = [
+        "unit",
+        "slices",
+        "bound by",
+        "synops",
+        "updates",
+        "spikes in",
+        "hops",
+        "links",
+        "nJ",
+        "nJ of MACs",
+    ]
     return heads, rows
 
 
 def codes(found: Fit) -> Table:
     """What an image costs in every code that the chip offers."""
     rows = []
-    for code, each in found.estimates.items():
+    for name, each in costs_by_name(found).items():
         total = each.total
         rows.append(
             [
-                code.value,
+                name,
                 str(each.steps),
                 f"{total.synops:.0f}",
                 f"{total.spikes:.0f}",

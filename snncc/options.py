@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from snncc.dataset import Data
 from snncc.passes.published import Published, pipeline_text
+from snncc_ir.codes import PHASED_CODES, Code, CodeGoal
 from snncc_ir.errors import DataError, SnnccError
 from snncc_ir.machine import Goal, Machine
 from snncc_ir.progress import Watch, no_watch
@@ -72,7 +74,7 @@ class CompileOptions:
     partition: bool = False
     lanes: int | None = None
     goal: Goal | None = None
-    calibrate: Path | None = None
+    calibrate: Path | Data | None = None
     pixels: PixelScaling = PixelScaling()
     input_bits: int | None = None
     level_bits: int = 4
@@ -108,6 +110,8 @@ def check_options(options: CompileOptions) -> None:
 def _check_values(options: CompileOptions) -> None:
     if not 1 <= options.level_bits <= 8:
         raise SnnccError(f"must be 1 to 8, not {options.level_bits}", where="--level-bits")
+    if options.input_bits is not None and not 1 <= options.input_bits <= 8:
+        raise SnnccError(f"must be 1 to 8, not {options.input_bits}", where="--input-bits")
     if options.weight_bits not in WEIGHT_BITS:
         widths = f"{', '.join(map(str, WEIGHT_BITS[:-1]))} or {WEIGHT_BITS[-1]}"
         raise SnnccError(f"must be {widths}, not {options.weight_bits}", where="--weight-bits")
@@ -124,6 +128,12 @@ def _refuse_overruled(where: str, names: list[str]) -> None:
     if names:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in names)
         raise SnnccError(f"says what {flags} would say", where=where, hint=f"leave out {flags}")
+
+
+def first_code(machine: Machine) -> Code:
+    """The code that a choice of codes begins with."""
+    offered = [code for code in PHASED_CODES if code in machine.codes]
+    return Code.RADIX if Code.RADIX in offered or not offered else offered[0]
 
 
 def implied(options: CompileOptions, machine: Machine) -> CompileOptions:
@@ -154,7 +164,11 @@ def default_passes(options: CompileOptions, machine: Machine) -> str:
     """The pipeline that the options stand for."""
     if options.published is not None:
         return pipeline_text(options.published, weight_bits=options.weight_bits, steps=options.steps)
-    code = f"code={options.code},input={machine.input_code.value},steps={options.steps},reset={options.reset}"
+    first, _, goal = options.code.partition(":")
+    auto = first == "auto"
+    name = first_code(machine).value if auto else options.code
+    code = f"code={name},input={machine.input_code.value},steps={options.steps},reset={options.reset}"
+    cheapest = f";cheapest_codes{{goal={goal or CodeGoal.ENERGY.value}}}" if auto else ""
     binarise = "binarise;" if options.weight_bits == 1 else ""
     weight_bits = FULL_WEIGHT_BITS if binarise else options.weight_bits
     if machine.lif:
@@ -166,5 +180,5 @@ def default_passes(options: CompileOptions, machine: Machine) -> str:
     return (
         f"{binarise}balance{{method=mse,level_bits={options.level_bits},widths={options.widths}}};"
         f"quantize{{weight_bits={weight_bits},rounding={rounding}}};"
-        f"correct_bias;choose_code{{{code}}}"
+        f"correct_bias;choose_code{{{code}}}{cheapest}"
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from snncc import dataset
 from snncc.artefact import Artefact
+from snncc.dataset import Data
 from snncc.frontend.calibrate import calibrate
 from snncc.frontend.load import Model
 from snncc.frontend.lower import Lowered
@@ -78,14 +79,14 @@ def read_samples(model: Model, lowered: Lowered, options: CompileOptions) -> Sam
     if data.calibration is not None:
         stored, labels = data.calibration, data.calibration_labels
     if stored is None:
-        raise DataError("has no images to calibrate on", where=str(options.calibrate))
+        raise DataError("has no images to calibrate on", where=str(data.path))
     images = dataset.fit(stored, shape, data.path)
     if images.dtype == np.uint8:
         form = _pixel_format(shape, options)
     elif options.pixels != PixelScaling():
         raise DataError(
             f"holds {images.dtype}, but --scale, --mean and --std speak of pixels (uint8)",
-            where=str(options.calibrate),
+            where=str(data.path),
             hint="leave them out: such images are in the network's own units",
         )
     else:
@@ -161,17 +162,17 @@ def image_digests(form: InputFormat, images: Array) -> list[str]:
     return found
 
 
-def load_images(found: Artefact, path: Path, limit: int | None) -> tuple[Array, Array | None]:
+def load_images(found: Artefact, source: Path | Data, limit: int | None) -> tuple[Array, Array | None]:
     """The first images of a data set in the layout of the artefact's input, and their labels, if any."""
-    data = dataset.load(path)
+    data = dataset.load(source)
     if data.images is None:
-        raise DataError("has no array called 'images'", where=str(path))
+        raise DataError("has no array called 'images'", where=str(data.path))
     form = format_of(found.graph.inputs[0])
     images = dataset.fit(data.images[:limit], form.levels.shape, data.path)
     if images.dtype == np.uint8 and not found.manifest.get("pixels"):
         raise DataError(
             "holds pixels (uint8), but the network was compiled on real numbers",
-            where=str(path),
+            where=str(data.path),
             hint="give floating-point images as at compile time, or compile on pixels",
         )
     return images, None if data.labels is None else data.labels[:limit]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from snncc import artefact
 from snncc.artefact import Artefact
+from snncc.dataset import Data
 from snncc.emitted import check_target_files, machine_of
 from snncc.samples import image_digests, load_images
 from snncc.sim.evaluate import Evaluation, Runner, engine_runner, evaluate_images
@@ -19,7 +22,7 @@ from snncc.steps import NO_OPTIONS, StepOptions, StepReport, check_options, repo
 from snncc.targets import check_runs, find_engine, load_target, target_names
 from snncc_ir.encoding import InputFormat, format_of
 from snncc_ir.errors import SnnccError, ToolError
-from snncc_ir.progress import Watch, no_watch, silent
+from snncc_ir.progress import Progress, Watch, no_watch, silent
 
 Array = NDArray[Any]
 
@@ -28,6 +31,9 @@ OWN_ENGINES = ("native", "levels", "spikes", "reference")
 
 CHUNK = 64
 """Images that are looked at together."""
+
+Elsewhere = Callable[[Artefact, Path, Array, str | None, Progress], Evaluation]
+"""Evaluates images `[N, *shape]` of a file on other machines by one of our own engines, or the fastest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,22 +63,35 @@ class Simulation:
 
 def simulate(
     path: Path,
-    data_path: Path,
+    data: Path | Data,
     *,
     engine: str | None = None,
     limit: int | None = None,
     steps: StepOptions = NO_OPTIONS,
+    elsewhere: Elsewhere | None = None,
     watch: Watch = no_watch,
 ) -> Simulation:
-    """Run the images of `data_path` through the artefact `path`."""
+    """Run the images of `data` through the artefact `path`, here or `elsewhere`."""
     found = artefact.read(path)
     check_options(found.graph, engine, steps)
-    images, labels = load_images(found, data_path, limit)
+    images, labels = load_images(found, data, limit)
     form = format_of(found.graph.inputs[0])
-    runner = None if engine is None or engine in OWN_ENGINES else _foreign_runner(found, engine, watch)
+    own = engine is None or engine in OWN_ENGINES
+    if elsewhere is not None and not own:
+        raise SnnccError(
+            f"engine {engine} does not run there",
+            where="--scheduler",
+            hint=f"there are {', '.join(OWN_ENGINES)}",
+        )
+    runner = None if own else _foreign_runner(found, str(engine), watch)
     progress = silent if runner else watch("simulate")
     warnings = (*_overlap(found, form, images), *_off_range(form, images))
-    evaluation = evaluate_images(found.graph, form, images, engine, progress, runner)
+    if elsewhere is None:
+        evaluation = evaluate_images(found.graph, form, images, engine, progress, runner)
+    else:
+        if isinstance(data, Data):
+            raise SnnccError("needs images in a file, which its workers read", where="--scheduler")
+        evaluation = elsewhere(found, data, images, engine, progress)
     warnings += (evaluation.note,) if evaluation.note else ()
     made = report(found.graph, evaluation.trace, labels, steps)
     return Simulation(
@@ -81,6 +100,28 @@ def simulate(
         warnings=warnings,
         names=found.manifest["outputs"],
         steps=made,
+    )
+
+
+def on_cluster(path: Path, scheduler: str | None, folder: Path | None, size: int) -> Elsewhere | None:
+    """What evaluates on the Dask cluster of `scheduler`, if it is given, in shards of `size` images.
+
+    Finished shards are kept in `folder`, or beside the artefact `path`. Raises ToolError where Dask is not
+    installed, which is an extra.
+    """
+    if scheduler is None:
+        if folder is not None:
+            raise SnnccError("goes with --scheduler alone", where=f"--shards {folder}")
+        return None
+    if importlib.util.find_spec("distributed") is None:
+        raise ToolError(
+            "needs the Python package distributed, which is not installed",
+            where="--scheduler",
+            hint='pip install "distributed>=2024.1"',
+        )
+    folder = folder or path.with_name(f"{path.resolve().name}.shards")
+    return (
+        importlib.import_module("snncc.cluster").Cluster(address=scheduler, folder=folder, size=size).evaluate
     )
 
 

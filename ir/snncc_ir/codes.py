@@ -22,6 +22,29 @@ class Code(Enum):
         return self not in (Code.RATE, Code.STBIF)
 
 
+class CodeGoal(Enum):
+    """What codes are chosen for: the least energy, time or number of cores."""
+
+    ENERGY = "energy"
+    TIME = "time"
+    CORES = "cores"
+
+
+class CodeOption(Enum):
+    """What a compilation can be told of its codes: one for all populations, or what to choose them for."""
+
+    GRADED = Code.GRADED.value
+    RADIX = Code.RADIX.value
+    COUNT = Code.COUNT.value
+    TTFS = Code.TTFS.value
+    RATE = Code.RATE.value
+    STBIF = Code.STBIF.value
+    AUTO = "auto"
+    AUTO_ENERGY = f"auto:{CodeGoal.ENERGY.value}"
+    AUTO_TIME = f"auto:{CodeGoal.TIME.value}"
+    AUTO_CORES = f"auto:{CodeGoal.CORES.value}"
+
+
 class Reset(Enum):
     """What a `rate` neuron does after a spike: subtract theta (soft) or go to zero (hard)."""
 

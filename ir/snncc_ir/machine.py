@@ -88,7 +88,8 @@ class Events:
     """Energy in picojoules and time in nanoseconds of one event; `mac` is the baseline's, of a MAC in 8 bits.
 
     An update is that of one compartment in one step, a spike a message that enters or leaves a core, a hop
-    one router further (`column` along a row, `row` along a column), a step the barrier at its end.
+    one router further (`column` along a row, `row` along a column), a link the way from one chip to the
+    next, a step the barrier at its end.
     """
 
     synapse_energy: Quantity
@@ -96,10 +97,12 @@ class Events:
     spike_energy: Quantity
     column_energy: Quantity
     row_energy: Quantity
+    link_energy: Quantity
     synapse_time: Quantity
     update_time: Quantity
     spike_time: Quantity
     hop_time: Quantity
+    link_time: Quantity
     step_time: Quantity
     mac_energy: Quantity
 

@@ -50,19 +50,23 @@ def _sum(names: tuple[str, ...], values: Mapping[str, Array]) -> Array:
 
 def check_input(node: Input, x: Array) -> Array:
     """`x[N, *shape]` as int64 or float64; raises DataError where shape or range are wrong."""
+    check_values(node, x)
+    return x.astype(np.int64 if isinstance(node.type, Levels) else np.float64)
+
+
+def check_values(node: Input, x: Array) -> None:
+    """Raise DataError where `x[N, *shape]` has another shape than the input, or what are no levels of it."""
     if x.shape[1:] != node.type.shape:
         raise DataError(
             f"images of shape {shape_text(x.shape[1:])} do not fit {shape_text(node.type.shape)}",
             where=node.name,
         )
     if not isinstance(node.type, Levels):
-        return x.astype(np.float64)
+        return
     if x.size and not (node.type.lo <= x.min() and x.max() <= node.type.hi):
         raise DataError(f"levels outside {node.type.lo}..{node.type.hi}", where=node.name)
-    levels = x.astype(np.int64)
-    if (levels != x).any():
+    if x.dtype.kind == "f" and (x.astype(np.int64) != x).any():
         raise DataError("levels must be integers", where=node.name)
-    return levels
 
 
 def potential(neuron: Staircase, drive: Array) -> Array:

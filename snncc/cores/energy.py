@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from snncc.cores.activity import Activity
 from snncc.cores.demand import outputs_by_channel, sources_of
 from snncc.cores.planning import Planned
-from snncc.cores.units import Read
+from snncc.cores.units import Read, compartments_of
+from snncc_ir.graph import Graph
 from snncc_ir.machine import Events, Machine, Mesh
 from snncc_ir.plan import Box
 
@@ -25,14 +27,15 @@ NANO = 1e-3
 class Cost:
     """Events of one image at a unit: what enters it, and what it costs in nanojoules.
 
-    `hops` are spikes times hops along rows and columns; `macs` are the multiply-accumulates of the same layer
-    of the network that does not spike.
+    `hops` are spikes times hops along rows and columns, `links` spikes times links between chips; `macs` are
+    the multiply-accumulates of the same layer of the network that does not spike.
     """
 
     synops: float
     updates: float
     spikes: float
     hops: float
+    links: float
     energy: float
     macs: float
     mac_energy: float
@@ -57,11 +60,15 @@ class Estimate:
         return Cost(**{name: sum(getattr(cost, name) for cost in self.units.values()) for name in names})
 
 
-def estimate(planned: Planned, machine: Machine, activity: Activity) -> Estimate:
-    """What an image costs on average."""
+def estimate(planned: Planned, graph: Graph, machine: Machine, activity: Activity) -> Estimate:
+    """What an image costs on average on the cores of a plan, with the codes of `graph`."""
     if machine.events is None or machine.mesh is None:
         raise ValueError(f"{machine.name} has no figures")
-    meter = _Meter(planned, machine.events, machine.mesh, activity)
+    compartments = {unit.name: unit.compartments for unit in planned.network.units}
+    compartments |= {
+        node.name: compartments_of(graph, node, planned.network.core) for node in graph.populations
+    }
+    meter = _Meter(planned, machine.events, machine.mesh, activity, compartments)
     units = {unit.name: meter.cost(unit.name) for unit in planned.network.units if unit.compartments}
     step = meter.step_time()
     return Estimate(
@@ -75,16 +82,24 @@ def estimate(planned: Planned, machine: Machine, activity: Activity) -> Estimate
 class _Meter:
     """Counts the events of slices, and adds them up by unit and by core."""
 
-    def __init__(self, planned: Planned, events: Events, mesh: Mesh, activity: Activity) -> None:
+    def __init__(
+        self,
+        planned: Planned,
+        events: Events,
+        mesh: Mesh,
+        activity: Activity,
+        compartments: Mapping[str, int],
+    ) -> None:
         self.planned, self.events, self.activity = planned, events, activity
+        self.compartments = compartments
         network, plan = planned.network, planned.plan
         self.rates = np.ones(network.neurons, dtype=np.float64)
         for unit in network.units:
             if unit.name in activity.spikes:
                 self.rates[unit.first : unit.first + unit.size] = activity.spikes[unit.name].ravel()
-        self.column, self.row = (np.full(network.neurons, -1, dtype=np.int64) for _ in range(2))
+        self.chip, self.column, self.row = (np.full(network.neurons, -1, dtype=np.int64) for _ in range(3))
         self.busy = np.zeros(len(plan.cores))
-        self.farthest = 0
+        self.farthest = 0.0
         self.counted: dict[str, NDArray[np.float64]] = {}
         for core, place in zip(plan.cores, plan.places, strict=True):
             for item in core.slices:
@@ -92,6 +107,7 @@ class _Meter:
                 box = tuple(slice(*axis) for axis in item.box)
                 own = slice(unit.first, unit.first + unit.size)
                 column = place.chip * mesh.columns.value + place.column
+                self.chip[own].reshape(unit.shape)[box] = place.chip
                 self.column[own].reshape(unit.shape)[box] = column
                 self.row[own].reshape(unit.shape)[box] = place.row
         for index, core in enumerate(plan.cores):
@@ -99,11 +115,11 @@ class _Meter:
                 self._count(index, item.unit, item.box)
 
     def _count(self, core: int, name: str, box: Box) -> None:
-        """Synaptic operations, updates, spikes, hops along rows, hops along columns of a slice."""
-        unit = self.planned.network.by_name[name]
+        """Synaptic operations, updates, spikes, hops along rows and columns, and links of a slice."""
+        unit, events = self.planned.network.by_name[name], self.events
         size = int(np.prod([stop - start for start, stop in box]))
-        found = np.zeros(5)
-        found[1] = size * unit.compartments * self.activity.window
+        found = np.zeros(6)
+        found[1] = size * self.compartments[name] * self.activity.window
         here = unit.first + int(np.ravel_multi_index(tuple(start for start, _ in box), unit.shape))
         for read in unit.reads:
             ids, targets = _arriving(read, box)
@@ -111,15 +127,14 @@ class _Meter:
             found[0] += float((spikes * targets).sum())
             found[2] += float(spikes.sum())
             placed = self.column[ids] >= 0
-            across = np.abs(self.column[ids] - self.column[here]) * placed
-            along = np.abs(self.row[ids] - self.row[here]) * placed
-            found[3] += float((spikes * across).sum())
-            found[4] += float((spikes * along).sum())
-            self.farthest = max(self.farthest, int((across + along).max(initial=0)))
-        self.counted[name] = self.counted.get(name, np.zeros(5)) + found
-        events = self.events
-        times = (events.synapse_time.value, events.update_time.value, events.spike_time.value)
-        self.busy[core] += float(found[:3] @ np.array(times))
+            ways = [np.abs(axis[ids] - axis[here]) * placed for axis in (self.column, self.row, self.chip)]
+            found[3:] += [float((spikes * way).sum()) for way in ways]
+            across, along, links = ways
+            times = (across + along) * events.hop_time.value + links * events.link_time.value
+            self.farthest = max(self.farthest, float(times.max(initial=0.0)))
+        self.counted[name] = self.counted.get(name, np.zeros(6)) + found
+        work = (events.synapse_time.value, events.update_time.value, events.spike_time.value)
+        self.busy[core] += float(found[:3] @ np.array(work))
 
     def cost(self, name: str) -> Cost:
         """The costs of a unit."""
@@ -130,6 +145,7 @@ class _Meter:
             events.spike_energy,
             events.column_energy,
             events.row_energy,
+            events.link_energy,
         )
         picojoules = float(found @ np.array([energy.value for energy in energies]))
         macs = self._macs(name)
@@ -138,6 +154,7 @@ class _Meter:
             updates=float(found[1]),
             spikes=float(found[2]),
             hops=float(found[3] + found[4]),
+            links=float(found[5]),
             energy=picojoules * NANO,
             macs=macs,
             mac_energy=macs * events.mac_energy.value * NANO,
@@ -152,7 +169,7 @@ class _Meter:
     def step_time(self) -> float:
         """Nanoseconds of a step: the busiest core, the way of the farthest spike, and the barrier."""
         busiest = float(self.busy.max(initial=0.0)) / self.activity.window
-        return busiest + self.farthest * self.events.hop_time.value + self.events.step_time.value
+        return busiest + self.farthest + self.events.step_time.value
 
 
 def _arriving(read: Read, box: Box) -> tuple[Array, Array]:

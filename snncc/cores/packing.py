@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,17 +36,34 @@ class Bin:
     slices: list[Slice] = field(default_factory=list)
 
 
-class Bins:
-    """The cores so far; `open` are those that still have room for more."""
+class Packing(Enum):
+    """Boxes into the fullest core with room; also cut to fill cores; or spread over as many as are needed."""
 
-    def __init__(self, limits: Usage) -> None:
-        self.limits = limits
-        self.bins: list[Bin] = []
-        self.open: list[Bin] = []
+    PLAIN = "plain"
+    CUTTING = "cutting"
+    SPREADING = "spreading"
+
+
+class Bins:
+    """The cores so far; `open` are those that still have room for more.
+
+    With `spread` empty cores at the start, each box goes to the one that has used least of what the box needs
+    most: what is rich in synapses then shares cores with what is rich in neurons.
+    """
+
+    def __init__(self, limits: Usage, spread: int = 0) -> None:
+        self.limits, self.spread = limits, spread
+        self.bins = [Bin() for _ in range(spread)]
+        self.open = list(self.bins)
         self._scale = np.array(limits, dtype=np.float64)
 
     def best(self, usage: Usage) -> Bin | None:
-        """The open core with the least room among those that have enough."""
+        """The open core that suits a box best among those that have room."""
+        if self.spread:
+            shares = [used / limit for used, limit in zip(usage[:4], self.limits[:4], strict=True)]
+            scarce = shares.index(max(shares))
+            roomy = [bin_ for bin_ in self.open if within(total(bin_.usage, usage), self.limits)]
+            return min(roomy, key=lambda bin_: bin_.usage[scarce], default=None)
         found, fullest = None, -1.0
         for bin_ in self.open:
             if within(total(bin_.usage, usage), self.limits):
@@ -69,7 +87,7 @@ class Bins:
         bin_.slices.append(item)
         if bin_.usage[0] == self.limits[0]:
             self.open.remove(bin_)
-        elif len(self.open) > OPEN:
+        elif len(self.open) > max(OPEN, self.spread):
             self.open.remove(max(self.open, key=self._fill))
 
     def _fill(self, bin_: Bin) -> float:
@@ -79,4 +97,4 @@ class Bins:
     @property
     def cores(self) -> tuple[CoreUse, ...]:
         """What was packed."""
-        return tuple(CoreUse(tuple(bin_.slices), bin_.usage) for bin_ in self.bins)
+        return tuple(CoreUse(tuple(bin_.slices), bin_.usage) for bin_ in self.bins if bin_.slices)

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc.cores.demand import Demands, neurons_read, size_of
-from snncc.cores.packing import Bin, Bins, check_number
+from snncc.cores.infeasible import infeasible
+from snncc.cores.packing import Bin, Bins, Packing, check_number
 from snncc.cores.tiles import Choice, Tiling, boxes_of, total, within
 from snncc.cores.units import Network, Unit
 from snncc_ir.errors import TargetError
@@ -24,6 +25,12 @@ from snncc_ir.plan import RESOURCES, Box, CoreUse, Resource, Slice, Usage
 SMALLEST_CUT = 0.05
 """Share of a box that is worth cutting off to fill a core."""
 
+
+FAR = 1.5
+"""Cores over the lower bound beyond which no other packing is tried: what they lack is not filling."""
+
+CLOSE = 0.05
+"""The same within which none is: one core, or this share."""
 
 MANY = 500
 """Cores beyond which boxes are not cut to fill others: it takes as long again, and gains a few percent."""
@@ -66,11 +73,19 @@ def partition(
     Raises TargetError where no core can hold a single neuron, or too many are needed.
     """
     check_number(max(bounds))
-    first = _Partitioner(network, rates, charges, cutting=False).run(bounds)
-    if len(first.cores) <= max(bounds) or max(bounds) > MANY:
-        return first
-    second = _Partitioner(network, rates, charges, cutting=True).run(bounds)
-    return min(first, second, key=lambda found: (len(found.cores), found.traffic))
+    least = max(bounds)
+
+    def attempt(packing: Packing) -> Partition:
+        return _Partitioner(network, rates, charges, packing).run(bounds)
+
+    found = attempt(Packing.PLAIN)
+    if len(found.cores) <= least or least > MANY or len(found.cores) > 1 + FAR * least:
+        return found
+    for packing in (Packing.CUTTING, Packing.SPREADING):
+        found = min(found, attempt(packing), key=lambda one: (len(one.cores), one.traffic))
+        if len(found.cores) <= least + max(1, CLOSE * least):
+            break
+    return found
 
 
 @dataclass
@@ -78,7 +93,7 @@ class _Partitioner:
     network: Network
     rates: NDArray[np.float32]
     charges: Mapping[str, float]
-    cutting: bool
+    packing: Packing
     limit_of: dict[str, Resource] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -91,6 +106,8 @@ class _Partitioner:
 
     def run(self, bounds: Usage) -> Partition:
         """Place all units."""
+        if self.packing is Packing.SPREADING:
+            self.bins = Bins(self.limits, max(bounds))
         traffic = 0.0
         for unit in reversed(self.network.units):
             placed = self._place_unit(unit) if unit.compartments else []
@@ -174,7 +191,7 @@ class _Partitioner:
                 self._place(unit, part, fan_out, placed)
             return
         bin_ = self.bins.best(usage)
-        if bin_ is None and self.cutting:
+        if bin_ is None and self.packing is not Packing.PLAIN:
             parts = self._fill(unit, box, fan_out)
             if parts:
                 for part in parts:
@@ -198,12 +215,12 @@ class _Partitioner:
         return within(usage, self.limits) and self.demands.longest_list(unit, box) <= longest
 
     def _halves(self, unit: Unit, box: Box, usage: Usage) -> list[Box]:
-        """A box that no core holds, cut along its longest axis."""
+        """A box that no core holds, cut along the axis that gives its sources the fewest axons more."""
         lengths = [stop - start for start, stop in box]
         if max(lengths) == 1:
             raise self._infeasible(unit, box, usage)
-        axis = lengths.index(max(lengths))
-        return _cut(box, axis, (lengths[axis] + 1) // 2)
+        halves = [_cut(box, axis, (lengths[axis] + 1) // 2) for axis in range(3) if lengths[axis] > 1]
+        return min(halves, key=lambda parts: sum(self.demands.of(unit, part, 0)[2] for part in parts))
 
     def _fill(self, unit: Unit, box: Box, fan_out: NDArray[np.int64]) -> list[Box]:
         """A box cut so that its first part fits an open core; empty where that is not worth it."""
@@ -246,7 +263,7 @@ class _Partitioner:
         return arriving
 
     def _infeasible(self, unit: Unit, box: Box, usage: Usage) -> TargetError:
-        return infeasible(self.network, unit, usage, self.demands.longest_list(unit, box))
+        return infeasible(self.network, unit, usage, self.limits, self.demands.longest_list(unit, box))
 
 
 def _cut(box: Box, axis: int, length: int) -> list[Box]:
@@ -255,36 +272,3 @@ def _cut(box: Box, axis: int, length: int) -> list[Box]:
     parts = ((start, start + length), (start + length, stop))
     cut = [(*box[:axis], part, *box[axis + 1 :]) for part in parts]
     return [(part[0], part[1], part[2]) for part in cut]
-
-
-ADVICE = {
-    Resource.COMPARTMENTS: "use reset zero, or a chip with more compartments",
-    Resource.SYNAPSE_WORDS: "use fewer weight bits, or a chip with more synaptic memory or partial sums",
-    Resource.INPUT_AXONS: "use a layer with fewer inputs, or a chip that sends partial sums (partial_bits)",
-    Resource.OUTPUT_AXONS: "use layers with fewer outputs, or a chip with more output axons",
-    Resource.POPULATIONS: "use a chip with more populations per core",
-    Resource.PROJECTIONS: "add fewer branches at once, or use a chip with more projections per core",
-}
-
-
-SPLIT_ADVICE = (
-    "its sum is split over cores already: use a layer with fewer inputs, or a chip with larger cores"
-)
-
-
-def infeasible(network: Network, unit: Unit, usage: Usage, longest: int) -> TargetError:
-    """Why one neuron of a unit fits no core: by how much, and what would help."""
-    split = any(part.owner == unit.name for part in network.partials)
-    for resource, used, limit in zip(RESOURCES, usage, limits_of(network), strict=True):
-        if used > limit:
-            return TargetError(
-                f"one neuron takes {used} {resource.value}, {used - limit} more than a core has",
-                where=unit.name,
-                hint=SPLIT_ADVICE if split else ADVICE[resource],
-            )
-    most = network.core.list_words.value
-    return TargetError(
-        f"the synapses of one axon take {longest} words, {longest - most} more than a list may have",
-        where=unit.name,
-        hint="use fewer weight bits, or a chip with longer lists (list_words)",
-    )

@@ -24,6 +24,12 @@ PASSES = 30
 MANY = 600
 """Cores beyond which fewer passes are made, so that the time grows with their number alone."""
 
+SHUFFLED = 600
+"""Cores, in all, that are tried from random orders as well: small networks have many local optima."""
+
+MOST_STARTS = 20
+"""Random orders at most."""
+
 ENOUGH = 1e-3
 """Share of the cost that a pass must save for another to follow."""
 
@@ -43,7 +49,7 @@ def place(chip: Ints, traffic: Traffic, mesh: Mesh) -> Placement:
     """Place cores that are numbered in the order of the network, each on its chip."""
     row_major = np.arange(len(chip)) // mesh.router_cores.value
     routers = _Routers(mesh, int(chip[-1]) + 1)
-    found = _Search(routers, traffic, chip).run()
+    found = _best_of_several(routers, traffic, chip)
     return Placement(
         places=tuple(routers.place(int(router)) for router in found),
         hops=routers.cost(found, traffic),
@@ -51,6 +57,20 @@ def place(chip: Ints, traffic: Traffic, mesh: Mesh) -> Placement:
         busiest=routers.busiest(found, traffic),
         row_major_busiest=routers.busiest(row_major, traffic),
     )
+
+
+def _best_of_several(routers: _Routers, traffic: Traffic, chip: Ints) -> Ints:
+    """The router of every core: the best of a search from the order of the network and from random orders."""
+    start, rng = routers.snake(chip), np.random.default_rng(0)
+    best = _Search(routers, traffic, chip, start).run()
+    for _ in range(min(MOST_STARTS, SHUFFLED // len(chip))):
+        shuffled = start[np.lexsort((rng.random(len(chip)), chip))]
+        best = min(
+            best,
+            _Search(routers, traffic, chip, shuffled).run(),
+            key=lambda found: routers.cost(found, traffic),
+        )
+    return best
 
 
 class _Routers:
@@ -111,12 +131,12 @@ def _loads(start: Ints, stop: Ints, line: Ints, spikes: Reals) -> float:
 class _Search:
     """Local search: each core in turn to where its spikes travel least, in exchange for a core there."""
 
-    def __init__(self, routers: _Routers, traffic: Traffic, chip: Ints) -> None:
+    def __init__(self, routers: _Routers, traffic: Traffic, chip: Ints, start: Ints) -> None:
         self.routers, self.traffic, self.chip = routers, traffic, chip
         self.size = routers.columns * routers.rows
         self.slots = routers.mesh.router_cores.value
         self.neighbours = _neighbours(traffic, len(chip))
-        self.router = routers.snake(chip)
+        self.router = start.copy()
         self.members: list[list[int]] = [[] for _ in routers.chip]
         for core, router in enumerate(self.router):
             self.members[router].append(core)

@@ -140,7 +140,7 @@ class _Maker:
                 parts = (self.values[source][None] + 1 for source in node.sources)
                 self.values[node.name] = np.asarray(wire(node, *parts)[0] - 1, dtype=np.int32)
             case Population():
-                self._unit(node.name, self._compartments(node), self._reads(node))
+                self._unit(node.name, compartments_of(self.graph, node, self.core), self._reads(node))
             case Readout():
                 self._unit(node.name, 1, self._reads(node))
 
@@ -150,12 +150,6 @@ class _Maker:
         self.values[name] = np.arange(self.first, self.first + unit.size, dtype=np.int32).reshape(shape)
         self.first += unit.size
         self.units.append(unit)
-
-    def _compartments(self, node: Population) -> int:
-        timing = self.graph.timing
-        hard = timing.reset is Reset.ZERO if isinstance(timing, Rate) else False
-        subtracts = node.code not in (Code.GRADED, Code.TTFS) and not hard
-        return self.core.soft_compartments.value if subtracts else 1
 
     def _reads(self, node: Population | Readout) -> tuple[Read, ...]:
         return tuple(self._read(node, projection) for projection in self.graph.projections(node))
@@ -211,6 +205,13 @@ class _Maker:
         rows = Axis(height, high, node.kernel[0], node.stride[0], top, same=True)
         columns = Axis(width, wide, node.kernel[1], node.stride[1], left, same=True)
         return Read(node.name, self.values[node.source], rows, columns, 1, 1, 1, same=True)
+
+
+def compartments_of(graph: Graph, node: Population, core: Core) -> int:
+    """Compartments of a neuron: more where it subtracts its threshold."""
+    hard = graph.timing.reset is Reset.ZERO if isinstance(graph.timing, Rate) else False
+    subtracts = node.code not in (Code.GRADED, Code.TTFS) and not hard
+    return core.soft_compartments.value if subtracts else 1
 
 
 def _inside(size: int, outputs: int, kernel: int, stride: int, before: int, node: SumPool) -> tuple[int, ...]:

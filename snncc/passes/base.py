@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc_ir.certificates import Requantised
+from snncc_ir.codes import CodeGoal
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Staircase, Table
 from snncc_ir.nodes import Linear
 from snncc_ir.progress import Watch, no_watch
+from snncc_ir.selection import CodeChoice
 from snncc_ir.statistics import Calibration
 from snncc_ir.training import Objective, Parameters
 
@@ -37,7 +39,7 @@ class Layers(Protocol):
         """Drive of a linear node of a real network for real values, as float32."""
 
 
-def _ignore(finding: Requantised | str) -> None:
+def _ignore(finding: Requantised | CodeChoice | str) -> None:
     """Drop a finding that nobody asked for."""
 
 
@@ -60,11 +62,24 @@ def no_training(graph: Graph, objective: Objective) -> Trainer:
     raise SnnccError("this needs an engine for training, and none is given", where=graph.name)
 
 
+class Codes(Protocol):
+    """Chooses codes for a phased graph; the driver brings what knows the target's chip."""
+
+    def __call__(self, graph: Graph, samples: NDArray[np.int64], goal: CodeGoal) -> CodeChoice:
+        """The cheapest codes for images `samples[N, *input shape]`; raises TargetError without a choice."""
+
+
+def no_codes(graph: Graph, samples: NDArray[np.int64], goal: CodeGoal) -> CodeChoice:
+    """Stands where no chip is given."""
+    raise SnnccError("this needs a chip that prices codes, and none is given", where=graph.name)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """What the driver hands to every pass.
 
-    `certify` hears of every population that came quantised, `warn` what the user should know.
+    `certify` hears of every population that came quantised, `chose` of codes, `warn` what the user should
+    know.
 
     `samples` are calibration images as levels of the input, `[N, *input shape]`; the drive means of
     `calibration` were taken on the same images.
@@ -76,7 +91,9 @@ class Context:
     layers: Layers
     certify: Callable[[Requantised], None] = _ignore
     warn: Callable[[str], None] = _ignore
+    chose: Callable[[CodeChoice], None] = _ignore
     training: Training = no_training
+    codes: Codes = no_codes
     watch: Watch = no_watch
 
 

@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 from snncc.passes.balance import Balance
 from snncc.passes.base import Context, Pass
 from snncc.passes.binarise import Binarise
+from snncc.passes.cheapest_codes import CheapestCodes
 from snncc.passes.choose_code import ChooseCode
 from snncc.passes.correct_bias import CorrectBias
 from snncc.passes.equalize import Equalize
@@ -31,6 +32,7 @@ PASS_TYPES = (
     QuantizeLif,
     CorrectBias,
     ChooseCode,
+    CheapestCodes,
 )
 
 PASSES: dict[str, type[Pass]] = {kind.name: kind for kind in PASS_TYPES}

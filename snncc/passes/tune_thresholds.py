@@ -24,6 +24,9 @@ AUTO, NONE = "auto", "none"
 
 MOST_HIDDEN = 1000.0
 
+RATES = {2: 0.006, 3: 0.002, 4: 0.001}
+"""Learning rates by level bits: the finer the levels, the nearer the network starts to its aim."""
+
 
 @dataclass(frozen=True)
 class TuneThresholds(Pass):
@@ -41,7 +44,7 @@ class TuneThresholds(Pass):
     steps: int = option(600, "updates")
     batch: int = option(32, "images per update")
     rate: float = option(
-        0.006, "learning rate: greatest update, as a share of a weight row's rms or of a step"
+        0.0, "learning rate: greatest update, as a share of a weight row's rms or of a step; 0: by level bits"
     )
     loss: str = option(Loss.AUTO.value, "kl for class scores, mse for numbers, or auto")
     temperature: float = option(2.0, "softmax temperature of kl")
@@ -54,13 +57,13 @@ class TuneThresholds(Pass):
         for name, value in (("steps", self.steps), ("batch", self.batch)):
             if value < 1:
                 raise SnnccError(f"{name} must be at least 1, not {value}", where=self.name)
-        for name, number, most in (("rate", self.rate, 1.0), ("temperature", self.temperature, 100.0)):
-            if not 0 < number <= most:
-                raise SnnccError(
-                    f"{name} must be positive and at most {most:g}, not {number}", where=self.name
-                )
-        if not 0 <= self.hidden <= MOST_HIDDEN:
-            raise SnnccError(f"hidden must be 0 to {MOST_HIDDEN:g}, not {self.hidden}", where=self.name)
+        if not 0 < self.temperature <= 100:
+            raise SnnccError(
+                f"temperature must be positive and at most 100, not {self.temperature}", where=self.name
+            )
+        for name, number, most in (("rate", self.rate, 1.0), ("hidden", self.hidden, MOST_HIDDEN)):
+            if not 0 <= number <= most:
+                raise SnnccError(f"{name} must be 0 to {most:g}, not {number}", where=self.name)
         if self.seed < 0:
             raise SnnccError(f"seed must not be negative, as {self.seed} is", where=self.name)
         if self.weight_bits not in WEIGHT_BITS[1:]:
@@ -79,7 +82,8 @@ class TuneThresholds(Pass):
         objective = Objective(
             loss=Loss(self.loss), temperature=self.temperature, batch=self.batch, hidden=self.hidden
         )
-        course = _Course(self, context, context.training(graph, objective), Variables(graph))
+        trainer = context.training(graph, objective)
+        course = _Course(self, self.rate or _rate_for(graph), context, trainer, Variables(graph))
         start = course.variables.start()
         end = course.run(start, self._batches(graph, context))
         better = course.mean_loss(end) < course.mean_loss(start)
@@ -110,6 +114,7 @@ class _Course:
     """One training from start to end."""
 
     options: TuneThresholds
+    rate: float
     context: Context
     trainer: Trainer
     variables: Variables
@@ -120,7 +125,7 @@ class _Course:
         progress = self.context.watch(TuneThresholds.name)
         for count, images in enumerate(batches):
             _, gradients = self._loss(vector, images)
-            rate = self.options.rate * 0.5 * (1.0 + math.cos(math.pi * count / steps))
+            rate = self.rate * 0.5 * (1.0 + math.cos(math.pi * count / steps))
             gradient = self.variables.gradient(vector, gradients)
             vector = vector + self.variables.rates * adam.step(gradient, rate)
             progress(count + 1, steps)
@@ -137,6 +142,17 @@ class _Course:
     def _loss(self, vector: Reals, images: Array) -> tuple[float, Parameters]:
         graph = self.variables.graph_at(vector)
         return self.trainer(images, rounded(graph, self.context, self.options.weight_bits))
+
+
+def _rate_for(graph: Graph) -> float:
+    """The rate for the mean level bits over all neurons."""
+    grids = {n.name: n.neuron.grid for n in graph.populations if isinstance(n.neuron, Analog)}
+    if not grids:
+        return RATES[max(RATES)]
+    bits = [math.log2(grid.hi - grid.lo + 1) for grid in grids.values() if grid is not None]
+    neurons = [math.prod(graph.types[name].shape) for name in grids]
+    mean = round(float(np.average(bits, weights=neurons)))
+    return RATES[min(max(mean, min(RATES)), max(RATES))]
 
 
 def _channels_first(shape: Shape) -> bool:

@@ -39,7 +39,7 @@ def test_compile_for_the_event_core(snncc: Snncc, code: str) -> None:
     assert result.code == 0, result.err
     lines = result.out.splitlines()
     assert any(line.endswith("clock cycles per image with 8 lanes") for line in lines)
-    assert any(re.fullmatch(r"estimated: \d+ block memories, 8 multipliers", line) for line in lines)
+    assert any(re.fullmatch(r"estimated: \d+ block memories, 9 multipliers", line) for line in lines)
 
     for command in ("verify", "simulate"):
         data = ("--data", "data.npz") if command == "simulate" else ()
@@ -50,11 +50,20 @@ def test_compile_for_the_event_core(snncc: Snncc, code: str) -> None:
             "choose another engine, or compile with another --code\n",
         )
 
-    refused = snncc("build", "events.snncc", "--stage", "synthesis")
-    assert refused.code == 1
-    assert refused.err.endswith(
-        "has a streaming code, which the level core does not run; compile with a phased --code\n"
-    )
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", ["rate", "stbif"])
+def test_synthesis_of_the_event_core(snncc: Snncc, tmp_path: Path, code: str) -> None:
+    tool_or_skip(find_yosys())
+    assert snncc(*COMPILE, "--code", code).code == 0
+    result = snncc("build", "model.snncc", "--stage", "synthesis", "-o", "hardware")
+    assert result.code == 0, result.err
+    report = json.loads((tmp_path / "hardware" / "report.json").read_text())
+    for name in ("brams", "multipliers"):
+        assert report["result"][name] == report["estimate"][name]
+    emitted = tmp_path / "model.snncc/fpga"
+    assert "SNNCC_RESULT_WORDS" in (emitted / "board.vh").read_text()
+    assert (emitted / "snncc_event_board.v").exists()
 
 
 def test_a_simulation_says_where_the_cycles_go(tables: Snncc) -> None:

@@ -94,7 +94,7 @@ def test_out_of_reach(snncc: Snncc) -> None:
         (
             ("--target-fps", "1e9", "--chip", "ecp5-25k"),
             rf"{start} ecp5-25k {rate} 16 \+ 8 lanes: relu2 \+ y takes N cycles an image on 8 lanes, and 28 "
-            r"multipliers allow no more: use a larger device or --max-lut, or fewer bits",
+            r"multipliers allow no more: use a larger device, or fewer bits",
         ),
         (
             ("--target-fps", "1e9", "--max-lut", "4000"),

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 import snncc_backends.chips
+from snncc.artefact import read
+from snncc.fit import as_plain as fit_plain
+from snncc.fit import fit
+from snncc_backends.chips import load_machine
+from snncc_ir.codes import Code
+from snncc_ir.graph import Graph
+from snncc_ir.nodes import Population
+from snncc_ir.timing import Phased
 from support.command import Snncc, compiled
 
 POOLED = 6 * 4 * 4
@@ -103,3 +116,77 @@ def test_an_artefact_of_no_chip_of_cores_is_summarised_as_ever(snncc: Snncc) -> 
     rate(snncc)
     result = snncc("explain", "model.snncc", "--json")
     assert set(result.json) == {"nodes", "timing"}
+
+
+def test_a_chip_reads_as_many_images_as_it_is_told(snncc: Snncc) -> None:
+    compiled(snncc)
+    explain = ("explain", "model.snncc", "--chip", "loihi2", "--data", "other.npz", "--json")
+    every = snncc(*explain).json["fit"]["estimates"]
+    assert snncc(*explain, "--limit", "12").json["fit"]["estimates"] == every
+    assert snncc(*explain, "--limit", "1").json["fit"]["estimates"] != every
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--chip", "loihi2", "--data", "other.npz", "--model", "model.onnx"),
+            "--model: is what a loss is compared with, and --chip asks for none; leave one of them out",
+        ),
+        (
+            ("--chip", "loihi2", "--limit", "3"),
+            "--limit: says something of images, and there are none; give --data",
+        ),
+        (
+            ("--model", "model.onnx", "--limit", "3"),
+            "--model, --limit: says something of images, and there are none; give --data",
+        ),
+    ],
+)
+def test_options_that_would_say_nothing_are_refused(
+    snncc: Snncc, options: tuple[str, ...], message: str
+) -> None:
+    compiled(snncc)
+    result = snncc("explain", "model.snncc", *options)
+    assert (result.code, result.out, result.err) == (1, "", f"snncc: error: {message}\n")
+
+
+def test_compile_says_which_codes_are_cheapest(snncc: Snncc) -> None:
+    text = compiled(snncc, "--code", "auto").out.splitlines()
+    assert [line.split() for line in text[1:4]] == [
+        ["population", "levels", "code", "steps"],
+        ["relu1", "0..15", "graded", "1"],
+        ["relu2", "0..15", "graded", "1"],
+    ]
+    assert re.fullmatch(
+        r"codes of least energy: \S+ uJ and \S+ us per image, 480 compartments; radix everywhere: \S+ uJ and "
+        r"\S+ us per image, 480 compartments \(estimates\)",
+        text[4],
+    )
+    for goal in ("energy", "time", "cores"):
+        result = compiled(snncc, "--code", f"auto:{goal}", "--force", "--json")
+        found = result.json["codes"]
+        assert (found["goal"], found["populations"]) == (goal, {"relu1": "graded", "relu2": "graded"})
+        assert found["estimate"]["nanojoules"] < found["reference"]["nanojoules"]
+        assert found["estimate"]["microseconds"] < found["reference"]["microseconds"]
+        assert result.json["pipeline"].endswith(f";cheapest_codes{{goal={goal}}}")
+    assert "codes" not in compiled(snncc, "--force", "--json").json
+
+
+def test_the_fit_of_a_network_in_several_codes(snncc: Snncc, tmp_path: Path) -> None:
+    compiled(snncc)
+    mixed = mixed_codes(read(tmp_path / "model.snncc").graph)
+    found = fit(mixed, load_machine("loihi2"), {mixed.inputs[0].name: np.ones((2, 2, 8, 8), dtype=np.int64)})
+    assert list(fit_plain(found)["estimates"]) == ["mixed", "graded", "radix", "count", "ttfs"]
+    assert found.own not in found.estimates.values()
+
+
+def mixed_codes(graph: Graph) -> Graph:
+    """A phased graph whose first population is `ttfs` and whose others are `radix`."""
+    nodes = [
+        replace(node, code=Code.TTFS if node is graph.populations[0] else Code.RADIX)
+        if isinstance(node, Population)
+        else node
+        for node in graph.nodes
+    ]
+    return replace(graph, nodes=tuple(nodes), timing=Phased())

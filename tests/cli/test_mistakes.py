@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snncc import cli
+from snncc import console
 from support.command import Snncc, compiled
 from support.trained import pixels
 
@@ -56,13 +56,17 @@ def mistakes(tmp_path: Path) -> list[tuple[list[str], str]]:
         ([*sim, "--steps", "9"], "--steps: is for --code rate alone; leave it out, or choose that code"),
         ([*sim, "--code", "stbif", "--reset", "zero"],
          "--reset: is for --code rate alone; leave it out, or choose that code"),
+        ([*sim, "--code", "auto:time"], "any: has no figures for energy and time, so codes have no price; "
+         "compile for a chip of cores (--target lava), or name a --code"),
+        ([*sim, "--published", "rueckauer", "--code", "auto"],
+         "--published: says what --code would say; leave out --code"),
         ([*sim, "--mean", "a,b"], "--mean: 'a,b' is no list of numbers; write them as 0.5,0.4,0.3"),
         ([*sim, "--mean", "1,2,3"], "--mean: 3 values do not fit the input's channels 2x8x8"),
         ([*sim, "--std", "0"],
          "--scale, --mean, --std: scale and std must be positive numbers, mean a number"),
         ([*sim, "--passes", "fold"], "--passes: no pass is called 'fold'; there are equalize, binarise, "
          "balance, tune_thresholds, "
-         "spike_input, quantize, quantize_lif, correct_bias, choose_code"),
+         "spike_input, quantize, quantize_lif, correct_bias, choose_code, cheapest_codes"),
         ([*sim, "--passes", "balance;quantize", "--level-bits", "8", "--code", "count"],
          "--passes: says what --level-bits, --code would say; leave out --level-bits, --code"),
         ([*sim, "--published", "rueckauer", "--level-bits", "8", "--steps", "8"],
@@ -139,7 +143,8 @@ def test_a_code_that_the_chip_cannot_do_is_refused_with_the_reason(snncc: Snncc,
     "arguments",
     [["compile", "model.onnx"], ["compile", "model.onnx", "--target"],
      ["fly"], ["check"], ["check", "a", "--fast"],
-     ["compile", "model.onnx", "--target", "sim", "--code", "morse"]],
+     ["compile", "model.onnx", "--target", "sim", "--code", "morse"],
+     ["compile", "model.onnx", "--target", "lava", "--code", "auto:speed"]],
 )  # fmt: skip
 def test_usage_errors_exit_2(snncc: Snncc, arguments: list[str]) -> None:
     assert snncc(*arguments).code == 2
@@ -153,7 +158,7 @@ def test_help_and_version_exit_0(snncc: Snncc, arguments: list[str]) -> None:
 
 
 def test_names_from_a_model_do_not_steer_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    cli.fail("conv\x1b[31m\x07: [bold]x[/bold]")
+    console.fail("conv\x1b[31m\x07: [bold]x[/bold]")
     assert capfd.readouterr().err == "snncc: error: conv\\x1b[31m\\x07: [bold]x[/bold]\n"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from snncc import cli
+from snncc import cli, guard
 from support.command import Snncc, compiled
 
 
@@ -67,7 +67,7 @@ def test_nohup_is_respected(monkeypatch: pytest.MonkeyPatch, before: signal.Hand
     try:
         with pytest.raises(SystemExit):
             cli.main()
-        assert signal.getsignal(signal.SIGHUP) == (cli._terminate if after == "ours" else after)
+        assert signal.getsignal(signal.SIGHUP) == (guard._terminate if after == "ours" else after)
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
@@ -107,7 +107,7 @@ def test_an_interrupted_compile_leaves_the_earlier_artefact(
     assert child.stdout is not None
     assert child.stdout.readline() == "stalled\n"
     child.send_signal(number)
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=120)
     assert (child.returncode, err) == (130, "snncc: error: interrupted; earlier results are as they were\n")
     assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == before
 

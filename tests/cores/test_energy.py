@@ -13,14 +13,16 @@ from snncc.cores.activity import phased_activity, recoded, streamed_activity
 from snncc.cores.energy import estimate
 from snncc.cores.planning import make_plan
 from snncc_backends.chips import load_machine
-from snncc_ir.codes import PHASED_CODES
+from snncc_ir.codes import PHASED_CODES, Code
 from snncc_ir.costs import Counter, count_trains, fan_out, spread, trains_sent
 from snncc_ir.graph import Graph
-from snncc_ir.machine import Limit, Machine
-from snncc_ir.nodes import Linear, MaxPool, Population, Readout
+from snncc_ir.machine import Limit, Machine, Quantity
+from snncc_ir.neurons import Bias, Staircase
+from snncc_ir.nodes import Input, Linear, MaxPool, Population, Readout, Scale
 from snncc_ir.semantics import evaluate
 from snncc_ir.streaming import run_streaming
-from snncc_ir.types import Shape
+from snncc_ir.tensors import Tensor
+from snncc_ir.types import Levels, Shape
 from support.graphs import Case, cases, rate_cases
 
 
@@ -56,7 +58,7 @@ def test_spikes_and_synaptic_operations_are_those_of_the_counter(case: Case) -> 
         images = len(next(iter(levels.values())))
         for name in levels:
             assert activity.spikes[name].sum() == pytest.approx(counted.spikes[name] / images, rel=1e-5)
-        found = estimate(planned, chip(), activity).total
+        found = estimate(planned, graph, chip(), activity).total
         if is_plain(graph):
             assert found.synops == pytest.approx(sum(counted.synops.values()) / images, rel=1e-4, abs=1e-6)
             macs = sum(
@@ -88,7 +90,7 @@ def test_a_rate_network_has_the_spikes_of_its_trains(case: Case) -> None:
         if unsigned:
             assert activity.spikes[node.name].sum() == pytest.approx(sent, rel=1e-5)
     planned = make_plan(graph, chip())
-    found = estimate(planned, chip(), activity)
+    found = estimate(planned, graph, chip(), activity)
     if unsigned and is_plain(graph):
         assert found.total.synops == pytest.approx(sum(counted.synops.values()) / images, rel=1e-4, abs=1e-6)
 
@@ -103,7 +105,7 @@ def test_energy_and_time_are_events_times_figures(case: Case) -> None:
         case.graph, {n.name: values[n.name] for n in (*case.graph.inputs, *case.graph.populations)}
     )
     planned = make_plan(case.graph, machine, dict(activity.spikes))
-    found = estimate(planned, machine, activity)
+    found = estimate(planned, case.graph, machine, activity)
     total = found.total
     updates = sum(unit.size * unit.compartments for unit in planned.network.units) * activity.window
     assert total.updates == updates
@@ -112,9 +114,54 @@ def test_energy_and_time_are_events_times_figures(case: Case) -> None:
         + total.updates * events.update_energy.value
         + total.spikes * events.spike_energy.value
         + total.hops * events.column_energy.value  # rows and columns cost the same there
+        + total.links * events.link_energy.value
     )
     assert total.energy == pytest.approx(picojoules / 1000)
     assert total.mac_energy == pytest.approx(total.macs * events.mac_energy.value / 1000)
     assert total.spikes == pytest.approx(planned.arriving, rel=1e-4, abs=1e-6)
     assert found.latency * activity.window == pytest.approx(found.interval * activity.steps)
     assert found.interval >= activity.window * events.step_time.value / 1000
+
+
+def test_a_link_between_chips_costs_energy_and_time() -> None:
+    """One core a chip: each spike crosses as many links as there are chips between."""
+    machine = chip(compartments=8)
+    machine = replace(
+        machine,
+        mesh=replace(machine.mesh, **dict.fromkeys(("columns", "rows", "router_cores"), Limit(1, "a test"))),
+    )
+    graph = chain()
+    levels = {name: np.ones((1, *graph.types[name].shape), dtype=np.int64) for name in ("x", "p", "q")}
+    planned = make_plan(graph, machine)
+    assert [place.chip for place in planned.plan.places] == [0, 1, 2]
+    found = estimate(planned, graph, machine, phased_activity(graph, levels))
+    assert (found.total.links, found.total.hops) == (16, 16)  # 8 spikes of p to q, 8 of q to y
+    free = replace(
+        machine,
+        events=replace(
+            machine.events, link_energy=Quantity(0.0, "a test"), link_time=Quantity(0.0, "a test")
+        ),
+    )
+    without = estimate(planned, graph, free, phased_activity(graph, levels))
+    assert found.total.energy - without.total.energy == pytest.approx(16 * 12.0 / 1000)
+    assert found.interval - without.interval == pytest.approx(graph.window * 25.0 / 1000)
+
+
+def chain() -> Graph:
+    """Two layers of eight neurons and a readout, each neuron with one synapse."""
+    ones = Tensor.integer(np.ones(8, dtype=np.int64), 8)
+    zeros = Bias(values=Tensor.integer(np.zeros(8, dtype=np.int64)))
+    neuron = Staircase(theta=ones, bias=zeros, lo=0, hi=3)
+    return Graph(
+        name="chain",
+        nodes=(
+            Input(name="x", type=Levels((8,), 0, 3), code=Code.RADIX),
+            Scale(name="s1", source="x", weight=ones),
+            Population(name="p", drives=("s1",), neuron=neuron, code=Code.RADIX),
+            Scale(name="s2", source="p", weight=ones),
+            Population(name="q", drives=("s2",), neuron=neuron, code=Code.RADIX),
+            Scale(name="s3", source="q", weight=ones),
+            Readout(name="y", drives=("s3",), bias=zeros),
+        ),
+        outputs=("y",),
+    )

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from snncc.cores.packing import Bins
 from snncc.cores.planning import make_plan, refusals
 from snncc_backends.chips import load_machine
 from snncc_ir.codes import Code, Reset
@@ -306,3 +307,37 @@ def test_every_limit_of_a_core_is_drawn_or_a_property() -> None:
     fixed = {"pool_compartments", "partial_bits", "signed_spikes", "delay"}
     assert {field.name for field in fields(Core)} == set(RANGES) | fixed
     assert Slice("p", ((0, 2), (0, 3), (1, 2))).size == 6
+
+
+def test_cores_that_are_filled_side_by_side_hold_what_needs_neurons_and_what_needs_synapses() -> None:
+    """Four boxes of many synapses and four of many neurons: in turn they take six cores, spread out four."""
+    rich, wide = (1, 5, 0, 0, 1, 1), (9, 1, 0, 0, 1, 1)
+    limits = (10, 10, 10, 10, 4, 4)
+    found = []
+    for spread in (0, 4):
+        bins = Bins(limits, spread)
+        for usage in (*[rich] * 4, *[wide] * 4):
+            bins.add(Slice("p", ((0, 1), (0, 1), (0, 1))), usage, bins.best(usage))
+        found.append(len(bins.cores))
+    assert found == [6, 4]
+    assert Bins(limits, 3).cores == ()
+
+
+def test_a_box_with_too_many_output_axons_is_cut_where_its_sources_pay_least() -> None:
+    """Slices of wide convolutions keep all channels, since another slice of channels reads all again."""
+    nodes: list[Any] = [Input(name="x", type=Levels((64, 16, 16), 0, 255))]
+    last = "x"
+    for number, stride in enumerate((1, 1, 2)):
+        around = ((1, 1), (1, 1))
+        kernel = weights(64, 64, 3, 3)
+        nodes += [
+            Conv(name=f"c{number}", source=last, weight=kernel, padding=around, stride=(stride, stride)),
+            layer(f"p{number}", (f"c{number}",), 64),
+        ]
+        last = f"p{number}"
+    graph = Graph(name="wide", nodes=tuple(nodes), outputs=(last,), timing=HARD)
+    machine = lessened(LOIHI, "output_axons", 2000)
+    plan = make_plan(graph, machine).plan
+    assert check_plan(graph, machine, plan) == ()
+    slices = [item for core in plan.cores for item in core.slices]
+    assert {item.box[0] for item in slices if item.unit == "p1"} == {(0, 64)}

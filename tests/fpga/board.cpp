@@ -1,5 +1,7 @@
-// Loads images through the pins of the board, and writes down what its results hold: per image and word, G values.
-//   board IMAGES OUT WORDS: int32 counts (images, words), then per image words of (bank, address, 8 levels).
+// Loads images through the pins of a board, and writes down what its results hold: per image and word, VALUES values.
+//   board IMAGES OUT WORDS: int32 counts (images, words), then per image words of (bank, address, LEVELS levels).
+// parameters.h says how the boards differ: LEVELS and LEVEL_BITS of a word that is sent, BANKED, VALUES and VALUE_BITS
+// of a word of results, and PART, the pin that chooses among them.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -9,8 +11,8 @@
 #include "parameters.h"
 #include "verilated.h"
 
-constexpr int G = SNNCC_P / 8;
-constexpr int PARTS = (8 * SNNCC_LB + 31) / 32;
+constexpr int BITS = LEVELS * LEVEL_BITS;
+constexpr int PARTS = (BITS + 31) / 32;
 
 static Vdesign board;
 
@@ -26,7 +28,7 @@ static void load(const std::int32_t* word) {
     std::uint32_t value = 0;
     for (int bit = 0; bit < 32; ++bit) {
       const int place = 32 * part + bit;
-      if (place < 8 * SNNCC_LB) value |= static_cast<std::uint32_t>(word[2 + place / SNNCC_LB] >> place % SNNCC_LB & 1) << bit;
+      if (place < BITS) value |= static_cast<std::uint32_t>(word[2 + place / LEVEL_BITS] >> place % LEVEL_BITS & 1) << bit;
     }
     board.host_shift = 1;
     board.host_part = value;
@@ -34,7 +36,9 @@ static void load(const std::int32_t* word) {
   }
   board.host_shift = 0;
   board.host_write = 1;
+#if BANKED
   board.host_bank = word[0];
+#endif
   board.host_address = word[1];
   step();
   board.host_write = 0;
@@ -51,7 +55,8 @@ int main(int, char** arguments) {
   step();
   const std::int32_t* next = images.data() + 2;
   for (int image = 0; image < images[0]; ++image) {
-    for (int word = 0; word < images[1]; ++word, next += 10) load(next);
+    for (int word = 0; word < images[1]; ++word, next += 2 + LEVELS) load(next);
+    step();
     step();
     board.start = 1;
     step();
@@ -59,11 +64,11 @@ int main(int, char** arguments) {
     for (int cycle = 0; !board.done; ++cycle, step())
       if (cycle > 1000000) return 3;
     for (int word = 0; word < std::atoi(arguments[3]); ++word)
-      for (int group = 0; group < G; ++group) {
+      for (int part = 0; part < VALUES; ++part) {
         board.result_word = word;
-        board.result_group = group;
+        board.PART = part;
         for (int i = 0; i < 4; ++i) step();
-        const std::int64_t value = static_cast<std::int64_t>(static_cast<std::uint64_t>(board.result) << (64 - SNNCC_VB)) >> (64 - SNNCC_VB);
+        const std::int64_t value = static_cast<std::int64_t>(static_cast<std::uint64_t>(board.result) << (64 - VALUE_BITS)) >> (64 - VALUE_BITS);
         std::fwrite(&value, 8, 1, out);
       }
   }

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.bench import first_difference
 from snncc_backends.fpga.build import design_of
-from snncc_backends.fpga.count import CycleCounter
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.hls.emit import hls_files
 from snncc_backends.fpga.hls.simulate import build_csim, run_csim, values_of
 from snncc_backends.fpga.refusals import find_refusals
 from snncc_backends.fpga.rtl import run_verilog
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.simulator.count import CycleCounter
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.tables.assemble import build_tables
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_backends.tools.found import Tool
 from snncc_backends.tools.verilator import lint
 from snncc_ir.graph import Graph

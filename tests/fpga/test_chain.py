@@ -13,14 +13,14 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.chain.cut import Cutter
 from snncc_backends.fpga.chain.rtl import first_chain_difference, run_chain_verilog, written_words
 from snncc_backends.fpga.chain.run import ChainRun, run_chain
 from snncc_backends.fpga.chain.tables import Chain, build_chain
 from snncc_backends.fpga.chain.timing import HANDOVER
-from snncc_backends.fpga.cycles import Simulator, Trace
 from snncc_backends.fpga.refusals import find_refusals
+from snncc_backends.fpga.simulator.cycles import Simulator, Trace
+from snncc_backends.fpga.tables.assemble import build_tables
 from snncc_backends.tools.found import Tool
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Part

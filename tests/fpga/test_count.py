@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from snncc_backends.fpga.assemble import build_tables
-from snncc_backends.fpga.count import CycleCounter
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.refusals import find_refusals
+from snncc_backends.fpga.simulator.count import CycleCounter
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.tables.assemble import build_tables
 from snncc_ir.semantics import evaluate
 from support.fpga import machine
 from support.graphs import Case, cases

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.capacity import Mapped, Shape, mapped, slices_of
 from snncc_backends.fpga.estimate import estimate
+from snncc_backends.fpga.tables.assemble import build_tables
 from support.fpga import little
 
 

@@ -10,14 +10,14 @@ import pytest
 
 from snncc.driver import compile_model
 from snncc.options import CompileOptions, PixelScaling
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.bench import first_difference
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.emit import core, table_files
 from snncc_backends.fpga.events import rtl as events
 from snncc_backends.fpga.events.assemble import build_event_tables
 from snncc_backends.fpga.events.simulator import EventSimulator
 from snncc_backends.fpga.rtl import simulate_design
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.tables.assemble import build_tables
 from snncc_backends.tools.design import Design
 from snncc_backends.tools.found import Tool
 from snncc_backends.tools.synthesis import gate_netlist

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from snncc_backends.chips import load_machine
 from snncc_backends.fpga import engines
-from snncc_backends.fpga.assemble import build_tables
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.hls.emit import hls_files
 from snncc_backends.fpga.hls.simulate import FLAGS, build_csim, run_csim, values_of
 from snncc_backends.fpga.refusals import find_refusals
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.tables.assemble import build_tables
 from snncc_backends.tools.compiler import build_cpp, find_compiler
 from snncc_backends.tools.found import Tool
 from snncc_backends.tools.run import run_tool

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from snncc_backends.fpga.assemble import build_tables
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.engines import CyclesEngine
-from snncc_backends.fpga.layers import joined, layer_runs
 from snncc_backends.fpga.refusals import find_refusals
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.simulator.layers import joined, layer_runs
+from snncc_backends.fpga.tables.assemble import build_tables
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Bias
 from snncc_ir.nodes import Concat, Conv, Input, Readout, Repeat

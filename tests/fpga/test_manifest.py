@@ -8,12 +8,12 @@ import json
 import numpy as np
 from hypothesis import HealthCheck, assume, given, settings
 
-from snncc_backends.fpga.assemble import build_tables
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.emit import FOLDER, emit_files, trace_digest
-from snncc_backends.fpga.memory import read_memory
 from snncc_backends.fpga.refusals import find_refusals
-from snncc_backends.fpga.tables import memory_fields, repeats_of
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.tables.assemble import build_tables
+from snncc_backends.fpga.tables.memory import read_memory
+from snncc_backends.fpga.tables.tables import memory_fields, repeats_of
 from support.fpga import machine
 from support.graphs import Case, cases
 

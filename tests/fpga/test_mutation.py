@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.emit import table_files
-from snncc_backends.fpga.fire_unit import Neuron, fired
-from snncc_backends.fpga.mutation import Bit, Fate, Mutant, Mutations, flipped, random_bits
-from snncc_backends.fpga.program import PassProgram
-from snncc_backends.fpga.tables import Tables
-from snncc_backends.fpga.unreached import Unreached
+from snncc_backends.fpga.faults.fire_unit import Neuron, fired
+from snncc_backends.fpga.faults.mutation import Bit, Fate, Mutant, Mutations, flipped, random_bits
+from snncc_backends.fpga.faults.unreached import Unreached
+from snncc_backends.fpga.tables.assemble import build_tables
+from snncc_backends.fpga.tables.program import PassProgram
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_backends.tools.found import Tool
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Bias, Staircase, Table

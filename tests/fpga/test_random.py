@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.bench import first_difference
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.refusals import find_refusals
 from snncc_backends.fpga.rtl import run_verilog
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.tables.assemble import build_tables
 from snncc_backends.tools.found import Tool
 from snncc_ir.semantics import evaluate
 from support.fpga import machine, wide

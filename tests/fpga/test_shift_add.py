@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from snncc_backends.chips import load_machine
-from snncc_backends.fpga.assemble import build_tables, tables_on
 from snncc_backends.fpga.bench import first_difference
 from snncc_backends.fpga.build import design_of, resources_of
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.estimate import estimate
 from snncc_backends.fpga.refusals import find_refusals
 from snncc_backends.fpga.rtl import run_verilog
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.tables.assemble import build_tables, tables_on
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_backends.tools.device import find_device
 from snncc_backends.tools.flow import run_flow
 from snncc_backends.tools.found import Tool

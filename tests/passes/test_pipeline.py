@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snncc.passes.balance import Balance
+from snncc.passes.cheapest_codes import CheapestCodes
 from snncc.passes.choose_code import ChooseCode
 from snncc.passes.correct_bias import CorrectBias
 from snncc.passes.pipeline import Pipeline, parse
@@ -40,6 +41,10 @@ passes = st.one_of(
         seed=st.integers(0, 99),
     ),
     st.builds(
+        CheapestCodes,
+        goal=st.sampled_from(["energy", "time", "cores"]),
+    ),
+    st.builds(
         ChooseCode,
         code=st.sampled_from(["radix", "count", "ttfs", "graded", "rate", "stbif"]),
         steps=st.integers(1, 999),
@@ -68,7 +73,7 @@ def test_defaults_fill_what_is_left_out() -> None:
             "prune",
             "--passes: no pass is called 'prune'; "
             "there are equalize, binarise, balance, tune_thresholds, spike_input, quantize, quantize_lif, "
-            "correct_bias, choose_code",
+            "correct_bias, choose_code, cheapest_codes",
         ),
         ("balance{a=1}", "--passes: balance has no option 'a'; it has method, level_bits, scope, widths"),
         ("correct_bias{a=1}", "--passes: correct_bias has no option 'a'; it has none"),

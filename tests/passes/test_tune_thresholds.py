@@ -19,7 +19,7 @@ from snncc.passes.base import Context
 from snncc.passes.pipeline import parse
 from snncc.passes.quantize import Quantize
 from snncc.passes.rounded import rounded, unit_and_bias
-from snncc.passes.tune_thresholds import TuneThresholds
+from snncc.passes.tune_thresholds import TuneThresholds, _rate_for
 from snncc.passes.variables import Adam, Variables
 from snncc.sim.drives import Layers
 from snncc.sim.evaluate import evaluate_images
@@ -201,6 +201,23 @@ def test_a_pass_over_few_images_is_reported_and_repeatable(tmp_path: Path) -> No
     assert heard == [("tune_thresholds", done, 3) for done in (1, 2, 3)]
 
 
+@pytest.mark.parametrize(
+    ("balance", "rate"),
+    [("level_bits=1", 0.006), ("level_bits=2", 0.006), ("level_bits=3", 0.002), ("level_bits=8", 0.001)],
+)
+def test_the_rate_falls_with_the_level_bits(tmp_path: Path, balance: str, rate: float) -> None:
+    graph, context = prepared(tmp_path, text=f"balance{{{balance}}}")
+    given = TuneThresholds(steps=2, rate=rate).apply(graph, context)
+    assert print_graph(TuneThresholds(steps=2).apply(graph, context)) == print_graph(given)
+
+
+def test_a_network_without_populations_has_a_rate() -> None:
+    bias = Bias(values=Tensor.real([0.0]))
+    dense = Dense(name="d", source="x", weight=Tensor.real(np.ones((1, 2))))
+    nodes = (Input(name="x", type=Real((2,))), dense, Readout(name="y", drives=("d",), bias=bias))
+    assert _rate_for(Graph(name="g", nodes=nodes, outputs=("y",))) == 0.001
+
+
 def test_a_network_that_does_not_get_better_stays_what_it_was(tmp_path: Path) -> None:
     graph, context = prepared(tmp_path, text="balance{level_bits=8}")
     assert TuneThresholds(steps=2, rate=0.5).apply(graph, context) is graph
@@ -237,8 +254,8 @@ def test_one_bit_levels_lose_much_less_once_tuned(tmp_path: Path) -> None:
     [
         ({"steps": 0}, "tune_thresholds: steps must be at least 1, not 0"),
         ({"batch": -1}, "tune_thresholds: batch must be at least 1, not -1"),
-        ({"rate": 0.0}, "tune_thresholds: rate must be positive and at most 1, not 0.0"),
-        ({"rate": float("nan")}, "tune_thresholds: rate must be positive and at most 1, not nan"),
+        ({"rate": -0.1}, "tune_thresholds: rate must be 0 to 1, not -0.1"),
+        ({"rate": float("nan")}, "tune_thresholds: rate must be 0 to 1, not nan"),
         (
             {"temperature": float("inf")},
             "tune_thresholds: temperature must be positive and at most 100, not inf",

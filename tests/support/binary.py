@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from snncc_backends.fpga.tables import Widths
+from snncc_backends.fpga.tables.tables import Widths
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Bias, Staircase
 from snncc_ir.nodes import Concat, Conv, Dense, Input, MaxPool, Population, Readout, Reshape, Slice

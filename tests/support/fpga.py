@@ -8,7 +8,7 @@ import numpy as np
 
 from snncc_backends.chips import load_machine
 from snncc_backends.fpga.events.tables import EventWidths
-from snncc_backends.fpga.tables import Widths
+from snncc_backends.fpga.tables.tables import Widths
 from snncc_ir.codes import Code
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine

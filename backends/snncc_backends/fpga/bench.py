@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc_backends.fpga.cycles import Trace
+from snncc_backends.fpga.simulator.cycles import Trace
 from snncc_backends.tools.design import Design
 from snncc_backends.tools.found import Tool
 from snncc_backends.tools.run import run_tool, write_files

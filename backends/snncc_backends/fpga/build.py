@@ -15,12 +15,16 @@ from snncc_backends.fpga.chain.board import board_design
 from snncc_backends.fpga.chain.estimate import chain_estimate
 from snncc_backends.fpga.chain.refusals import checked_chain
 from snncc_backends.fpga.chain.run import run_chain
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.emit import board_files, core, table_files
 from snncc_backends.fpga.engines import tables_for
 from snncc_backends.fpga.estimate import estimate
+from snncc_backends.fpga.events.board import event_board_design, sends_spikes
+from snncc_backends.fpga.events.engine import event_tables_for
+from snncc_backends.fpga.events.estimate import event_estimate
+from snncc_backends.fpga.events.simulator import EventSimulator
 from snncc_backends.fpga.inputs import checked_inputs
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_backends.tools.design import Design
 from snncc_backends.tools.device import DEVICES, Device, find_device
 from snncc_backends.tools.flow import REPORT, Report, missing_for, run_flow
@@ -31,6 +35,7 @@ from snncc_ir.hardware import Hardware, Resources, Stage
 from snncc_ir.machine import Machine
 from snncc_ir.progress import Progress
 from snncc_ir.tensors import Ints
+from snncc_ir.timing import Phased
 
 TOP = "snncc_board"
 KEPT = ("yosys.log", "nextpnr.log", "ecppack.log", BITSTREAM)
@@ -43,7 +48,7 @@ LUTS, FLIP_FLOPS = ("TRELLIS_COMB", "ICESTORM_LC"), ("TRELLIS_FF", "ICESTORM_LC"
 
 @dataclass(frozen=True)
 class FpgaBuilder:
-    """Yosys, nextpnr and ecppack on the core with its pins (`snncc_board.v`)."""
+    """Yosys, nextpnr and ecppack on a core with its pins."""
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -91,6 +96,13 @@ def _made(graph: Graph, machine: Machine, images: Mapping[str, Ints], part: Devi
         chain = checked_chain(graph, machine)
         cycles = float(np.mean(run_chain(chain, images).times.intervals))
         return _Made(design=board_design(chain), estimate=chain_estimate(chain), cycles=cycles)
+    if not isinstance(graph.timing, Phased):
+        events = event_tables_for(graph, machine)
+        return _Made(
+            design=event_board_design(events, spikes=sends_spikes(graph)),
+            estimate=event_estimate(events),
+            cycles=float(np.mean(EventSimulator(events).run(images).cycles)),
+        )
     tables = _fitted(tables_for(graph, machine), part)
     cycles = float(np.mean(Simulator(tables).run(images).cycles))
     return _Made(design=design_of(tables), estimate=estimate(tables), cycles=cycles)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from snncc_backends.fpga.maps import WORD, ceil_div
-from snncc_backends.fpga.memory import Memory
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.planning.maps import WORD, ceil_div
+from snncc_backends.fpga.tables.memory import Memory
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_ir.machine import Machine
 
 SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))

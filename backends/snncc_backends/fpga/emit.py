@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from snncc_backends.fpga.assemble import tables_on
 from snncc_backends.fpga.capacity import block_memories, result_words
-from snncc_backends.fpga.cycles import Run, Simulator, Trace
 from snncc_backends.fpga.estimate import estimate
 from snncc_backends.fpga.hls.emit import hls_files
-from snncc_backends.fpga.memory import Memory
-from snncc_backends.fpga.tables import PARAMETERS, PassTable, Tables
+from snncc_backends.fpga.simulator.cycles import Run, Simulator, Trace
+from snncc_backends.fpga.tables.assemble import tables_on
+from snncc_backends.fpga.tables.memory import Memory
+from snncc_backends.fpga.tables.tables import PARAMETERS, PassTable, Tables
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
 from snncc_ir.tensors import Ints

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from snncc_backends.fpga.assemble import tables_on
 from snncc_backends.fpga.bench import first_difference
 from snncc_backends.fpga.chain.engine import run_chain_csim, run_chain_cycles, run_chain_rtl
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.estimate import estimate
 from snncc_backends.fpga.events.engine import run_event_cycles, run_event_rtl
 from snncc_backends.fpga.hls.emit import hls_files
 from snncc_backends.fpga.hls.simulate import build_csim, run_csim, values_of
 from snncc_backends.fpga.inputs import checked_inputs
-from snncc_backends.fpga.layers import joined, layer_runs
 from snncc_backends.fpga.refusals import find_refusals
 from snncc_backends.fpga.rtl import run_verilog
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.simulator.layers import joined, layer_runs
+from snncc_backends.fpga.tables.assemble import tables_on
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_backends.tools.compiler import find_compiler
 from snncc_backends.tools.found import first_missing, need
 from snncc_backends.tools.verilator import find_verilator

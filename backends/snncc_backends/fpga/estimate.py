@@ -9,16 +9,17 @@ fit alone.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from snncc_backends.fpga.capacity import mapped_memories, slices_of
-from snncc_backends.fpga.maps import PACKED_WORD, WORD, ceil_div
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.counts import Counts
+from snncc_backends.fpga.planning.maps import PACKED_WORD, WORD, ceil_div
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_ir.hardware import Resources
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class Parts(Counts):
     """What a count is made of: core, lanes, unpacking, groups, tables in LUTs, counters of binary lanes,
     sums of shifted weights."""
 
@@ -29,10 +30,6 @@ class Parts:
     tables: float
     counting: float = 0.0
     shifting: float = 0.0
-
-    def dot(self, factors: Parts) -> float:
-        """The sum of all parts, each times its factor."""
-        return sum(part * factor for part, factor in zip(astuple(self), astuple(factors), strict=True))
 
 
 LUT_FACTORS = Parts(

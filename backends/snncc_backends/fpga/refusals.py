@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snncc_backends.fpga.assemble import tables_on
 from snncc_backends.fpga.capacity import block_memories, capacity_refusals
-from snncc_backends.fpga.maps import WORD
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.planning.maps import WORD
+from snncc_backends.fpga.tables.assemble import tables_on
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine

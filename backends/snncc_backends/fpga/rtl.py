@@ -9,8 +9,8 @@ import numpy as np
 
 from snncc_backends.fpga.bench import Ports, Written, build_bench, image_file, run_bench
 from snncc_backends.fpga.emit import core, table_files
-from snncc_backends.fpga.maps import WORD
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.planning.maps import WORD
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_backends.tools.design import Design
 from snncc_backends.tools.found import Tool
 from snncc_ir.tensors import Ints

@@ -16,7 +16,7 @@ from snncc_ir.codes import Code
 from snncc_ir.costs import Counter, Counts
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import Input
-from snncc_ir.semantics import check_input
+from snncc_ir.semantics import check_values
 from snncc_ir.types import Levels
 
 Array = NDArray[Any]
@@ -102,10 +102,9 @@ class NativeEngine:
             return ()
         found = []
         for name in counter.values:
-            shape = (1, *self.graph.types[name].shape[1:])
             spikes = [probe for probe in counter.spikes if probe.value == name]
             synops = [probe for probe in counter.synops if probe.value == name]
-            fans = [np.broadcast_to(probe.factor, shape).ravel() for probe in (*spikes, *synops)]
+            fans = [stored[name].by_position(probe.factor) for probe in (*spikes, *synops)]
             columns = np.ascontiguousarray(np.stack(fans, axis=1), dtype=np.int64)
             mode = MODES[strands[name][0].code]
             slot = self._lowering.program("probe", stored[name].planes[0].buffer, mode, columns, len(fans))
@@ -131,4 +130,5 @@ def checked(node: Input, x: Array, levels: Levels) -> Array:
     """Levels of an input that are in range; pixels of the right shape cannot be wrong."""
     if x.dtype == np.uint8 and x.shape[1:] == levels.shape and (levels.lo, levels.hi) == (0, 255):
         return x
-    return check_input(node, x)
+    check_values(node, x)
+    return x

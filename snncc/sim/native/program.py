@@ -35,6 +35,7 @@ from snncc_ir.nodes import (
     MaxPool,
     Population,
     Readout,
+    Reshape,
     Scale,
     SumPool,
     Wiring,
@@ -84,6 +85,10 @@ class Lowering(ABC):
 
     @add.register
     def _(self, node: Wiring) -> None:
+        if self._is_view(node):
+            source = self.stored[node.sources[0]]
+            self.stored[node.name] = replace(source, levels=self.range(node.name))
+            return
         result = self._store(node.name)
         sources = [self.stored[name] for name in node.sources]
         for source, taken in zip(sources, runs(node, sources, result), strict=True):
@@ -137,6 +142,11 @@ class Lowering(ABC):
         """What one level of a source counts as."""
         return 1
 
+    def _is_view(self, node: Wiring) -> bool:
+        """Flattened for dense layers alone, which read the image as their one window."""
+        flat = isinstance(node, Reshape) and len(node.shape) == 1
+        return flat and all(isinstance(reader, Dense) for reader in self.graph.readers[node.name])
+
     def _store(self, name: str) -> Stored:
         levels = self.range(name)
         halo = self.halos.get(name, NONE)
@@ -144,7 +154,7 @@ class Lowering(ABC):
         for plane in range(1 if levels.hi - levels.lo < 256 else 2):
             zero = (-levels.lo >> (8 * plane)) & 255
             planes.append(Plane(self.program("buffer", geometry(levels, halo, zero)), 1 << (8 * plane), zero))
-        self.stored[name] = Stored(levels, halo, tuple(planes))
+        self.stored[name] = Stored(levels, halo, tuple(planes), image_shape(levels.shape))
         return self.stored[name]
 
     def begin(self, node: Population | Readout, *, wide: bool) -> None:
@@ -173,7 +183,7 @@ class Lowering(ABC):
 
     @_project.register
     def _(self, node: Dense, plane: Plane, source: Stored) -> None:
-        shape = ConvShape(*node.weight.shape, 1, 1, 1, 1, 0, 0, 1, 1, 1, _span(source))
+        shape = ConvShape(node.weight.shape[0], *source.shape, 1, 1, 0, 0, 1, 1, 1, _span(source))
         self.program("conv", plane.buffer, shape, node.weight.data.astype(np.int8), plane.multiplier)
 
     @_project.register
@@ -238,9 +248,11 @@ def codes_of(x: Array, levels: Levels) -> tuple[Array, ...]:
     """The planes of checked levels `x[N, ...]`."""
     if x.dtype == np.uint8 and levels.lo == 0:
         return (np.ascontiguousarray(x),)
-    codes = x.astype(np.int64) - levels.lo
-    shifts_of = (0,) if levels.hi - levels.lo < 256 else (0, 8)
-    return tuple(np.ascontiguousarray((codes >> bits).astype(np.uint8)) for bits in shifts_of)
+    whole = x if x.dtype.kind in "iu" else x.astype(np.int64)
+    if levels.hi - levels.lo < 256:
+        return (np.ascontiguousarray(whole.astype(np.uint8) - np.uint8(levels.lo & 255)),)  # modulo 256
+    codes = whole.astype(np.int32) - levels.lo
+    return tuple(np.ascontiguousarray((codes >> bits).astype(np.uint8)) for bits in (0, 8))
 
 
 def levels_of(planes: Iterable[Array], levels: Levels) -> Array:

@@ -33,11 +33,12 @@ class Plane:
 
 @dataclass(frozen=True)
 class Stored:
-    """A value: one plane, or two where its levels have more than 8 bits."""
+    """A value: one plane, or two where its levels have more than 8 bits; they lie as an image of `shape`."""
 
     levels: Levels
     halo: Padding
     planes: tuple[Plane, ...]
+    shape: tuple[int, int, int]
 
     @property
     def span(self) -> int:
@@ -52,12 +53,17 @@ class Stored:
 
     def addresses(self) -> Array:
         """Byte of every element, in the value's own shape."""
-        channels, height, width = image_shape(self.levels.shape)
+        channels, height, width = self.shape
         (top, _), (left, right) = self.halo
         rows = (np.arange(height) + top) * (left + width + right)
         pixels = rows[:, None] + np.arange(width) + left
         places = pixels * channels + np.arange(channels)[:, None, None]
         return np.asarray(places.reshape(self.levels.shape))
+
+    def by_position(self, factor: Array) -> Array:
+        """A factor that broadcasts to the value, the same for all channels, for every position."""
+        own = np.broadcast_to(factor, (1, *self.levels.shape[1:])).ravel()
+        return np.broadcast_to(own, math.prod(self.shape[1:]))
 
 
 def image_shape(shape: Shape) -> tuple[int, int, int]:

@@ -15,8 +15,8 @@ from snncc_ir.nodes import Input, MaxPool, Population, Readout
 from snncc_ir.timing import Rate
 from snncc_ir.types import Levels
 
-CHUNK = 24
-"""Steps that go through the network together: a multiple of every kernel's tile."""
+CHUNK = 32
+"""Steps that go through the network together."""
 
 
 class StreamLowering(Lowering):

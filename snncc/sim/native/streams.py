@@ -86,10 +86,10 @@ class NativeStreamEngine:
         sender = any(node.name == name for node in (*self.graph.inputs, *self.graph.populations))
         linears = [node for node in self.graph.linears if node.source == name]
         factors = [np.ones(1, np.int64)] * sender + [fan_out(node, shape) for node in linears]
-        fans = [np.broadcast_to(factor, (1, *shape[1:])).ravel() for factor in factors]
+        stored = self._lowering.stored[name]
+        fans = [stored.by_position(factor) for factor in factors]
         columns = np.ascontiguousarray(np.stack(fans, axis=1), dtype=np.int64)
-        buffer = self._lowering.stored[name].buffers.low
-        slot = self._lowering.program("probe", buffer, NONZERO, columns, len(fans))
+        slot = self._lowering.program("probe", stored.buffers.low, NONZERO, columns, len(fans))
         return _Probe(slot, name, sender, tuple(node.name for node in linears))
 
     def _run(self, inputs: Mapping[str, Array], steps: int) -> StreamBatch:

@@ -8,7 +8,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.capacity import block_memories
 from snncc_backends.fpga.chain.cut import Cutter
 from snncc_backends.fpga.chain.estimate import LINK_LUTS, arrivals_of, link_blocks
@@ -16,12 +15,13 @@ from snncc_backends.fpga.chain.links import format_of_maps, map_of
 from snncc_backends.fpga.chain.refusals import check_graph
 from snncc_backends.fpga.chain.search import Choice, Needs, Option, fewest_luts, most_images
 from snncc_backends.fpga.chain.timing import HANDOVER
-from snncc_backends.fpga.count import CycleCounter
-from snncc_backends.fpga.cycles import Simulator
 from snncc_backends.fpga.estimate import estimate
 from snncc_backends.fpga.inputs import checked_inputs
-from snncc_backends.fpga.maps import WORD
+from snncc_backends.fpga.planning.maps import WORD
 from snncc_backends.fpga.refusals import MOST_LANES, lane_refusals, table_refusals
+from snncc_backends.fpga.simulator.count import CycleCounter
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.tables.assemble import build_tables
 from snncc_ir.backend import Array, Balanced
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
@@ -143,7 +143,7 @@ class Survey:
             f"no chain on {self.machine.name}{_within(goal)} gives {wanted:,.12g} images per second; "
             f"the best gives {best.images_per_second:,.0f}, "
             f"with {best.needs.luts:,} LUTs on {_lanes(best)} lanes: "
-            f"{self._slowest(best)}, and {self._held_back(best, limits)}"
+            f"{self._slowest(best)}, and {self._held_back(best, goal, limits)}"
         )
 
     def _slowest(self, choice: Choice) -> str:
@@ -151,7 +151,7 @@ class Survey:
         names = " + ".join(task.name for task in self.cutter.tasks[core.first : core.end])
         return f"{names} takes {core.interval:,.0f} cycles an image on {core.lanes} lanes"
 
-    def _held_back(self, best: Choice, limits: Needs) -> str:
+    def _held_back(self, best: Choice, goal: Goal, limits: Needs) -> str:
         """Which limits, lifted one at a time, would let a chain be faster."""
         found = []
         for name, what in (("luts", "LUTs"), ("blocks", "block memories"), ("multipliers", "multipliers")):
@@ -159,7 +159,7 @@ class Survey:
             if more is not None and more.images_per_second > best.images_per_second:
                 found.append(f"{getattr(limits, name):,} {what}")
         if found:
-            return f"{' or '.join(found)} allow no more: use a larger device or --max-lut, or fewer bits"
+            return f"{' or '.join(found)} allow no more: use {_more(goal)}, or fewer bits"
         most = self.lanes[-1]
         return (
             f"nothing on up to {most} lanes a core is faster: "
@@ -182,7 +182,7 @@ class Survey:
         reason = " and ".join(parts) or "more of one resource where it takes less of another"
         return (
             f"no chain fits {self.machine.name}{_within(goal)}: it needs {reason}; "
-            "use fewer weight or level bits, or a larger device or --max-lut"
+            f"use fewer weight or level bits, or {_more(goal)}"
         )
 
     def _worst(self, choice: Choice, name: str) -> str:
@@ -235,6 +235,11 @@ def _flag(goal: Goal) -> str:
 
 def _within(goal: Goal) -> str:
     return "" if goal.luts is None else f" within {goal.luts:,} LUTs"
+
+
+def _more(goal: Goal) -> str:
+    """What would lift a limit on resources."""
+    return "a larger device" if goal.luts is None else "a larger device or --max-lut"
 
 
 def _lanes(choice: Choice) -> str:

@@ -9,7 +9,7 @@ from snncc_backends.fpga.chain.tables import Chain
 from snncc_backends.fpga.chain.text import bits_of, instance, module_text, wire
 from snncc_backends.fpga.chain.verilog import TOP, chain_files
 from snncc_backends.fpga.emit import verilog
-from snncc_backends.fpga.maps import WORD
+from snncc_backends.fpga.planning.maps import WORD
 from snncc_backends.tools.design import Design
 
 BOARD = "snncc_chain_board"
@@ -86,7 +86,7 @@ def _results(chain: Chain, n: int) -> Iterator[str]:
         "address": f"result_address{n}",
         "data": f"result_data{n}",
         "word": "{16'b0, result_word}",
-        "group": "result_group",
+        "group": "{8'b0, result_group}",
         "value": f"result{n}",
     }
     parameters = {"G": widths.groups, "VB": widths.potential, "WORDS": result_words(tables)}

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from snncc_backends.fpga.plan import fused_pools
-from snncc_backends.fpga.views import Storage, storage_of
+from snncc_backends.fpga.planning.plan import fused_pools
+from snncc_backends.fpga.planning.views import Storage, storage_of
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import AnyNode, Input, Linear, MaxPool, Population, Readout, Wiring
 

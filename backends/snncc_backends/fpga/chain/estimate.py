@@ -5,8 +5,8 @@ from __future__ import annotations
 from snncc_backends.fpga.capacity import Mapped, Shape, block_memories, mapped
 from snncc_backends.fpga.chain.tables import Chain
 from snncc_backends.fpga.estimate import estimate
-from snncc_backends.fpga.maps import WORD
-from snncc_backends.fpga.tables import Widths
+from snncc_backends.fpga.planning.maps import WORD
+from snncc_backends.fpga.tables.tables import Widths
 from snncc_ir.hardware import Resources
 
 LINK_LUTS, LINK_FLIP_FLOPS = 60, 90

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncc_backends.fpga.chain.cut import Stage
-from snncc_backends.fpga.cycles import Simulator
-from snncc_backends.fpga.maps import LevelMap, image_shape, pixel_levels
-from snncc_backends.fpga.memory import Field, Memory, memory
-from snncc_backends.fpga.runner import PassRunner
-from snncc_backends.fpga.tables import Tables
-from snncc_backends.fpga.views import Storage
+from snncc_backends.fpga.planning.maps import LevelMap, image_shape, pixel_levels
+from snncc_backends.fpga.planning.views import Storage
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.simulator.runner import PassRunner
+from snncc_backends.fpga.tables.memory import Field, Memory, memory
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_ir.graph import Graph
 from snncc_ir.tensors import Ints, interval_bits
 

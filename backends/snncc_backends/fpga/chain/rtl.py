@@ -13,8 +13,8 @@ from snncc_backends.fpga.bench import SECONDS, bench_sources, first_row
 from snncc_backends.fpga.chain.run import ChainRun, words_on_link
 from snncc_backends.fpga.chain.tables import Chain, ChainCore
 from snncc_backends.fpga.chain.verilog import chain_design
-from snncc_backends.fpga.cycles import Trace
-from snncc_backends.fpga.maps import WORD
+from snncc_backends.fpga.planning.maps import WORD
+from snncc_backends.fpga.simulator.cycles import Trace
 from snncc_backends.tools.found import Tool
 from snncc_backends.tools.run import run_tool, write_files
 from snncc_backends.tools.verilator import build_model

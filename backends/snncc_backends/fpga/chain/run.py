@@ -10,8 +10,8 @@ import numpy as np
 from snncc_backends.fpga.chain.links import Words, map_of
 from snncc_backends.fpga.chain.tables import Chain
 from snncc_backends.fpga.chain.timing import Spans, Times, spans_of, times_of
-from snncc_backends.fpga.cycles import Trace
-from snncc_backends.fpga.maps import WORD
+from snncc_backends.fpga.planning.maps import WORD
+from snncc_backends.fpga.simulator.cycles import Trace
 from snncc_ir.tensors import Ints
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from snncc_backends.fpga.assemble import build_tables
 from snncc_backends.fpga.chain.cut import Cutter, Stage
 from snncc_backends.fpga.chain.links import (
     Format,
@@ -18,9 +17,10 @@ from snncc_backends.fpga.chain.links import (
     link_table,
     runs_of,
 )
-from snncc_backends.fpga.cycles import Simulator
-from snncc_backends.fpga.memory import Memory
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.simulator.cycles import Simulator
+from snncc_backends.fpga.tables.assemble import build_tables
+from snncc_backends.fpga.tables.memory import Memory
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Part
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncc_backends.fpga.chain.tables import Chain, ChainCore
-from snncc_backends.fpga.timing import START
+from snncc_backends.fpga.simulator.timing import START
 from snncc_ir.tensors import Ints
 
 HANDOVER = 4

@@ -8,8 +8,8 @@ from snncc_backends.fpga.chain.links import Format
 from snncc_backends.fpga.chain.tables import Chain, ChainCore
 from snncc_backends.fpga.chain.text import bits_of, instance, module_text, wire
 from snncc_backends.fpga.emit import core, parameters, verilog
-from snncc_backends.fpga.maps import BYTE_SHIFT, WORD
-from snncc_backends.fpga.tables import Widths
+from snncc_backends.fpga.planning.maps import BYTE_SHIFT, WORD
+from snncc_backends.fpga.tables.tables import Widths
 from snncc_backends.tools.design import Design
 
 TOP = "snncc_chain"

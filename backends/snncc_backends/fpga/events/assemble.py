@@ -10,8 +10,8 @@ from snncc_backends.fpga.events.descriptors import Descriptor, Op
 from snncc_backends.fpga.events.plan import Add, EventPlan, Kind, Unit, make_event_plan
 from snncc_backends.fpga.events.records import Axis, Builder, add_load, add_step, place_firing
 from snncc_backends.fpga.events.tables import EventTables, EventWidths, Placed, memory_fields, words_of
-from snncc_backends.fpga.memory import Memory, lane_memories, record_memories
-from snncc_backends.fpga.tables import DESCRIPTOR_WORDS
+from snncc_backends.fpga.tables.memory import Memory, lane_memories, record_memories
+from snncc_backends.fpga.tables.tables import DESCRIPTOR_WORDS
 from snncc_ir.certificates import Interval, certify_widths
 from snncc_ir.codes import Reset
 from snncc_ir.graph import Graph

@@ -9,14 +9,15 @@ from typing import Any
 
 from snncc_backends.fpga.emit import FOLDER, FORMAT, described, trace_digest
 from snncc_backends.fpga.events.assemble import build_event_tables
+from snncc_backends.fpga.events.board import event_board_files, sends_spikes
 from snncc_backends.fpga.events.capacity import event_block_memories
+from snncc_backends.fpga.events.estimate import event_estimate
 from snncc_backends.fpga.events.plan import Kind
 from snncc_backends.fpga.events.program import read_program
 from snncc_backends.fpga.events.rtl import core, parameters, table_files
 from snncc_backends.fpga.events.simulator import EventRun, EventSimulator
 from snncc_backends.fpga.events.tables import EventTables, Placed
 from snncc_ir.graph import Graph
-from snncc_ir.hardware import Resources
 from snncc_ir.machine import Machine
 from snncc_ir.tensors import Ints
 
@@ -25,7 +26,7 @@ def emit_event_files(graph: Graph, machine: Machine, golden: Mapping[str, Ints])
     """The files of a streaming integer graph, by path relative to the artefact."""
     tables = build_event_tables(graph, machine.lanes)
     run = EventSimulator(tables).run(golden, trace=True)
-    content = table_files(tables)
+    content = {**table_files(tables), **event_board_files(tables, spikes=sends_spikes(graph))}
     manifest = _manifest(graph, machine, tables, run, content)
     text = json.dumps(manifest, indent=1, allow_nan=False).encode() + b"\n"
     return {f"{FOLDER}/{name}": data for name, data in {**content, **core(), "manifest.json": text}.items()}
@@ -34,7 +35,6 @@ def emit_event_files(graph: Graph, machine: Machine, golden: Mapping[str, Ints])
 def _manifest(
     graph: Graph, machine: Machine, tables: EventTables, run: EventRun, content: Mapping[str, bytes]
 ) -> dict[str, Any]:
-    blocks = event_block_memories(tables)
     return {
         "format": FORMAT,
         "core": "event",
@@ -42,8 +42,8 @@ def _manifest(
         "chip": machine.name,
         "parameters": parameters(tables),
         **described(tables.memories, content),
-        "block_memories": blocks,
-        "estimate": asdict(_estimate(tables, sum(blocks.values()))),
+        "block_memories": event_block_memories(tables),
+        "estimate": asdict(event_estimate(tables)),
         "inputs": {
             name: {"address": at, "shape": list(tables.shapes[name])} for name, at in tables.inputs.items()
         },
@@ -56,12 +56,6 @@ def _manifest(
             "trace_sha256": trace_digest(run.traces),
         },
     }
-
-
-def _estimate(tables: EventTables, blocks: int) -> Resources:
-    """Nothing is fitted to placed event cores yet: memories and multipliers are counted, the rest is open."""
-    lanes = tables.widths.lanes
-    return Resources(luts=None, flip_flops=None, brams=blocks, multipliers=lanes, fmax_mhz=None)
 
 
 def _unit(placed: Placed) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def run_event_cycles(
 ) -> EngineRun:
     """Run images `inputs[name][I, *shape]` in the cycle simulator."""
     levels = checked_inputs(graph, inputs)
-    simulator = EventSimulator(_tables_for(graph, machine))
+    simulator = EventSimulator(event_tables_for(graph, machine))
     images = len(next(iter(levels.values())))
     runs = []
     for first in range(0, images, CHUNK):
@@ -53,7 +53,7 @@ def run_event_rtl(
 
     `tools` are Verilator and a C++ compiler.
     """
-    levels, tables = checked_inputs(graph, inputs), _tables_for(graph, machine)
+    levels, tables = checked_inputs(graph, inputs), event_tables_for(graph, machine)
     expected = EventSimulator(tables).run(levels, trace=True)
     with tempfile.TemporaryDirectory(prefix="snncc-rtl-") as name:
         found = run_event_verilog(*tools, tables, levels, Path(name))
@@ -65,7 +65,7 @@ def run_event_rtl(
     return _engine_run(graph, levels, [expected])
 
 
-def _tables_for(graph: Graph, machine: Machine) -> EventTables:
+def event_tables_for(graph: Graph, machine: Machine) -> EventTables:
     """The tables; raises TargetError where the graph cannot be expressed."""
     refusals = find_event_refusals(graph, machine)
     if refusals:

@@ -9,11 +9,11 @@ from enum import Enum
 import numpy as np
 
 from snncc_backends.fpga.events.scatter import Scatter, scatters_of
-from snncc_backends.fpga.maps import image_shape
-from snncc_backends.fpga.neurons import bias_classes
-from snncc_backends.fpga.plan import pool_places
-from snncc_backends.fpga.projections import Projection, digits_of, identity, projections_of
-from snncc_backends.fpga.views import Views, find_views
+from snncc_backends.fpga.planning.maps import image_shape
+from snncc_backends.fpga.planning.neurons import bias_classes
+from snncc_backends.fpga.planning.plan import pool_places
+from snncc_backends.fpga.planning.projections import Projection, digits_of, identity, projections_of
+from snncc_backends.fpga.planning.views import Views, find_views
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Staircase

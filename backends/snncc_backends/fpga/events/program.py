@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from snncc_backends.fpga.events.descriptors import Descriptor, Op, read_descriptor
 from snncc_backends.fpga.events.tables import EventTables, EventWidths
-from snncc_backends.fpga.memory import Memory
-from snncc_backends.fpga.packing import unpack_words
-from snncc_backends.fpga.tables import DESCRIPTOR_WORDS
+from snncc_backends.fpga.tables.memory import Memory
+from snncc_backends.fpga.tables.packing import unpack_words
+from snncc_backends.fpga.tables.tables import DESCRIPTOR_WORDS
 from snncc_ir.tensors import Ints
 
 EXACT = 52

@@ -11,8 +11,8 @@ from snncc_backends.fpga.events.descriptors import Descriptor, Op, When
 from snncc_backends.fpga.events.plan import Add, Image, Kind, Unit
 from snncc_backends.fpga.events.scatter import Scatter, Taps
 from snncc_backends.fpga.events.tables import Placed
-from snncc_backends.fpga.maps import ceil_div
-from snncc_backends.fpga.packing import pack_table, slot_shift
+from snncc_backends.fpga.planning.maps import ceil_div
+from snncc_backends.fpga.tables.packing import pack_table, slot_shift
 from snncc_ir.codes import Reset
 from snncc_ir.tensors import Ints
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snncc_backends.fpga.bench import Ports, Written, build_bench, run_bench
+from snncc_backends.fpga.bench import Ports, Written, build_bench, image_file, run_bench
 from snncc_backends.fpga.events.simulator import input_words
 from snncc_backends.fpga.events.tables import PARAMETERS, EventTables
 from snncc_backends.tools.design import Design
@@ -79,6 +79,11 @@ def simulate_event_design(
     )
     build_bench(verilator, compiler, design, ports, folder, optimisation=optimisation)
     return run_bench(ports, _images(tables, levels), folder)
+
+
+def event_image_words(tables: EventTables, levels: Mapping[str, Ints]) -> bytes:
+    """The file of images that a program reads."""
+    return image_file(_images(tables, levels))
 
 
 def _images(tables: EventTables, levels: Mapping[str, Ints]) -> Ints:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snncc_backends.fpga.kernels import equal_classes, first_members
-from snncc_backends.fpga.projections import Projection
+from snncc_backends.fpga.planning.kernels import equal_classes, first_members
+from snncc_backends.fpga.planning.projections import Projection
 from snncc_ir.tensors import Ints, synapse_bits
 
 Taps = tuple[tuple[tuple[int, int], ...], ...]

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc_backends.fpga.cycles import Trace
 from snncc_backends.fpga.events.descriptors import Op, When
 from snncc_backends.fpga.events.plan import Kind
 from snncc_backends.fpga.events.program import read_program
 from snncc_backends.fpga.events.rules import State, add, advance, fire, load, pool
 from snncc_backends.fpga.events.tables import EventTables, Placed, words_of
+from snncc_backends.fpga.simulator.cycles import Trace
 from snncc_ir.tensors import Ints
 
 START = 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from snncc_backends.fpga.events.plan import Unit
-from snncc_backends.fpga.memory import Field, Memory
+from snncc_backends.fpga.tables.memory import Field, Memory
 from snncc_ir.certificates import Interval
 
 PARAMETERS = {

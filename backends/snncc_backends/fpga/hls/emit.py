@@ -7,10 +7,10 @@ from importlib.resources import files
 
 import numpy as np
 
-from snncc_backends.fpga.header import tables_header
+from snncc_backends.fpga.hls.arrays import tables_header
 from snncc_backends.fpga.hls.header import golden_header, ports_header
 from snncc_backends.fpga.hls.places import output_places
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_ir.graph import Graph
 from snncc_ir.semantics import evaluate
 from snncc_ir.tensors import Ints

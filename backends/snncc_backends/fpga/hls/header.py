@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from snncc_backends.fpga.hls.places import Places, result_words
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_ir.graph import Graph
 from snncc_ir.tensors import Ints
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snncc_backends.fpga.maps import WORD
-from snncc_backends.fpga.program import Descriptor, read_descriptor
-from snncc_backends.fpga.tables import DESCRIPTOR_WORDS, PassTable, Tables
-from snncc_backends.fpga.views import find_views
+from snncc_backends.fpga.planning.maps import WORD
+from snncc_backends.fpga.planning.views import find_views
+from snncc_backends.fpga.tables.program import Descriptor, read_descriptor
+from snncc_backends.fpga.tables.tables import DESCRIPTOR_WORDS, PassTable, Tables
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import Readout
 from snncc_ir.tensors import Ints

@@ -10,8 +10,8 @@ import numpy as np
 
 from snncc_backends.fpga.hls.emit import flat_images
 from snncc_backends.fpga.hls.places import descriptor, result_places, slots_of
-from snncc_backends.fpga.maps import BYTE_SHIFT, WORD
-from snncc_backends.fpga.tables import Tables
+from snncc_backends.fpga.planning.maps import BYTE_SHIFT, WORD
+from snncc_backends.fpga.tables.tables import Tables
 from snncc_backends.tools.compiler import build_cpp
 from snncc_backends.tools.found import Tool
 from snncc_backends.tools.run import run_tool

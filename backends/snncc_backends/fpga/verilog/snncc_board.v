@@ -75,6 +75,6 @@ module snncc_board #(
 
     snncc_results #(.G(G), .VB(`SNNCC_VB), .WORDS(`SNNCC_RESULT_WORDS)) kept (
         .clk(clk), .valid(valid), .address(position), .data(values),
-        .word({{32 - RA{1'b0}}, result_word}), .group({{8 - GB{1'b0}}, result_group}), .value(result));
+        .word({{32 - RA{1'b0}}, result_word}), .group({{16 - GB{1'b0}}, result_group}), .value(result));
 endmodule
 `default_nettype wire

@@ -10,7 +10,7 @@ module snncc_results #(
     input wire [31:0] address,
     input wire [G*VB-1:0] data,
     input wire [31:0] word,
-    input wire [7:0] group,
+    input wire [15:0] group,
     output reg [VB-1:0] value
 );
     localparam RA = WORDS > 2 ? $clog2(WORDS) : 1;

@@ -11,19 +11,20 @@ namespace snncc {
 
 constexpr int LANES = 16;   // output channels of one vector of weights
 constexpr int BLOCK = 64;   // most output channels of a block: four vectors
-constexpr int TILE = 12;    // most output positions of a tile
+constexpr int STRIP = 48;   // most output positions of a strip
+constexpr int STEPS = 32;   // most time steps of a strip
+constexpr int MOST_INPUTS = 1 << 14;  // of a window whose spikes are followed
 constexpr int SLACK = 128;  // bytes behind every map that a kernel may read and ignore
 
-// Bytes that lie next to each other in a map, padded to groups of four (of eight: `Bits`).
+// Words that lie next to each other.
 struct Segment {
     int32_t offset;
     int32_t groups;
 };
 
-// n = floor(min(max(U + offset, 0), top) / theta) as (v * inverse + half) cut off. It was checked at every step, with
+// n = floor(min(max(v, 0), top) / theta), v = U + offset, as (v * inverse + half) cut off. It was checked at every step, with
 // and without the rounding of the product.
 struct Stairs {
-    const uint32_t* offset;
     const int32_t* top;
     const float* inverse;
     const float* half;
@@ -33,32 +34,50 @@ struct Stairs {
     uint8_t span;
 };
 
-// A tile of neurons that share their staircases.
+// A strip of neurons that share their thresholds.
 struct Fire {
     Stairs stairs;
     int channels;
-    uint8_t* codes[TILE];   // where each position's go: beyond the tile's count to `spare`
+    ptrdiff_t quarters;             // from a table, of offsets too, to the one in the order of `depthwise_channel`
+    bool uniform;                   // all positions have one offset
+    const uint32_t* offset[STRIP];  // of each position
+    uint8_t* codes[STRIP];          // where each position's go: beyond the strip's count to `spare`
     uint8_t spare[BLOCK];
 };
 
-// sums[m][c] = sum over i of rows[m][i] * weights[i][c] for a tile of positions and `vectors` x 16 channels. With `fire`
-// the codes of the neurons are written, and what `sums` holds afterwards is undefined.
+// sums[m][c] = rows[m][c] * weights[c].
+struct Scaling {
+    const uint8_t* const* rows;
+    const int32_t* weights;  // [vectors * 16]
+    ptrdiff_t step;          // as in Product
+    uint32_t* sums;
+    bool onto;
+};
+
+// sums[m][c] = sum over i of rows[m][i] * weights[i][c] for a strip of positions and `vectors` x 16 channels. With `fire`
+// the codes of the neurons are written, and what `sums` holds afterwards is undefined. There are STRIP rows; those
+// beyond the strip's count may be read, and what `sums` gets for them is ignored.
 struct Product {
     const uint8_t* const* rows;
-    const Segment* segments;
-    int32_t segment_count;
+    ptrdiff_t step;  // in every four rows from one to the next; 0: rows lie anywhere
+    const int32_t* offsets;  // of groups of four bytes
+    int32_t groups;
+    bool sixteens;          // every four groups lie next to each other
     const int8_t* weights;  // [groups][vectors * 16][4]
-    uint32_t* sums;         // [tile][BLOCK]
+    uint32_t* sums;         // [STRIP][BLOCK]
     bool pairs_fit;         // two products always fit an int16
     uint32_t multiplier;    // of what is added: 1 unless the kernels multiply
     bool onto;              // added to `sums`
     const Fire* fire;       // or none
+    const Scaling* skip;    // added too, or none
 };
 
 // The same for channels of their own: sums[m][c] = sum over taps of rows[m][tap + c] * weights[tap][c].
 struct Depthwise {
     const uint8_t* const* rows;
     const int32_t* taps;  // [groups * 4] offsets
+    ptrdiff_t step;       // as in Product
+    ptrdiff_t column;     // where the groups are three columns of taps: from one column to the next; else 0
     int32_t groups;
     const int8_t* weights;  // [groups][4 quarters][4 lanes][4 channels][4 taps]: see `depthwise_channel`
     uint32_t* sums;
@@ -70,13 +89,11 @@ struct Depthwise {
 // The channel whose weights stand at place (quarter, lane, entry) of a group.
 constexpr int depthwise_channel(int quarter, int lane, int entry) { return 16 * lane + 4 * quarter + entry; }
 
-// sums[m][c] = rows[m][c] * weights[c].
-struct Scaling {
-    const uint8_t* const* rows;
-    const int32_t* weights;  // [vectors * 16]
-    uint32_t* sums;
-    bool onto;
-};
+// The same for place 0 .. 63 of a block of `count` channels; 16 or 32 channels stand there again and again.
+constexpr int depthwise_channel(int place, int count) {
+    const int channel = depthwise_channel(place / 16, place / 4 % 4, place % 4);
+    return count == 16 || count == 32 ? channel % count : channel;
+}
 
 // One-bit weights on levels 0 and 1: sums = 2 * popcount(levels & positive) - popcount(levels).
 struct Bits {
@@ -85,6 +102,7 @@ struct Bits {
     int32_t segment_count;
     const uint64_t* weights;  // [groups][BLOCK]
     uint32_t* sums;
+    const Fire* fire;  // or none
 };
 
 // n = estimate + [U >= B(estimate + 1)] - [U < B(estimate)], estimate = floor(U * slope + start) in 0 .. span.
@@ -98,12 +116,14 @@ struct Table {
 };
 
 // One step of streaming neurons, on `sums` of what arrives; `sent` is the sum of their spikes so far. Codes are
-// spikes + zero. All give whether any neuron fired; `rate`, which takes several steps, a bit for each.
+// spikes + zero. Those of `stbif`, which end when none fires any more, give whether any neuron did.
 struct Rate {
     const uint32_t* offset;  // the bias, in every step
     const int32_t* theta;
     int32_t* v;
     int32_t* sent;
+    uint8_t* codes;     // of the first step
+    ptrdiff_t apart;    // from one step's to the next
     uint8_t zero;  // 1 if spikes may be negative, else 0
     bool hard;     // v = 0 after a spike
 };
@@ -125,6 +145,49 @@ struct StbifTable {
     int32_t lo;
 };
 
+// best[i][c] = the greatest of codes[i][member + c], for positions i of a row.
+struct Pooling {
+    const uint8_t* codes;
+    const int64_t* members;
+    int32_t member_count, channels, positions;
+    int64_t step, best_step;  // from one position to the next
+    uint8_t* best;
+};
+
+// A pool of spikes over `steps` maps that lie `step` bytes apart: best = what the greatest of the members' running sums
+// gained since it was last sent. `sums` are those before these steps, at the same offsets as the codes.
+struct PoolSteps {
+    const uint8_t* codes;
+    const int64_t* members;
+    int32_t member_count, channels, steps;
+    int64_t step, best_step;
+    const int32_t* sums;
+    int32_t* sent;
+    uint8_t* best;
+    int32_t zero;
+};
+
+// Where the spikes of many maps are, row by row: starts[pixel] .. starts[pixel + 1] in `ids`, each channels * x + c.
+struct Spikes {
+    const uint16_t* ids;
+    const int32_t* starts;
+    int64_t row, map;  // starts from one row to the next it reads, and from map to map
+};
+
+// sums[m][c] = multiplier * the sum of the weights of the spikes in a window, for maps m that follow each other. The
+// weights of `together` rows of the window, one or all, never leave 16 bits, whichever of them are added.
+struct Gather {
+    Spikes spikes;      // `starts` at the window's first pixel
+    int32_t first_id;   // of that pixel
+    int32_t rows, columns, inputs;  // of the window; inputs per row
+    int32_t together;
+    const int8_t* weights;          // [rows * inputs + 1][width], the last ones 0
+    int32_t width;                  // 32 or 64
+    uint32_t* sums;
+    uint32_t multiplier;
+    bool onto;
+};
+
 // Those of 64 bytes that are counted.
 struct Chosen {
     int32_t offset;
@@ -135,19 +198,22 @@ enum Mode { NONZERO = 1, MAGNITUDE = 2, ONES = 4 };
 
 struct Kernels {
     const char* name;
-    int tile[5];       // positions of a tile for 1 .. 4 vectors
-    int bits_tile;     // positions of a tile of `bits`; 0: there is no such kernel
-    bool multiplies;   // `product` and `depthwise` take multipliers
-    void (*product)(const Product&, int vectors, int tile);
-    void (*depthwise)(const Depthwise&, int tile);
-    void (*bits)(const Bits&, int tile);
+    bool multiplies;  // `product` and `depthwise` take multipliers, `product` skips
+    void (*product)(const Product&, int vectors, int count);
+    void (*depthwise)(const Depthwise&, int count);
+    void (*bits)(const Bits&, int count);  // or none
     void (*pack_bits)(const uint8_t* codes, int channels, uint64_t* words);
-    void (*stairs)(const uint32_t* sums, int tile, const Fire&);
+    void (*stairs)(const uint32_t* sums, int count, const Fire&);
     void (*table)(const uint32_t* sums, int count, const Table&, uint8_t* codes);
-    void (*scale)(const Scaling&, int vectors, int tile);
+    void (*scale)(const Scaling&, int vectors, int count);
     void (*add_up)(uint32_t* sums, const uint8_t* codes, int count);
-    void (*greatest)(uint8_t* best, const uint8_t* const* members, int member_count, int channels);
-    uint32_t (*rate)(const uint32_t* sums, int channels, int steps, const Rate&, uint8_t* const* codes);
+    void (*greatest)(const Pooling&);
+    void (*interleave)(const uint8_t* planes, ptrdiff_t apart, int channels, int count, uint8_t* out);
+    void (*pool_steps)(const PoolSteps&);
+    void (*add_steps)(int32_t* sums, const uint8_t* codes, int64_t count, int steps, int64_t step, int zero);
+    int32_t (*list_spikes)(const uint8_t* codes, int pixels, int channels, uint16_t* ids, int32_t* starts, int32_t known);
+    void (*gather)(const Gather&, int count);
+    void (*rate)(const uint32_t* sums, int channels, int steps, const Rate&);
     bool (*stbif)(const uint32_t* sums, int count, const Stbif&, uint8_t* codes);
     bool (*stbif_table)(const uint32_t* sums, int count, const StbifTable&, uint8_t* codes);
     uint64_t (*peak)(int64_t rounds);  // products of bytes without any memory access: how many were made

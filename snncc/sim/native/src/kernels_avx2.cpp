@@ -28,48 +28,47 @@ inline __m256i four(const uint8_t* x) {
 
 // M positions x N vectors of 8 channels; `width` channels stand together in the weights.
 template <int M, int N, bool PAIRS_FIT>
-void tile_of(const Product& p, int width, int from) {
+void tile_of(const Product& p, int width, int from, int first) {
+    const uint8_t* const* rows = p.rows + first;
+    uint32_t* out = p.sums + first * BLOCK + from;
     __m256i sums[M][N];
     for (int m = 0; m < M; ++m)
         for (int n = 0; n < N; ++n)
             sums[m][n] = p.onto ? _mm256_loadu_si256(
-                                      reinterpret_cast<const __m256i*>(p.sums + m * BLOCK + from + n * HALF))
+                                      reinterpret_cast<const __m256i*>(out + m * BLOCK + n * HALF))
                                 : _mm256_setzero_si256();
     const int8_t* w = p.weights + from * 4;
-    for (int s = 0; s < p.segment_count; ++s) {
-        const ptrdiff_t offset = p.segments[s].offset;
-        for (ptrdiff_t i = offset; i < offset + 4 * static_cast<ptrdiff_t>(p.segments[s].groups); i += 4) {
-            __m256i weights[N];
-            for (int n = 0; n < N; ++n)
-                weights[n] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + n * HALF * 4));
-            for (int m = 0; m < M; ++m) {
-                const __m256i x = four(p.rows[m] + i);
-                for (int n = 0; n < N; ++n) sums[m][n] = dot<PAIRS_FIT>(sums[m][n], x, weights[n]);
-            }
-            w += width * 4;
+    for (int g = 0; g < p.groups; ++g, w += width * 4) {
+        __m256i weights[N];
+        for (int n = 0; n < N; ++n)
+            weights[n] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + n * HALF * 4));
+        for (int m = 0; m < M; ++m) {
+            const __m256i x = four(rows[m] + p.offsets[g]);
+            for (int n = 0; n < N; ++n) sums[m][n] = dot<PAIRS_FIT>(sums[m][n], x, weights[n]);
         }
     }
     for (int m = 0; m < M; ++m)
         for (int n = 0; n < N; ++n)
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(p.sums + m * BLOCK + from + n * HALF), sums[m][n]);
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + m * BLOCK + n * HALF), sums[m][n]);
 }
 
 template <bool PAIRS_FIT>
-void product_by(const Product& p, int vectors, int tile) {
+void product_by(const Product& p, int vectors, int count) {
     const int width = vectors * LANES;
-    for (int from = 0; from < width; from += 2 * HALF)
-        if (tile == 1)
-            tile_of<1, 2, PAIRS_FIT>(p, width, from);
-        else
-            tile_of<4, 2, PAIRS_FIT>(p, width, from);
+    for (int first = 0; first < count; first += 4)
+        for (int from = 0; from < width; from += 2 * HALF)
+            if (count - first == 1)
+                tile_of<1, 2, PAIRS_FIT>(p, width, from, first);
+            else
+                tile_of<4, 2, PAIRS_FIT>(p, width, from, first);
 }
 
-void product(const Product& p, int vectors, int tile) {
+void product(const Product& p, int vectors, int count) {
     if (p.pairs_fit)
-        product_by<true>(p, vectors, tile);
+        product_by<true>(p, vectors, count);
     else
-        product_by<false>(p, vectors, tile);
-    if (p.fire) stairs_plain(p.sums, tile, *p.fire);
+        product_by<false>(p, vectors, count);
+    if (p.fire) stairs_plain(p.sums, count, *p.fire);
 }
 
 // 16 channels of four taps, as four quarters of four channels with their taps side by side.
@@ -92,8 +91,8 @@ inline __m128i dot4(__m128i sum, __m128i x, __m128i w) {
     return _mm_add_epi32(sum, four);
 }
 
-void depthwise(const Depthwise& p, int tile) {
-    for (int m = 0; m < tile; ++m)
+void depthwise(const Depthwise& p, int count) {
+    for (int m = 0; m < count; ++m)
         for (int lane = 0; lane < 4; ++lane) {
             __m128i sums[4];
             __m128i* out = reinterpret_cast<__m128i*>(p.sums + m * BLOCK + 16 * lane);
@@ -110,7 +109,7 @@ void depthwise(const Depthwise& p, int tile) {
             }
             for (int quarter = 0; quarter < 4; ++quarter) _mm_storeu_si128(out + quarter, sums[quarter]);
         }
-    if (p.fire) stairs_plain(p.sums, tile, *p.fire);
+    if (p.fire) stairs_plain(p.sums, count, *p.fire);
 }
 
 uint64_t peak(int64_t rounds) {
@@ -125,6 +124,39 @@ uint64_t peak(int64_t rounds) {
 #pragma GCC unroll 8
     for (int n = 0; n < 8; ++n) asm volatile("" : : "x"(sums[n]));
     return static_cast<uint64_t>(rounds) * 8 * 32;
+}
+
+struct Widen {
+    static void add(Ints& sums, const uint8_t* codes) {
+        __m256i halves[2];
+        __builtin_memcpy(halves, &sums, sizeof sums);
+        for (int h = 0; h < 2; ++h) {
+            const __m128i own = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + 8 * h));
+            halves[h] = _mm256_add_epi32(halves[h], _mm256_cvtepu8_epi32(own));
+        }
+        __builtin_memcpy(&sums, halves, sizeof sums);
+    }
+    static void add(Shorts& sums, const int8_t* weights) {
+        __m256i halves[2];
+        __builtin_memcpy(halves, &sums, sizeof sums);
+        for (int h = 0; h < 2; ++h) {
+            const __m128i own = _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 16 * h));
+            halves[h] = _mm256_add_epi16(halves[h], _mm256_cvtepi8_epi16(own));
+        }
+        __builtin_memcpy(&sums, halves, sizeof sums);
+    }
+};
+
+int32_t list_spikes(const uint8_t* codes, int pixels, int channels, uint16_t* ids, int32_t* starts, int32_t known) {
+    return list_row(codes, pixels, channels, ids, starts, known, [](const uint8_t* own) {
+        uint64_t zeros = 0;
+        for (int i = 0; i < 2; ++i) {
+            const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(own + 32 * i));
+            const __m256i none = _mm256_cmpeq_epi8(x, _mm256_setzero_si256());
+            zeros |= static_cast<uint64_t>(static_cast<uint32_t>(_mm256_movemask_epi8(none))) << (32 * i);
+        }
+        return ~zeros;
+    });
 }
 
 // 32 bits as bytes of all ones or none.
@@ -163,7 +195,8 @@ uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count,
 }  // namespace
 
 const Kernels AVX2 = {
-    "avx2", {0, 4, 4, 4, 4}, 0, false, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
+    "avx2", false, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
+    interleave_plain, pool_steps<Widen>, add_steps<Widen>, list_spikes, gather<Widen>,
     rate_plain, stbif_plain, stbif_table_plain, peak, count,
 };
 

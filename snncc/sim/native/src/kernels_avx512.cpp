@@ -1,170 +1,57 @@
-// AVX-512 with VNNI (vpdpbusd: four products of bytes per lane, added without saturation) and VPOPCNTDQ.
+// AVX-512 with VNNI, VPOPCNTDQ and BITALG.
 #include <immintrin.h>
 
-#include "kernels_common.h"
+#include "avx512_bits.h"
+#include "avx512_quarters.h"
+#include "avx512_stream.h"
 
 namespace snncc {
 namespace {
 
-inline __m512i four(const uint8_t* x) {
-    int32_t value;
-    __builtin_memcpy(&value, x, 4);
-    return _mm512_set1_epi32(value);
-}
-
-inline __mmask64 bytes(int count) { return count >= 64 ? ~0ull : (1ull << count) - 1; }
-
-// Four vectors of levels as bytes, side by side; cut off at 0 and `span`.
-inline __m512i as_bytes(__m512i a, __m512i b, __m512i c, __m512i d, __m512i span) {
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i joined = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
-    return _mm512_min_epu8(_mm512_permutexvar_epi32(order, joined), span);
-}
-
-inline __m512i level(__m512i v, const Stairs& s, int n) {
-    const __m512 inverse = _mm512_load_ps(s.inverse + n * LANES), half = _mm512_load_ps(s.half + n * LANES);
-    return _mm512_cvttps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(v), inverse, half));
-}
-
-// Codes of potentials v, offsets included. Four vectors become bytes together: those of one position, or of several.
-template <int M, int N>
-inline void fire_tile(const __m512i (&v)[M][N], const Fire& f) {
-    const __m512i span = _mm512_set1_epi8(static_cast<char>(f.stairs.span));
-    constexpr int TOGETHER = N == 1 ? 4 : N == 2 ? 2 : 1;  // positions
-#pragma GCC unroll 12
-    for (int m = 0; m < M; m += TOGETHER) {
-        __m512i levels[4];
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; ++i) {
-            const int position = m + (N < 3 ? i / N : 0), n = N < 3 ? i % N : i;
-            levels[i] = position < M && n < N ? level(v[position < M ? position : 0][n < N ? n : 0], f.stairs, n) : span;
-        }
-        const __m512i codes = as_bytes(levels[0], levels[1], levels[2], levels[3], span);
-        if (N > 2) {
-            _mm512_mask_storeu_epi8(f.codes[m], bytes(f.channels), codes);
-        } else if (N == 2) {
-            const __mmask32 inside = static_cast<__mmask32>(bytes(f.channels));
-            _mm256_mask_storeu_epi8(f.codes[m], inside, _mm512_castsi512_si256(codes));
-            if (m + 1 < M) _mm256_mask_storeu_epi8(f.codes[m + 1], inside, _mm512_extracti64x4_epi64(codes, 1));
-        } else {
-            const __mmask16 inside = static_cast<__mmask16>(bytes(f.channels));
-            _mm_mask_storeu_epi8(f.codes[m], inside, _mm512_castsi512_si128(codes));
-            if (m + 1 < M) _mm_mask_storeu_epi8(f.codes[m + 1], inside, _mm512_extracti32x4_epi32(codes, 1));
-            if (m + 2 < M) _mm_mask_storeu_epi8(f.codes[m + 2], inside, _mm512_extracti32x4_epi32(codes, 2));
-            if (m + 3 < M) _mm_mask_storeu_epi8(f.codes[m + 3], inside, _mm512_extracti32x4_epi32(codes, 3));
-        }
-    }
-}
-
-// M x N accumulators stay in registers, 24 of the 32, until their neurons have fired.
-template <int M, int N>
-void tile_of(const Product& p) {
-    __m512i sums[M][N];
-    const uint8_t* rows[M];
-    for (int m = 0; m < M; ++m) rows[m] = p.rows[m];
-#pragma GCC unroll 12
-    for (int m = 0; m < M; ++m)
-#pragma GCC unroll 4
-        for (int n = 0; n < N; ++n)
-            sums[m][n] = _mm512_setzero_si512();
-    const int8_t* w = p.weights;
-    for (int s = 0; s < p.segment_count; ++s) {
-        const ptrdiff_t offset = p.segments[s].offset;
-        const ptrdiff_t end = offset + 4 * static_cast<ptrdiff_t>(p.segments[s].groups);
-        for (ptrdiff_t i = offset; i < end; i += 4) {
-            __m512i weights[N];
-            for (int n = 0; n < N; ++n) weights[n] = _mm512_load_si512(w + n * 64);
-            for (int m = 0; m < M; ++m) {
-                const __m512i x = four(rows[m] + i);
-                for (int n = 0; n < N; ++n) sums[m][n] = _mm512_dpbusd_epi32(sums[m][n], x, weights[n]);
-            }
-            w += N * 64;
-        }
-    }
-    uint32_t* out = p.sums;
-    if (p.multiplier != 1) {
-        const __m512i by = _mm512_set1_epi32(static_cast<int32_t>(p.multiplier));
-#pragma GCC unroll 12
-        for (int m = 0; m < M; ++m)
-#pragma GCC unroll 4
-            for (int n = 0; n < N; ++n) sums[m][n] = _mm512_mullo_epi32(sums[m][n], by);
-    }
-    if (p.onto) {
-#pragma GCC unroll 12
-        for (int m = 0; m < M; ++m)
-#pragma GCC unroll 4
-            for (int n = 0; n < N; ++n)
-                sums[m][n] = _mm512_add_epi32(sums[m][n], _mm512_load_si512(out + m * BLOCK + n * LANES));
-    }
-    if (p.fire) {
-#pragma GCC unroll 12
-        for (int m = 0; m < M; ++m)
-#pragma GCC unroll 4
-            for (int n = 0; n < N; ++n)
-                sums[m][n] = _mm512_add_epi32(sums[m][n], _mm512_load_si512(p.fire->stairs.offset + n * LANES));
-        return fire_tile<M, N>(sums, *p.fire);
-    }
-#pragma GCC unroll 12
-    for (int m = 0; m < M; ++m)
-#pragma GCC unroll 4
-        for (int n = 0; n < N; ++n) _mm512_store_si512(out + m * BLOCK + n * LANES, sums[m][n]);
-}
-
-void product(const Product& p, int vectors, int tile) {
+void product(const Product& p, int vectors, int count) {
+    if (has_quads(p)) return in_quads(p, count);
     switch (vectors) {
-        case 1: return tile == 1 ? tile_of<1, 1>(p) : tile_of<12, 1>(p);
-        case 2: return tile == 1 ? tile_of<1, 2>(p) : tile_of<12, 2>(p);
-        case 3: return tile == 1 ? tile_of<1, 3>(p) : tile_of<8, 3>(p);
-        default: return tile == 1 ? tile_of<1, 4>(p) : tile_of<6, 4>(p);
+        case 1: return tiles<12, 1>(p, count);
+        case 2: return tiles<12, 2>(p, count);
+        case 3: return tiles<8, 3>(p, count);
+        default: return tiles<6, 4>(p, count);
     }
 }
 
 // Four vectors of sums of position m: stored, or fired.
 inline void finish_row(uint32_t* sums, __m512i (&found)[4], bool onto, const Fire* fire, int m) {
     for (int n = 0; n < 4; ++n) {
-        if (onto) found[n] = _mm512_add_epi32(found[n], _mm512_load_si512(sums + n * LANES));
+        found[n] = _mm512_add_epi32(found[n], start(sums, onto, fire, nullptr, m, n));
         if (fire)
-            found[n] = level(_mm512_add_epi32(found[n], _mm512_load_si512(fire->stairs.offset + n * LANES)), fire->stairs, n);
+            found[n] = level(found[n], fire->stairs, n);
         else
-            _mm512_store_si512(sums + n * LANES, found[n]);
+            _mm512_store_si512(sums + m * BLOCK + n * LANES, found[n]);
     }
     if (!fire) return;
     const __m512i span = _mm512_set1_epi8(static_cast<char>(fire->stairs.span));
     _mm512_mask_storeu_epi8(fire->codes[m], bytes(fire->channels), as_bytes(found[0], found[1], found[2], found[3], span));
 }
 
-void depthwise(const Depthwise& p, int tile) {
-    for (int m = 0; m < tile; ++m) {
+void depthwise(const Depthwise& p, int count) {
+    if (slides(p)) return slide_along(p, count);
+    for (int m = 0; m < count; ++m) {
         __m512i sums[4];
         for (auto& sum : sums) sum = _mm512_setzero_si512();
         const int8_t* w = p.weights;
         for (int g = 0; g < p.groups; ++g, w += 4 * BLOCK) {
             __m512i x[4];
-            for (int tap = 0; tap < 4; ++tap) x[tap] = _mm512_loadu_si512(p.rows[m] + p.taps[4 * g + tap]);
-            const __m512i low01 = _mm512_unpacklo_epi8(x[0], x[1]), high01 = _mm512_unpackhi_epi8(x[0], x[1]);
-            const __m512i low23 = _mm512_unpacklo_epi8(x[2], x[3]), high23 = _mm512_unpackhi_epi8(x[2], x[3]);
-            sums[0] = _mm512_dpbusd_epi32(sums[0], _mm512_unpacklo_epi16(low01, low23), _mm512_load_si512(w));
-            sums[1] = _mm512_dpbusd_epi32(sums[1], _mm512_unpackhi_epi16(low01, low23), _mm512_load_si512(w + 64));
-            sums[2] = _mm512_dpbusd_epi32(sums[2], _mm512_unpacklo_epi16(high01, high23), _mm512_load_si512(w + 128));
-            sums[3] = _mm512_dpbusd_epi32(sums[3], _mm512_unpackhi_epi16(high01, high23), _mm512_load_si512(w + 192));
+            interleave(p.rows[m], p.taps + 4 * g, x);
+            for (int q = 0; q < 4; ++q) sums[q] = _mm512_dpbusd_epi32(sums[q], x[q], _mm512_load_si512(w + 64 * q));
         }
-        // Lane L of vector q holds channels 16 L + 4 q ..: a transposition of 4 x 4 lanes.
+        // In channel order: a transposition of 4 x 4 lanes.
         const __m512i a = _mm512_shuffle_i32x4(sums[0], sums[1], 0x44), b = _mm512_shuffle_i32x4(sums[2], sums[3], 0x44);
         const __m512i c = _mm512_shuffle_i32x4(sums[0], sums[1], 0xEE), d = _mm512_shuffle_i32x4(sums[2], sums[3], 0xEE);
         __m512i found[4] = {_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xDD),
                             _mm512_shuffle_i32x4(c, d, 0x88), _mm512_shuffle_i32x4(c, d, 0xDD)};
         const __m512i by = _mm512_set1_epi32(static_cast<int32_t>(p.multiplier));
         for (auto& one : found) one = _mm512_mullo_epi32(one, by);
-        finish_row(p.sums + m * BLOCK, found, p.onto, p.fire, m);
+        finish_row(p.sums, found, p.onto, p.fire, m);
     }
-}
-
-inline __mmask16 channels_left(int count, int first) {
-    return count - first >= LANES ? static_cast<__mmask16>(0xFFFF) : static_cast<__mmask16>((1u << (count - first)) - 1);
-}
-
-inline void write_codes(uint8_t* codes, __mmask16 inside, __m512i levels) {
-    _mm512_mask_cvtepi32_storeu_epi8(codes, inside, levels);
 }
 
 inline __m512i quotient(__m512i v, const Stairs& s, int c) {
@@ -177,19 +64,19 @@ inline __m512i quotient(__m512i v, const Stairs& s, int c) {
     return _mm512_inserti64x4(_mm512_castsi256_si512(parts[0]), parts[1], 1);
 }
 
-void stairs_in_double(const uint32_t* sums, const Fire& f, uint8_t* codes) {
+void stairs_in_double(const uint32_t* sums, const uint32_t* offset, const Fire& f, uint8_t* codes) {
     const Stairs& s = f.stairs;
     for (int c = 0; c < f.channels; c += LANES) {
-        __m512i v = _mm512_add_epi32(_mm512_load_si512(sums + c), _mm512_load_si512(s.offset + c));
+        __m512i v = _mm512_add_epi32(_mm512_load_si512(sums + c), _mm512_load_si512(offset + c));
         v = _mm512_min_epi32(_mm512_max_epi32(v, _mm512_setzero_si512()), _mm512_load_si512(s.top + c));
         write_codes(codes + c, channels_left(f.channels, c), quotient(v, s, c));
     }
 }
 
-void stairs(const uint32_t* sums, int tile, const Fire& f) {
-    for (int m = 0; m < tile; ++m, sums += BLOCK) {
+void stairs(const uint32_t* sums, int count, const Fire& f) {
+    for (int m = 0; m < count; ++m, sums += BLOCK) {
         if (!f.stairs.in_float) {
-            stairs_in_double(sums, f, f.codes[m]);
+            stairs_in_double(sums, f.offset[m], f, f.codes[m]);
             continue;
         }
         __m512i found[4];
@@ -199,8 +86,8 @@ void stairs(const uint32_t* sums, int tile, const Fire& f) {
     }
 }
 
-void scale_rows(const Scaling& s, int vectors, int tile) {
-    for (int m = 0; m < tile; ++m)
+void scale_rows(const Scaling& s, int vectors, int count) {
+    for (int m = 0; m < count; ++m)
         for (int c = 0; c < vectors * LANES; c += LANES) {
             const __m512i codes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(s.rows[m] + c)));
             __m512i sum = _mm512_mullo_epi32(codes, _mm512_load_si512(s.weights + c));
@@ -229,88 +116,22 @@ void table(const uint32_t* sums, int count, const Table& t, uint8_t* codes) {
     }
 }
 
-// What neurons that fired up or down do: codes, sums of spikes; true if any lane of a channel did.
-inline bool send(uint8_t* codes, __mmask16 inside, __mmask16 up, __mmask16 down, int zero, int32_t* sent) {
-    const __m512i one = _mm512_set1_epi32(1);
-    __m512i spikes = _mm512_maskz_mov_epi32(up, one);
-    spikes = _mm512_mask_sub_epi32(spikes, down, spikes, one);
-    _mm512_store_si512(sent, _mm512_add_epi32(_mm512_load_si512(sent), spikes));
-    write_codes(codes, inside, _mm512_add_epi32(spikes, _mm512_set1_epi32(zero)));
-    return ((up | down) & inside) != 0;
-}
-
-inline __m512i arrived(const uint32_t* sums, const uint32_t* offset, const int32_t* v) {
-    const __m512i drive = _mm512_add_epi32(_mm512_load_si512(sums), _mm512_load_si512(offset));
-    return _mm512_add_epi32(_mm512_load_si512(v), drive);
-}
-
-uint32_t rate(const uint32_t* sums, int channels, int steps, const Rate& r, uint8_t* const* codes) {
-    const __m512i zero = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);
-    uint32_t fired = 0;
-    for (int c = 0; c < channels; c += LANES) {
-        const __m512i theta = _mm512_load_si512(r.theta + c), offset = _mm512_load_si512(r.offset + c);
-        const __mmask16 inside = channels_left(channels, c);
-        __m512i v = _mm512_load_si512(r.v + c), sent = _mm512_load_si512(r.sent + c);
-        for (int m = 0; m < steps; ++m) {
-            v = _mm512_add_epi32(v, _mm512_add_epi32(_mm512_load_si512(sums + m * BLOCK + c), offset));
-            const __mmask16 up = _mm512_cmpge_epi32_mask(v, theta);
-            const __mmask16 down = r.zero ? _mm512_cmplt_epi32_mask(v, zero) : static_cast<__mmask16>(0);
-            v = r.hard ? _mm512_mask_mov_epi32(v, up, zero) : _mm512_mask_sub_epi32(v, up, v, theta);
-            v = _mm512_mask_add_epi32(v, down, v, theta);
-            const __m512i spikes = _mm512_mask_sub_epi32(_mm512_maskz_mov_epi32(up, one), down, zero, one);
-            sent = _mm512_add_epi32(sent, spikes);
-            const __m128i code = _mm_add_epi8(_mm512_cvtepi32_epi8(spikes), _mm_set1_epi8(static_cast<char>(r.zero)));
-            _mm_mask_storeu_epi8(codes[m] + c, inside, code);
-            fired |= static_cast<uint32_t>(((up | down) & inside) != 0) << m;
-        }
-        _mm512_store_si512(r.v + c, v);
-        _mm512_store_si512(r.sent + c, sent);
+struct Widen {
+    static void add(Ints& sums, const uint8_t* codes) {
+        const __m512i own = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+        sums = reinterpret_cast<Ints>(_mm512_add_epi32(reinterpret_cast<__m512i>(sums), own));
     }
-    return fired;
-}
-
-bool stbif(const uint32_t* sums, int count, const Stbif& s, uint8_t* codes) {
-    const __m512i lo = _mm512_set1_epi32(s.lo), hi = _mm512_set1_epi32(s.hi);
-    bool any = false;
-    for (int c = 0; c < count; c += LANES) {
-        const __m512i theta = _mm512_load_si512(s.theta + c), sent = _mm512_load_si512(s.sent + c);
-        __m512i v = arrived(sums + c, s.offset + c, s.v + c);
-        const __mmask16 room_up = _mm512_cmplt_epi32_mask(sent, hi), room_down = _mm512_cmpgt_epi32_mask(sent, lo);
-        const __mmask16 up = _mm512_mask_cmpge_epi32_mask(room_up, v, theta);
-        const __mmask16 down = _mm512_mask_cmplt_epi32_mask(room_down, v, _mm512_setzero_si512());
-        v = _mm512_mask_sub_epi32(v, up, v, theta);
-        _mm512_store_si512(s.v + c, _mm512_mask_add_epi32(v, down, v, theta));
-        any |= send(codes + c, channels_left(count, c), up, down, 1, s.sent + c);
+    static void add(Shorts& sums, const int8_t* weights) {
+        const __m512i own = _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights)));
+        sums = reinterpret_cast<Shorts>(_mm512_add_epi16(reinterpret_cast<__m512i>(sums), own));
     }
-    return any;
-}
+};
 
-constexpr int BITS_TILE = 3;
-
-void bits(const Bits& p, int) {
-    __m512i sums[BITS_TILE][8];
-    uint32_t sent[BITS_TILE] = {};
-    for (auto& row : sums)
-        for (auto& sum : row) sum = _mm512_setzero_si512();
-    const uint64_t* w = p.weights;
-    for (int s = 0; s < p.segment_count; ++s)
-        for (int g = 0; g < p.segments[s].groups; ++g, w += BLOCK)
-            for (int m = 0; m < BITS_TILE; ++m) {
-                const uint64_t word = p.rows[m][p.segments[s].offset + g];
-                sent[m] += static_cast<uint32_t>(__builtin_popcountll(word));
-                const __m512i x = _mm512_set1_epi64(static_cast<long long>(word));
-                for (int n = 0; n < 8; ++n) {
-                    const __m512i both = _mm512_and_si512(x, _mm512_load_si512(w + 8 * n));
-                    sums[m][n] = _mm512_add_epi64(sums[m][n], _mm512_popcnt_epi64(both));
-                }
-            }
-    for (int m = 0; m < BITS_TILE; ++m)
-        for (int n = 0; n < 8; ++n) {
-            const __m256i positive = _mm512_cvtepi64_epi32(sums[m][n]);
-            const __m256i all = _mm256_set1_epi32(static_cast<int32_t>(sent[m]));
-            _mm256_store_si256(reinterpret_cast<__m256i*>(p.sums + m * BLOCK + 8 * n),
-                               _mm256_sub_epi32(_mm256_add_epi32(positive, positive), all));
-        }
+int32_t list_spikes(const uint8_t* codes, int pixels, int channels, uint16_t* ids, int32_t* starts, int32_t known) {
+    return list_row(codes, pixels, channels, ids, starts, known, [](const uint8_t* own) {
+        const __m512i x = _mm512_loadu_si512(own);
+        return static_cast<uint64_t>(_mm512_test_epi8_mask(x, x));
+    });
 }
 
 void pack_bits(const uint8_t* codes, int channels, uint64_t* words) {
@@ -321,13 +142,16 @@ void pack_bits(const uint8_t* codes, int channels, uint64_t* words) {
     }
 }
 
-void greatest_of(uint8_t* best, const uint8_t* const* members, int member_count, int channels) {
-    for (int c = 0; c < channels; c += 64) {
-        const __mmask64 inside = bytes(channels - c);
-        __m512i most = _mm512_maskz_loadu_epi8(inside, members[0] + c);
-        for (int i = 1; i < member_count; ++i)
-            most = _mm512_max_epu8(most, _mm512_maskz_loadu_epi8(inside, members[i] + c));
-        _mm512_mask_storeu_epi8(best + c, inside, most);
+void greatest_of(const Pooling& p) {
+    for (int c = 0; c < p.channels; c += 64) {
+        const __mmask64 inside = bytes(p.channels - c);
+        for (int m = 0; m < p.positions; ++m) {
+            const uint8_t* codes = p.codes + m * p.step + c;
+            __m512i most = _mm512_maskz_loadu_epi8(inside, codes + p.members[0]);
+            for (int i = 1; i < p.member_count; ++i)
+                most = _mm512_max_epu8(most, _mm512_maskz_loadu_epi8(inside, codes + p.members[i]));
+            _mm512_mask_storeu_epi8(p.best + m * p.best_step + c, inside, most);
+        }
     }
 }
 
@@ -365,8 +189,9 @@ uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count,
 }  // namespace
 
 const Kernels AVX512 = {
-    "avx512", {0, 12, 12, 8, 6}, BITS_TILE, true, product, depthwise, bits, pack_bits, stairs, table, scale_rows, add_up,
-    greatest_of, rate, stbif, stbif_table_plain, peak, count,
+    "avx512", true, product, depthwise, bits, pack_bits, stairs, table, scale_rows, add_up,
+    greatest_of, interleave_plain, pool_steps<Widen>, add_steps<Widen>, list_spikes,
+    gather<Widen>, rate, stbif, stbif_table_plain, peak, count,
 };
 
 }  // namespace snncc

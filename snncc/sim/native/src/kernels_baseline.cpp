@@ -4,27 +4,24 @@
 namespace snncc {
 namespace {
 
-void product(const Product& p, int vectors, int tile) {
+void product(const Product& p, int vectors, int count) {
     const int width = vectors * LANES;
-    for (int m = 0; m < tile; ++m) {
+    for (int m = 0; m < count; ++m) {
         uint32_t* sums = p.sums + m * BLOCK;
         for (int c = 0; c < width && !p.onto; ++c) sums[c] = 0;
         const int8_t* w = p.weights;
-        for (int s = 0; s < p.segment_count; ++s) {
-            const uint8_t* x = p.rows[m] + p.segments[s].offset;
-            for (int g = 0; g < p.segments[s].groups; ++g, x += 4, w += width * 4) {
-                const int32_t a = x[0], b = x[1], c = x[2], d = x[3];
-                for (int o = 0; o < width; ++o)
-                    sums[o] += static_cast<uint32_t>(a * w[4 * o] + b * w[4 * o + 1] + c * w[4 * o + 2] +
-                                                     d * w[4 * o + 3]);
-            }
+        for (int g = 0; g < p.groups; ++g, w += width * 4) {
+            const uint8_t* x = p.rows[m] + p.offsets[g];
+            const int32_t a = x[0], b = x[1], c = x[2], d = x[3];
+            for (int o = 0; o < width; ++o)
+                sums[o] += static_cast<uint32_t>(a * w[4 * o] + b * w[4 * o + 1] + c * w[4 * o + 2] + d * w[4 * o + 3]);
         }
     }
-    if (p.fire) stairs_plain(p.sums, tile, *p.fire);
+    if (p.fire) stairs_plain(p.sums, count, *p.fire);
 }
 
-void depthwise(const Depthwise& p, int tile) {
-    for (int m = 0; m < tile; ++m) {
+void depthwise(const Depthwise& p, int count) {
+    for (int m = 0; m < count; ++m) {
         uint32_t* sums = p.sums + m * BLOCK;
         for (int c = 0; c < BLOCK && !p.onto; ++c) sums[c] = 0;
         const int8_t* w = p.weights;
@@ -36,13 +33,15 @@ void depthwise(const Depthwise& p, int tile) {
                 sums[c] += static_cast<uint32_t>(part);
             }
     }
-    if (p.fire) stairs_plain(p.sums, tile, *p.fire);
+    if (p.fire) stairs_plain(p.sums, count, *p.fire);
 }
 
 }  // namespace
 
 const Kernels BASELINE = {
-    "baseline", {0, 4, 4, 4, 4}, 0, false, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
+    "baseline", false, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
+    interleave_plain, pool_steps<PlainWiden>, add_steps<PlainWiden>,
+    list_spikes_plain, gather<PlainWiden>,
     rate_plain, stbif_plain, stbif_table_plain, nullptr, count_plain,
 };
 

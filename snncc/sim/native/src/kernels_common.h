@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels.h"
+#include "kernels_steps.h"
 
 namespace snncc {
 namespace {
@@ -19,9 +20,8 @@ inline void by_sixteen(int count, uint8_t* codes, Lane lane) {
 }
 
 template <class Real>
-inline void stairs_in(const uint32_t* __restrict sums, int count, const Stairs& s, const Real* __restrict inverse,
-                      const Real* __restrict half, uint8_t* codes) {
-    const uint32_t* __restrict offset = s.offset;
+inline void stairs_in(const uint32_t* __restrict sums, const uint32_t* __restrict offset, int count, const Stairs& s,
+                      const Real* __restrict inverse, const Real* __restrict half, uint8_t* codes) {
     const int32_t* __restrict top = s.top;
     by_sixteen(count, codes, [=](int c) {
         int32_t v = static_cast<int32_t>(sums[c] + offset[c]);
@@ -31,13 +31,13 @@ inline void stairs_in(const uint32_t* __restrict sums, int count, const Stairs& 
     });
 }
 
-[[maybe_unused]] void stairs_plain(const uint32_t* sums, int tile, const Fire& f) {
+[[maybe_unused]] void stairs_plain(const uint32_t* sums, int positions, const Fire& f) {
     const Stairs& s = f.stairs;
-    for (int m = 0; m < tile; ++m, sums += BLOCK)
+    for (int m = 0; m < positions; ++m, sums += BLOCK)
         if (s.in_float)
-            stairs_in<float>(sums, f.channels, s, s.inverse, s.half, f.codes[m]);
+            stairs_in<float>(sums, f.offset[m], f.channels, s, s.inverse, s.half, f.codes[m]);
         else
-            stairs_in<double>(sums, f.channels, s, s.wide_inverse, s.wide_half, f.codes[m]);
+            stairs_in<double>(sums, f.offset[m], f.channels, s, s.wide_inverse, s.wide_half, f.codes[m]);
 }
 
 [[maybe_unused]] void table_plain(const uint32_t* sums, int count, const Table& t, uint8_t* codes) {
@@ -66,30 +66,27 @@ inline int32_t rate_step(int32_t* __restrict v, int32_t theta, int32_t arriving)
 }
 
 template <bool HARD, bool SIGNED>
-inline bool rate_in(const uint32_t* __restrict sums, int count, const Rate& r, uint8_t* codes) {
+inline void rate_in(const uint32_t* __restrict sums, int count, const Rate& r, uint8_t* codes) {
     const uint32_t* __restrict offset = r.offset;
     const int32_t* __restrict theta = r.theta;
     int32_t* __restrict v = r.v;
     int32_t* __restrict sent = r.sent;
-    int32_t any = 0;
     by_sixteen(count, codes, [&](int c) {
         const int32_t spike = rate_step<HARD, SIGNED>(v + c, theta[c], static_cast<int32_t>(sums[c] + offset[c]));
         sent[c] += spike;
-        any |= c < count ? spike : 0;
         return static_cast<uint8_t>(spike + SIGNED);
     });
-    return any != 0;
 }
 
-[[maybe_unused]] uint32_t rate_plain(const uint32_t* sums, int channels, int steps, const Rate& r, uint8_t* const* codes) {
-    uint32_t fired = 0;
-    for (int m = 0; m < steps; ++m, sums += BLOCK) {
-        const bool any = r.hard   ? rate_in<true, false>(sums, channels, r, codes[m])
-                         : r.zero ? rate_in<false, true>(sums, channels, r, codes[m])
-                                  : rate_in<false, false>(sums, channels, r, codes[m]);
-        fired |= static_cast<uint32_t>(any) << m;
-    }
-    return fired;
+[[maybe_unused]] void rate_plain(const uint32_t* sums, int channels, int steps, const Rate& r) {
+    uint8_t* codes = r.codes;
+    for (int m = 0; m < steps; ++m, sums += BLOCK, codes += r.apart)
+        if (r.hard)
+            rate_in<true, false>(sums, channels, r, codes);
+        else if (r.zero)
+            rate_in<false, true>(sums, channels, r, codes);
+        else
+            rate_in<false, false>(sums, channels, r, codes);
 }
 
 [[maybe_unused]] bool stbif_plain(const uint32_t* __restrict sums, int count, const Stbif& s, uint8_t* codes) {
@@ -123,9 +120,9 @@ bool stbif_table_plain(const uint32_t* sums, int count, const StbifTable& t, uin
     return any;
 }
 
-[[maybe_unused]] void scale(const Scaling& s, int vectors, int tile) {
+[[maybe_unused]] void scale(const Scaling& s, int vectors, int count) {
     const int32_t* __restrict weights = s.weights;
-    for (int m = 0; m < tile; ++m) {
+    for (int m = 0; m < count; ++m) {
         const uint8_t* __restrict codes = s.rows[m];
         uint32_t* __restrict sums = s.sums + m * BLOCK;
         for (int c = 0; c < vectors * LANES; ++c) {
@@ -139,12 +136,31 @@ void add_up(uint32_t* __restrict sums, const uint8_t* __restrict codes, int coun
     for (int c = 0; c < count; ++c) sums[c] += codes[c];
 }
 
-[[maybe_unused]] void greatest(uint8_t* __restrict best, const uint8_t* const* members, int member_count, int channels) {
-    __builtin_memcpy(best, members[0], static_cast<size_t>(channels));
-    for (int i = 1; i < member_count; ++i) {
-        const uint8_t* __restrict codes = members[i];
-        for (int c = 0; c < channels; ++c) best[c] = best[c] > codes[c] ? best[c] : codes[c];
+[[maybe_unused]] void greatest(const Pooling& p) {
+    for (int m = 0; m < p.positions; ++m) {
+        const uint8_t* __restrict codes = p.codes + m * p.step;
+        uint8_t* __restrict best = p.best + m * p.best_step;
+        __builtin_memcpy(best, codes + p.members[0], static_cast<size_t>(p.channels));
+        for (int i = 1; i < p.member_count; ++i)
+            for (int c = 0; c < p.channels; ++c) {
+                const uint8_t code = codes[p.members[i] + c];
+                best[c] = best[c] > code ? best[c] : code;
+            }
     }
+}
+
+template <int CHANNELS>
+void interleave_of(const uint8_t* __restrict planes, ptrdiff_t apart, int count, uint8_t* __restrict out) {
+    for (int i = 0; i < count; ++i)
+        for (int c = 0; c < CHANNELS; ++c) out[i * CHANNELS + c] = planes[c * apart + i];
+}
+
+// A row of pixels whose channels lie side by side, from planes.
+void interleave_plain(const uint8_t* planes, ptrdiff_t apart, int channels, int count, uint8_t* out) {
+    if (channels == 1) return void(__builtin_memcpy(out, planes, static_cast<size_t>(count)));
+    if (channels == 3) return interleave_of<3>(planes, apart, count, out);
+    for (int c = 0; c < channels; ++c)
+        for (int i = 0; i < count; ++i) out[i * channels + c] = planes[c * apart + i];
 }
 
 [[maybe_unused]] inline uint32_t ones(uint32_t value) {

@@ -34,6 +34,8 @@ Layer::Layer(int32_t channels_, int32_t height_, int32_t width_, int32_t group_,
 // The order of a sum is free: a term that can let the neurons fire comes last.
 void Layer::close() {
     std::stable_partition(terms.begin(), terms.end(), [](const auto& term) { return !term->fires(); });
+    for (size_t i = 0; i + 1 < terms.size(); ++i)
+        if (terms.back()->absorb(terms[i])) terms.erase(terms.begin() + static_cast<ptrdiff_t>(i--));
 }
 
 void Layer::run(Context& context) const {
@@ -43,14 +45,13 @@ void Layer::run(Context& context) const {
 
 void Layer::run_narrow(Context& context) const {
     for (const Block& block : blocks) {
-        const int size = context.kernels.tile[block.vectors];
         int map = context.begin;
         int32_t place = 0;
         while (map < context.end) {
-            const Tile tile = tile_at(map, place, size, context.end);
-            run_tile(context, tile, block);
-            map = tile.map[tile.count - 1];
-            place = tile.place[tile.count - 1] + 1;
+            const Strip strip = strip_at(map, place, context.end);
+            run_strip(context, strip, block);
+            map = strip.map[strip.count - 1];
+            place = strip.place[strip.count - 1] + 1;
             if (place < positions()) continue;
             place = 0;
             ++map;
@@ -58,36 +59,38 @@ void Layer::run_narrow(Context& context) const {
     }
 }
 
-// The next positions, which may go on in the next map.
-Tile Layer::tile_at(int map, int32_t place, int size, int end) const {
-    Tile tile;
-    const int32_t places = static_cast<int32_t>(positions());
-    tile.together = places - place >= size;
-    tile.count = 0;
-    if (tile.together) {
-        for (tile.count = 0; tile.count < size; ++tile.count) {
-            tile.map[tile.count] = map;
-            tile.place[tile.count] = place + tile.count;
+// The next positions. Where a map has few, they go on in the next one.
+Strip Layer::strip_at(int map, int32_t place, int end) const {
+    Strip strip;
+    const int32_t places = static_cast<int32_t>(positions()), left = places - place;
+    strip.together = left >= STRIP || places >= 4 * STRIP;
+    strip.steps = false;
+    strip.count = 0;
+    if (strip.together) {
+        strip.count = std::min(left, STRIP);
+        for (int m = 0; m < strip.count; ++m) {
+            strip.map[m] = map;
+            strip.place[m] = place + m;
         }
-        return tile;
+        return strip;
     }
-    while (tile.count < size && map < end) {
-        tile.map[tile.count] = map;
-        tile.place[tile.count++] = place;
+    while (strip.count < STRIP && map < end) {
+        strip.map[strip.count] = map;
+        strip.place[strip.count++] = place;
         if (++place < places) continue;
         place = 0;
         ++map;
     }
-    return tile;
+    return strip;
 }
 
-void Layer::run_tile(Context& context, const Tile& tile, const Block& block) const {
-    alignas(64) uint32_t sums[2 * TILE * BLOCK];
+void Layer::run_strip(Context& context, const Strip& strip, const Block& block) const {
+    alignas(64) uint32_t sums[STRIP * BLOCK];
     Fire fire;
-    const bool fires = neuron->prepare(context, tile, block, fire);
+    const bool fires = neuron->prepare(context, strip, block, fire);
     for (size_t i = 0; i < terms.size(); ++i)
-        terms[i]->narrow(context, tile, block, sums, i == 0, fires && i + 1 == terms.size() ? &fire : nullptr);
-    if (!fires) neuron->narrow(context, tile, block, sums);
+        terms[i]->narrow(context, strip, block, sums, i == 0, fires && i + 1 == terms.size() ? &fire : nullptr);
+    if (!fires) neuron->narrow(context, strip, block, sums);
 }
 
 void Layer::run_wide(Context& context) const {

@@ -1,4 +1,4 @@
-// A population or readout: the sum of its terms, tile by tile, and what a neuron makes of it.
+// A population or readout: the sum of its terms, strip by strip, and what a neuron makes of it.
 #pragma once
 
 #include "program.h"
@@ -8,9 +8,9 @@ namespace snncc {
 class Neuron {
   public:
     virtual ~Neuron() = default;
-    // Where the last term can let a whole tile fire: `fire` is set; else false, and `narrow` takes the sums.
-    virtual bool prepare(Context&, const Tile&, const Block&, Fire&) const { return false; }
-    virtual void narrow(Context&, const Tile&, const Block&, const uint32_t* sums) const = 0;
+    // Where the last term can let a whole strip fire: `fire` is set; else false, and `narrow` takes the sums.
+    virtual bool prepare(Context&, const Strip&, const Block&, Fire&) const { return false; }
+    virtual void narrow(Context&, const Strip&, const Block&, const uint32_t* sums) const = 0;
     virtual void wide(Context&, int map, int32_t place, const Block&, const int64_t* sums) const = 0;
 };
 
@@ -30,8 +30,8 @@ class Layer : public Operation {
 
   private:
     void run_narrow(Context&) const;
-    void run_tile(Context&, const Tile&, const Block&) const;
-    Tile tile_at(int map, int32_t place, int size, int end) const;
+    void run_strip(Context&, const Strip&, const Block&) const;
+    Strip strip_at(int map, int32_t place, int end) const;
     void run_wide(Context&) const;
 };
 

@@ -35,8 +35,8 @@ class Firing : public Neuron {
         if (target_.levels.high >= 0) context.arena.map(target_.levels.high, map)[at] = static_cast<uint8_t>(code >> 8);
     }
 
-    uint8_t* codes(Context& context, const Tile& tile, int m, const Block& block) const {
-        return context.arena.map(target_.levels.low, tile.map[m]) + target_.places[tile.place[m]] + block.first;
+    uint8_t* codes(Context& context, const Strip& strip, int m, const Block& block) const {
+        return context.arena.map(target_.levels.low, strip.map[m]) + target_.places[strip.place[m]] + block.first;
     }
 
     const Target target_;
@@ -59,7 +59,7 @@ class StairsNeuron : public Firing {
                  int32_t span)
         : Firing(layer, std::move(target), std::move(classes)), span_(span), theta_(theta, theta + layer.channels),
           offsets_(offsets, offsets + int64_t{classes_.count} * layer.channels), channels_(layer.channels),
-          correction_(layer.correction), offset_(lanes_.size), top_(lanes_.size), inverse_(lanes_.size), half_(lanes_.size), wide_inverse_(lanes_.size),
+          correction_(layer.correction), offset_(2 * lanes_.size), top_(lanes_.size), inverse_(2 * lanes_.size), half_(2 * lanes_.size), wide_inverse_(lanes_.size),
           wide_half_(lanes_.size) {
         for (const int64_t step : theta_) require(step >= 1 && step < (int64_t{1} << 46), "a threshold out of range");
         fits_ = !layer.wide && target_.levels.high < 0;
@@ -67,33 +67,17 @@ class StairsNeuron : public Firing {
         if (fits_) check(layer);
     }
 
-    bool prepare(Context& context, const Tile& tile, const Block& block, Fire& fire) const override {
+    bool prepare(Context& context, const Strip& strip, const Block& block, Fire& fire) const override {
         if (!fits_ || !in_float_) return false;
-        const int32_t border = classes_.at(tile.place[0]);
-        for (int m = 1; m < tile.count && classes_.count > 1; ++m)
-            if (classes_.at(tile.place[m]) != border) return false;
-        fire.stairs = stairs(block, border);
-        fire.channels = block.count;
-        uint8_t* base = context.arena.map(target_.levels.low, 0) + block.first;
-        const int64_t stride = context.arena.stride(target_.levels.low);
-        const int32_t* consecutive = target_.places.data() + tile.place[0];
-        uint8_t* own = base + tile.map[0] * stride;
-        for (int m = 0; m < tile.count; ++m)
-            fire.codes[m] = tile.together ? own + consecutive[m]
-                                          : base + tile.map[m] * stride + target_.places[tile.place[m]];
-        for (int m = tile.count; m < TILE; ++m) fire.codes[m] = fire.spare;
+        describe(context, strip, block, fire);
         return true;
     }
 
-    void narrow(Context& context, const Tile& tile, const Block& block, const uint32_t* sums) const override {
-        if (!fits_) return slowly(context, tile, block, sums);
-        for (int m = 0; m < tile.count; ++m) {
-            Fire fire;
-            fire.stairs = stairs(block, classes_.at(tile.place[m]));
-            fire.channels = block.count;
-            fire.codes[0] = codes(context, tile, m, block);
-            context.kernels.stairs(sums + m * BLOCK, 1, fire);
-        }
+    void narrow(Context& context, const Strip& strip, const Block& block, const uint32_t* sums) const override {
+        if (!fits_) return slowly(context, strip, block, sums);
+        Fire fire;
+        describe(context, strip, block, fire);
+        context.kernels.stairs(sums, strip.count, fire);
     }
 
     void wide(Context& context, int map, int32_t place, const Block& block, const int64_t* sums) const override {
@@ -106,10 +90,26 @@ class StairsNeuron : public Firing {
     }
 
   private:
-    Stairs stairs(const Block& block, int32_t border) const {
-        const size_t at = lanes_.at(block, border);
-        return {&offset_[at],       &top_[at],       &inverse_[at], &half_[at],
-                &wide_inverse_[at], &wide_half_[at], in_float_,     static_cast<uint8_t>(span_)};
+    void describe(Context& context, const Strip& strip, const Block& block, Fire& fire) const {
+        const size_t at = lanes_.at(block, 0);
+        fire.stairs = {&top_[at],          &inverse_[at], &half_[at], &wide_inverse_[at],
+                       &wide_half_[at], in_float_,     static_cast<uint8_t>(span_)};
+        fire.channels = block.count;
+        fire.quarters = static_cast<ptrdiff_t>(lanes_.size);
+        fire.uniform = classes_.count == 1;
+        for (int m = 0; m < strip.count; ++m)
+            fire.offset[m] = &offset_[0] + (at + static_cast<size_t>(classes_.at(strip.place[m])) * BLOCK);
+        uint8_t* base = context.arena.map(target_.levels.low, 0) + block.first;
+        const int64_t stride = context.arena.stride(target_.levels.low);
+        const int32_t* consecutive = target_.places.data() + strip.place[0];
+        uint8_t* own = base + strip.map[0] * stride;
+        for (int m = 0; m < strip.count; ++m)
+            fire.codes[m] = strip.together ? own + consecutive[m]
+                                           : base + strip.map[m] * stride + target_.places[strip.place[m]];
+        for (int m = strip.count; m < STRIP; ++m) {
+            fire.codes[m] = fire.spare;
+            fire.offset[m] = &offset_[at];
+        }
     }
 
     void check(const Layer& layer) {
@@ -133,6 +133,16 @@ class StairsNeuron : public Firing {
                     in_double = in_double && exact(wide_inverse_[at], wide_half_[at], step);
                 }
         fits_ = in_double;
+        for (size_t at = 0; at < lanes_.size; at += BLOCK) {
+            const Block& block = layer.blocks[at / BLOCK / static_cast<size_t>(classes_.count)];
+            for (int place = 0; place < BLOCK; ++place) {
+                const size_t to = lanes_.size + at + static_cast<size_t>(place);
+                const size_t from = at + static_cast<size_t>(depthwise_channel(place, block.count));
+                offset_[to] = offset_[from];
+                inverse_[to] = inverse_[from];
+                half_[to] = half_[from];
+            }
+        }
     }
 
     // Both staircases are monotone, so they are equal if they are on both sides of every step.
@@ -147,11 +157,11 @@ class StairsNeuron : public Firing {
         return true;
     }
 
-    void slowly(Context& context, const Tile& tile, const Block& block, const uint32_t* sums) const {
-        for (int m = 0; m < tile.count; ++m) {
+    void slowly(Context& context, const Strip& strip, const Block& block, const uint32_t* sums) const {
+        for (int m = 0; m < strip.count; ++m) {
             int64_t own[BLOCK];
             widen(sums + m * BLOCK, block, correction_, own);
-            wide(context, tile.map[m], tile.place[m], block, own);
+            wide(context, strip.map[m], strip.place[m], block, own);
         }
     }
 
@@ -179,12 +189,12 @@ class TableNeuron : public Firing {
         if (fast_) prepare(layer, slope, start);
     }
 
-    void narrow(Context& context, const Tile& tile, const Block& block, const uint32_t* sums) const override {
-        if (!fast_) return slowly(context, tile, block, sums);
-        for (int m = 0; m < tile.count; ++m) {
-            const size_t at = lanes_.at(block, classes_.at(tile.place[m]));
+    void narrow(Context& context, const Strip& strip, const Block& block, const uint32_t* sums) const override {
+        if (!fast_) return slowly(context, strip, block, sums);
+        for (int m = 0; m < strip.count; ++m) {
+            const size_t at = lanes_.at(block, classes_.at(strip.place[m]));
             const Table table{&offset_[at], &slope_[at], &start_[at], entries_.data(), &rows_[at], span_};
-            context.kernels.table(sums + m * BLOCK, block.count, table, codes(context, tile, m, block));
+            context.kernels.table(sums + m * BLOCK, block.count, table, codes(context, strip, m, block));
         }
     }
 
@@ -220,11 +230,11 @@ class TableNeuron : public Firing {
                 }
     }
 
-    void slowly(Context& context, const Tile& tile, const Block& block, const uint32_t* sums) const {
-        for (int m = 0; m < tile.count; ++m) {
+    void slowly(Context& context, const Strip& strip, const Block& block, const uint32_t* sums) const {
+        for (int m = 0; m < strip.count; ++m) {
             int64_t own[BLOCK];
             widen(sums + m * BLOCK, block, correction_, own);
-            wide(context, tile.map[m], tile.place[m], block, own);
+            wide(context, strip.map[m], strip.place[m], block, own);
         }
     }
 
@@ -245,11 +255,11 @@ class ReadoutNeuron : public Neuron {
         : positions_(layer.positions()), channels_(layer.channels), classes_(std::move(classes)),
           offsets_(offsets, offsets + int64_t{classes_.count} * layer.channels), correction_(layer.correction), slot_(slot) {}
 
-    void narrow(Context& context, const Tile& tile, const Block& block, const uint32_t* sums) const override {
-        for (int m = 0; m < tile.count; ++m) {
+    void narrow(Context& context, const Strip& strip, const Block& block, const uint32_t* sums) const override {
+        for (int m = 0; m < strip.count; ++m) {
             int64_t own[BLOCK];
             widen(sums + m * BLOCK, block, correction_, own);
-            wide(context, tile.map[m], tile.place[m], block, own);
+            wide(context, strip.map[m], strip.place[m], block, own);
         }
     }
 

@@ -14,29 +14,30 @@ namespace {
 class Transfer : public Operation {
   public:
     Transfer(const Geometry& g, int buffer, int slot, bool in)
-        : elements_(g.elements()), positions_(g.positions()), channels_(g.channels), buffer_(buffer), slot_(slot), in_(in),
+        : elements_(g.elements()), positions_(g.positions()), channels_(g.channels), width_(g.width), buffer_(buffer), slot_(slot), in_(in),
           places_(places_of(g)) {}
 
     void run(Context& context) const override {
         for (int map = context.begin; map < context.end; ++map) {
             const int64_t start = (context.first + map) * elements_;
             uint8_t* inner = context.arena.map(buffer_, map);
-            in_ ? take(context.inputs[slot_] + start, inner)
+            in_ ? take(context.kernels, context.inputs[slot_] + start, inner)
                 : give(inner, static_cast<uint8_t*>(context.outputs[slot_]) + start);
         }
     }
 
   private:
-    void take(const uint8_t* outer, uint8_t* inner) const {
-        for (int64_t c = 0; c < channels_; ++c)
-            for (int64_t place = 0; place < positions_; ++place) inner[places_[place] + c] = outer[c * positions_ + place];
+    void take(const Kernels& kernels, const uint8_t* outer, uint8_t* inner) const {
+        for (int64_t place = 0; place < positions_; place += width_)
+            kernels.interleave(outer + place, positions_, channels_, width_, inner + places_[place]);
     }
     void give(const uint8_t* inner, uint8_t* outer) const {
         for (int64_t c = 0; c < channels_; ++c)
             for (int64_t place = 0; place < positions_; ++place) outer[c * positions_ + place] = inner[places_[place] + c];
     }
 
-    const int64_t elements_, positions_, channels_;
+    const int64_t elements_, positions_;
+    const int32_t channels_, width_;
     const int buffer_, slot_;
     const bool in_;
     const std::vector<int32_t> places_;
@@ -95,18 +96,25 @@ class MaxPool : public Operation {
         : from_(from), to_(to), shape_(s), source_(source), destination_(destination) {}
 
     void run(Context& context) const override {
-        std::vector<const uint8_t*> members;
         std::vector<int64_t> window;
         for (int32_t y = 0; y < to_.height; ++y)
-            for (int32_t x = 0; x < to_.width; ++x) {
+            for (int32_t x = 0, next = 0; x < to_.width; x = next) {
                 look(y, x, window);
-                members.resize(window.size());
-                for (int map = context.begin; map < context.end; ++map)
-                    source_.high < 0 ? pool(context, map, y, x, window, members) : pool_wide(context, map, y, x, window);
+                next = x + alike(x);
+                for (int map = context.begin; map < context.end && !window.empty(); ++map)
+                    source_.high < 0 ? pool(context, map, y, x, next, window) : pool_wide(context, map, y, x, next, window);
             }
     }
 
   private:
+    // How many windows from column x on have the same members inside the source.
+    int32_t alike(int32_t x) const {
+        const int64_t left = int64_t{x} * shape_.stride_width - shape_.pad_left;
+        const int64_t room = from_.width - shape_.kernel_width - left;
+        if (left < 0 || room < 0) return 1;
+        return static_cast<int32_t>(std::min<int64_t>(to_.width - x, room / shape_.stride_width + 1));
+    }
+
     // The members of a window that lie inside the source.
     void look(int32_t y, int32_t x, std::vector<int64_t>& window) const {
         const int64_t top = int64_t{y} * shape_.stride_height - shape_.pad_top;
@@ -119,21 +127,20 @@ class MaxPool : public Operation {
                 window.push_back(from_.pixel(row, column) * from_.channels);
     }
 
-    void pool(Context& context, int map, int32_t y, int32_t x, const std::vector<int64_t>& window,
-              std::vector<const uint8_t*>& members) const {
-        const uint8_t* codes = context.arena.map(source_.low, map);
-        for (size_t i = 0; i < window.size(); ++i) members[i] = codes + window[i];
+    void pool(Context& context, int map, int32_t y, int32_t x, int32_t end, const std::vector<int64_t>& window) const {
+        const int64_t step = int64_t{shape_.stride_width} * from_.channels;
         uint8_t* best = context.arena.map(destination_.low, map) + to_.pixel(y, x) * to_.channels;
-        if (!members.empty())
-            context.kernels.greatest(best, members.data(), static_cast<int>(members.size()), from_.channels);
+        context.kernels.greatest({context.arena.map(source_.low, map), window.data(), static_cast<int32_t>(window.size()),
+                                  from_.channels, end - x, step, to_.channels, best});
     }
 
-    void pool_wide(Context& context, int map, int32_t y, int32_t x, const std::vector<int64_t>& window) const {
-        for (int32_t c = 0; c < from_.channels; ++c) {
-            int32_t best = 0;
-            for (const int64_t member : window) best = std::max(best, read(context, source_, map, member + c));
-            write(context, destination_, map, to_.pixel(y, x) * to_.channels + c, best);
-        }
+    void pool_wide(Context& context, int map, int32_t y, int32_t x, int32_t end, const std::vector<int64_t>& window) const {
+        for (int64_t shift = 0; x < end; ++x, shift += int64_t{shape_.stride_width} * from_.channels)
+            for (int32_t c = 0; c < from_.channels; ++c) {
+                int32_t best = 0;
+                for (const int64_t member : window) best = std::max(best, read(context, source_, map, member + shift + c));
+                write(context, destination_, map, to_.pixel(y, x) * to_.channels + c, best);
+            }
     }
 
     const Geometry from_, to_;

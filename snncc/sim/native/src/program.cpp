@@ -17,7 +17,7 @@ namespace snncc {
 constexpr int64_t MOST_BYTES = int64_t{1} << 31;  // of all values of one map
 
 Arena::Arena(const std::vector<Geometry>& buffers, int maps, const std::vector<int64_t>& states)
-    : count_(maps), bits_(buffers.size()) {
+    : count_(maps), bits_(buffers.size()), spikes_(buffers.size()) {
     for (const Geometry& g : buffers) {
         maps_.emplace_back(static_cast<size_t>(g.bytes() * maps + SLACK), g.zero);
         bases_.push_back(maps_.back().data());
@@ -312,6 +312,7 @@ int Program::add_sums() {
 
 void Program::end_stream(std::unique_ptr<Stepping> neurons, int delay) {
     require(!layer_->terms.empty() || !lasting_terms_.empty(), "a layer without terms");
+    for (const auto& term : layer_->terms) term->follow_spikes();
     add_operation(std::make_unique<StreamLayer>(std::move(layer_), std::move(lasting_terms_), delay, std::move(neurons)),
                   false);
     lasting_terms_.clear();

@@ -58,6 +58,13 @@ class Aligned {
     size_t size_ = 0;
 };
 
+// A buffer's spikes in the maps that run now.
+struct SpikeLists {
+    std::vector<uint16_t> ids;
+    std::vector<int32_t> starts;  // [maps][rows][pixels of a row + 1]
+    double density = 1;
+};
+
 // The maps of one thread.
 class Arena {
   public:
@@ -71,6 +78,8 @@ class Arena {
     Aligned<int32_t>& state(int index) { return states_[static_cast<size_t>(index)]; }
     std::vector<uint64_t>& bits(int buffer) { return bits_[buffer]; }
     const std::vector<uint64_t>& bits(int buffer) const { return bits_[buffer]; }
+    SpikeLists& spikes(int buffer) { return spikes_[buffer]; }
+    const SpikeLists& spikes(int buffer) const { return spikes_[buffer]; }
 
   private:
     std::vector<Aligned<uint8_t>> maps_;
@@ -79,6 +88,7 @@ class Arena {
     std::vector<int64_t> strides_;
     std::vector<uint8_t> zeros_;
     std::vector<std::vector<uint64_t>> bits_;
+    std::vector<SpikeLists> spikes_;
     std::vector<Aligned<int32_t>> states_;
 };
 
@@ -96,11 +106,12 @@ struct Context {
 };
 
 // Output positions whose sums are computed together.
-struct Tile {
+struct Strip {
     int count;
     bool together;  // one map, and places that follow each other
-    int map[TILE];
-    int32_t place[TILE];
+    bool steps;     // maps that follow each other, and one place
+    int map[STRIP];
+    int32_t place[STRIP];
 };
 
 // A linear map into a layer.
@@ -108,12 +119,17 @@ class Term {
   public:
     virtual ~Term() = default;
     virtual void prepare(Context&) const {}
+    virtual void follow_spikes() {}  // maps are steps from now on: most codes may be 0
     virtual bool fires() const { return false; }  // whether sums stay in registers until the neurons have fired
-    // Sums of a tile, [count][BLOCK]: written if `first`, else added to. With `fire` the neurons get them at once.
-    // No tile is larger than the kernels' own.
-    virtual void narrow(const Context&, const Tile&, const Block&, uint32_t* sums, bool first,
+    // Sums of a strip, [STRIP][BLOCK]: written if `first`, else added to. With `fire` the neurons get them at once.
+    virtual void narrow(const Context&, const Strip&, const Block&, uint32_t* sums, bool first,
                         const Fire* fire) const = 0;
-    // The same for one position in 64 bits, for layers whose sums do not fit 32; always added.
+    // What a kernel needs to add this term to its own, if it `scales`; the last argument is room for STRIP rows.
+    virtual Scaling scaling(const Context&, const Strip&, const Block&, const uint8_t**) const { return {}; }
+    virtual bool scales() const { return false; }
+    // Takes over a term that is added in the same kernel; false where it cannot.
+    virtual bool absorb(std::unique_ptr<Term>&) { return false; }
+    // `narrow` for one position in 64 bits, for layers whose sums do not fit 32; always added.
     virtual void wide(const Context&, int map, int32_t place, const Block&, int64_t* sums) const = 0;
 };
 

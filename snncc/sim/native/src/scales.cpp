@@ -9,7 +9,7 @@ namespace {
 class Scale : public Term {
   public:
     Scale(const Geometry& g, int source, const int32_t* weights, int32_t multiplier, const Layer& layer)
-        : source_(source), zero_(g.zero), places_(places_of(g)), weights_(layer.blocks.size() * BLOCK, 0) {
+        : source_(source), zero_(g.zero), step_(g.width % 4 ? 0 : g.channels), places_(places_of(g)), weights_(layer.blocks.size() * BLOCK, 0) {
         for (int32_t c = 0; c < g.channels; ++c) wide_.push_back(int64_t{weights[c]} * multiplier);
         for (const Block& block : layer.blocks)
             for (int32_t c = 0; c < block.count; ++c)
@@ -17,14 +17,14 @@ class Scale : public Term {
                     static_cast<int32_t>(static_cast<uint32_t>(wide_[static_cast<size_t>(block.first + c)]));
     }
 
-    void narrow(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool first,
+    void narrow(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool first,
                 const Fire* fire) const override {
-        const uint8_t* rows[TILE];
-        for (int m = 0; m < tile.count; ++m)
-            rows[m] = context.arena.map(source_, tile.map[m]) + places_[tile.place[m]] + block.first;
-        context.kernels.scale({rows, &weights_[static_cast<size_t>(block.index * BLOCK)], sums, !first}, block.vectors,
-                              tile.count);
-        if (fire) context.kernels.stairs(sums, tile.count, *fire);
+        const uint8_t* rows[STRIP];
+        Scaling own = scaling(context, strip, block, rows);
+        own.sums = sums;
+        own.onto = !first;
+        context.kernels.scale(own, block.vectors, strip.count);
+        if (fire) context.kernels.stairs(sums, strip.count, *fire);
     }
 
     void wide(const Context& context, int map, int32_t place, const Block& block, int64_t* sums) const override {
@@ -32,9 +32,19 @@ class Scale : public Term {
         for (int32_t c = 0; c < block.count; ++c) sums[c] += (int64_t{codes[c]} - zero_) * wide_[block.first + c];
     }
 
+    bool scales() const override { return true; }
+
+    Scaling scaling(const Context& context, const Strip& strip, const Block& block, const uint8_t** rows) const override {
+        for (int m = 0; m < strip.count; ++m)
+            rows[m] = context.arena.map(source_, strip.map[m]) + places_[strip.place[m]] + block.first;
+        for (int m = strip.count; m < STRIP; ++m) rows[m] = rows[0];
+        return {rows, &weights_[static_cast<size_t>(block.index * BLOCK)], step_, nullptr, false};
+    }
+
   private:
     const int source_;
     const uint8_t zero_;
+    const ptrdiff_t step_;
     const std::vector<int32_t> places_;
     std::vector<int64_t> wide_;
     Aligned<int32_t> weights_;
@@ -50,18 +60,18 @@ class SumPool : public Term {
         for (int32_t c = 0; c < g.channels; ++c) weights_.push_back(int64_t{weights[c]} * multiplier);
     }
 
-    void narrow(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool first,
+    void narrow(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool first,
                 const Fire* fire) const override {
-        for (int m = 0; m < tile.count; ++m) {
+        for (int m = 0; m < strip.count; ++m) {
             uint32_t totals[BLOCK] = {};
-            add_up(context, tile.map[m], tile.place[m], block, totals);
-            const uint32_t factor = static_cast<uint32_t>(factors_[tile.place[m]]), zeros = zero_sum();
+            add_up(context, strip.map[m], strip.place[m], block, totals);
+            const uint32_t factor = static_cast<uint32_t>(factors_[strip.place[m]]), zeros = zero_sum();
             uint32_t* out = sums + m * BLOCK;
             if (first) std::memset(out, 0, sizeof(uint32_t) * BLOCK);
             for (int32_t c = 0; c < block.count; ++c)
                 out[c] += (totals[c] - zeros) * factor * static_cast<uint32_t>(weights_[block.first + c]);
         }
-        if (fire) context.kernels.stairs(sums, tile.count, *fire);
+        if (fire) context.kernels.stairs(sums, strip.count, *fire);
     }
 
     void wide(const Context& context, int map, int32_t place, const Block& block, int64_t* sums) const override {

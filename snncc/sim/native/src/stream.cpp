@@ -15,39 +15,40 @@ void StreamLayer::run(Context& context) const {
     if (context.step == 0) neurons_->start(context);
     for (const auto& term : layer_->terms) term->prepare(context);
     for (const auto& term : lasting_) term->prepare(context);
-    alignas(64) uint32_t sums[2 * TILE * BLOCK];
-    alignas(64) uint32_t constant[2 * TILE * BLOCK];
-    for (const Block& block : layer_->blocks) {
-        const int size = context.kernels.tile[block.vectors], width = block.vectors * LANES;
+    alignas(64) uint32_t constant[STRIP * BLOCK];
+    for (const Block& block : layer_->blocks)
         for (int32_t place = 0; place < layer_->positions(); ++place) {
-            std::memset(constant, 0, sizeof(uint32_t) * BLOCK);
-            Tile one{1, true, {1}, {place}};
-            bool first = true;
-            for (const auto& term : lasting_) {
-                term->narrow(context, one, block, constant, first, nullptr);
-                first = false;
-            }
-            for (int map = context.begin; map < context.end; map += size) {
-                Tile tile;
-                tile.count = std::min(size, context.end - map);
-                tile.together = false;
-                for (int m = 0; m < tile.count; ++m) {
-                    tile.map[m] = map + m - delay_;
-                    tile.place[m] = place;
-                }
-                first = true;
-                for (const auto& term : layer_->terms) {
-                    term->narrow(context, tile, block, sums, first, nullptr);
-                    first = false;
-                }
-                if (first) std::memset(sums, 0, sizeof(uint32_t) * tile.count * BLOCK);
-                if (!lasting_.empty())
-                    for (int m = 0; m < tile.count; ++m)
-                        for (int c = 0; c < width; ++c) sums[m * BLOCK + c] += constant[c];
-                neurons_->advance(context, map, tile.count, place, block, sums);
-            }
+            arriving_always(context, block, place, constant);
+            for (int map = context.begin; map < context.end; map += STEPS)
+                step(context, block, map, std::min(STEPS, context.end - map), place, constant);
         }
+}
+
+// What arrives in every step, in the first row of `constant`.
+void StreamLayer::arriving_always(Context& context, const Block& block, int32_t place, uint32_t* constant) const {
+    std::memset(constant, 0, sizeof(uint32_t) * BLOCK);
+    const Strip one{1, true, false, {1}, {place}};
+    for (size_t i = 0; i < lasting_.size(); ++i) lasting_[i]->narrow(context, one, block, constant, i == 0, nullptr);
+}
+
+void StreamLayer::step(Context& context, const Block& block, int map, int count, int32_t place,
+                       const uint32_t* constant) const {
+    alignas(64) uint32_t sums[STRIP * BLOCK];
+    const auto& terms = layer_->terms;
+    Strip strip;
+    strip.count = count;
+    strip.together = false;
+    strip.steps = true;
+    for (int m = 0; m < count; ++m) {
+        strip.map[m] = map + m - delay_;
+        strip.place[m] = place;
     }
+    for (size_t i = 0; i < terms.size(); ++i) terms[i]->narrow(context, strip, block, sums, i == 0, nullptr);
+    const int width = block.vectors * LANES;
+    for (int m = 0; m < count && terms.empty(); ++m) std::memcpy(sums + m * BLOCK, constant, sizeof(uint32_t) * width);
+    for (int m = 0; m < count && !terms.empty() && !lasting_.empty(); ++m)
+        for (int c = 0; c < width; ++c) sums[m * BLOCK + c] += constant[c];
+    neurons_->advance(context, map, count, place, block, sums);
 }
 
 void StreamLayer::finish(Context& context) const { neurons_->finish(context); }
@@ -125,12 +126,8 @@ class RateNeurons : public Spiking {
                  const uint32_t* sums) const override {
         const size_t lane = at(block, classes_.at(place));
         const Rate step{&offset_[lane], &theta_[lane], potentials(context, place, block), spike_sums(context, place, block),
-                        static_cast<uint8_t>(negative_), hard_};
-        uint8_t* own[TILE] = {};
-        for (int m = 0; m < count; ++m) own[m] = codes(context, map + m, place, block);
-        const uint32_t fired = context.kernels.rate(sums, block.count, count, step, own);
-        for (int m = 0; m < count; ++m)
-            if (fired >> m & 1) happened(context, map + m);
+                        codes(context, map, place, block), context.arena.stride(target_.buffer), static_cast<uint8_t>(negative_), hard_};
+        context.kernels.rate(sums, block.count, count, step);
     }
 
   private:
@@ -293,53 +290,6 @@ class StreamInput : public Operation {
     const bool lasting_;
 };
 
-class StreamPool : public Operation {
-  public:
-    StreamPool(const Geometry& from, const Geometry& to, int source, int destination, const PoolShape& s, int state)
-        : from_(from), to_(to), shape_(s), source_(source), destination_(destination), state_(state) {}
-
-    void run(Context& context) const override {
-        auto& state = context.arena.state(state_);
-        if (context.step == 0) std::memset(state.data(), 0, state.size() * sizeof(int32_t));
-        int32_t* sums = state.data();
-        int32_t* sent = sums + from_.bytes();
-        for (int map = context.begin; map < context.end; ++map) {
-            const uint8_t* codes = context.arena.map(source_, map);
-            for (int64_t i = 0; i < from_.bytes(); ++i) sums[i] += codes[i] - from_.zero;  // halos add nothing
-            for (int32_t y = 0; y < to_.height; ++y)
-                for (int32_t x = 0; x < to_.width; ++x)
-                    pool(sums, sent + (int64_t{y} * to_.width + x) * to_.channels, y, x,
-                         context.arena.map(destination_, map) + to_.pixel(y, x) * to_.channels);
-        }
-    }
-
-  private:
-    void pool(const int32_t* sums, int32_t* sent, int32_t y, int32_t x, uint8_t* codes) const {
-        const int64_t top = int64_t{y} * shape_.stride_height - shape_.pad_top;
-        const int64_t left = int64_t{x} * shape_.stride_width - shape_.pad_left;
-        const int64_t bottom = std::min<int64_t>(top + shape_.kernel_height, from_.height);
-        const int64_t right = std::min<int64_t>(left + shape_.kernel_width, from_.width);
-        for (int32_t first = 0; first < to_.channels; first += BLOCK) {
-            const int32_t count = std::min(BLOCK, to_.channels - first);
-            int32_t best[BLOCK];
-            std::fill(best, best + BLOCK, INT32_MIN);
-            for (int64_t row = std::max<int64_t>(top, 0); row < bottom; ++row)
-                for (int64_t column = std::max<int64_t>(left, 0); column < right; ++column) {
-                    const int32_t* member = sums + from_.pixel(row, column) * from_.channels + first;
-                    for (int32_t c = 0; c < count; ++c) best[c] = std::max(best[c], member[c]);
-                }
-            for (int32_t c = 0; c < count; ++c) {
-                codes[first + c] = static_cast<uint8_t>(best[c] - sent[first + c] + to_.zero);
-                sent[first + c] = best[c];
-            }
-        }
-    }
-
-    const Geometry from_, to_;
-    const PoolShape shape_;
-    const int source_, destination_, state_;
-};
-
 }  // namespace
 
 std::unique_ptr<Stepping> make_rate(const Layer& layer, StreamTarget target, Classes classes, const int64_t* theta,
@@ -365,16 +315,5 @@ std::unique_ptr<Stepping> make_stream_readout(const Layer& layer, Classes classe
 std::unique_ptr<Operation> make_stream_input(const Geometry& g, int buffer, int slot, bool lasting) {
     return std::make_unique<StreamInput>(g, buffer, slot, lasting);
 }
-
-std::unique_ptr<Operation> make_stream_pool(const Geometry& from, const Geometry& to, int source, int destination,
-                                            const PoolShape& s, int state) {
-    require(source != destination && from.channels == to.channels, "a pool and its source have different channels");
-    require(s.kernel_height > 0 && s.kernel_width > 0 && s.stride_height > 0 && s.stride_width > 0 && s.pad_top >= 0 &&
-                s.pad_left >= 0,
-            "a pool without a window");
-    return std::make_unique<StreamPool>(from, to, source, destination, s, state);
-}
-
-int64_t stream_pool_state(const Geometry& from, const Geometry& to) { return from.bytes() + to.elements(); }
 
 }  // namespace snncc

@@ -23,6 +23,8 @@ class StreamLayer : public Operation {
     void finish(Context&) const override;
 
   private:
+    void arriving_always(Context&, const Block&, int32_t place, uint32_t* constant) const;
+    void step(Context&, const Block&, int map, int count, int32_t place, const uint32_t* constant) const;
     const std::unique_ptr<Layer> layer_;
     const std::vector<std::unique_ptr<Term>> lasting_;  // their sources are the same in every step: map 1
     const int delay_;

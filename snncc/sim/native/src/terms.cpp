@@ -31,21 +31,21 @@ void add_times(uint32_t* sums, const uint32_t* parts, int count, int width, uint
         for (int c = 0; c < width; ++c) sums[m * BLOCK + c] += parts[m * BLOCK + c] * multiplier;
 }
 
-// Terms whose kernel writes whole tiles.
+// Terms whose kernel writes whole strips.
 class Tiled : public Term {
   public:
     Tiled(int source, uint32_t multiplier) : source_(source), multiplier_(multiplier) {}
 
-    void narrow(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool first,
+    void narrow(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool first,
                 const Fire* fire) const override {
-        if (whole(context.kernels) && (first || adds())) return sum(context, tile, block, sums, !first, fire);
-        alignas(64) uint32_t parts[2 * TILE * BLOCK];
-        sum(context, tile, block, parts, false, nullptr);
+        if (whole(context.kernels) && (first || adds())) return sum(context, strip, block, sums, !first, fire);
+        alignas(64) uint32_t parts[STRIP * BLOCK];
+        sum(context, strip, block, parts, false, nullptr);
         const int width = block.vectors * LANES;
         if (first)
-            for (int m = 0; m < tile.count; ++m) std::memset(sums + m * BLOCK, 0, sizeof(uint32_t) * width);
-        add_times(sums, parts, tile.count, width, multiplier_);
-        if (fire) context.kernels.stairs(sums, tile.count, *fire);
+            for (int m = 0; m < strip.count; ++m) std::memset(sums + m * BLOCK, 0, sizeof(uint32_t) * width);
+        add_times(sums, parts, strip.count, width, multiplier_);
+        if (fire) context.kernels.stairs(sums, strip.count, *fire);
     }
 
     bool fires() const override { return adds() && multiplier_ == 1; }
@@ -54,19 +54,19 @@ class Tiled : public Term {
     // Whether `sum` gives sums that are multiplied already.
     bool whole(const Kernels& kernels) const { return multiplier_ == 1 || (adds() && kernels.multiplies); }
     uint32_t own_multiplier(const Kernels& kernels) const { return kernels.multiplies ? multiplier_ : 1; }
-    virtual void sum(const Context&, const Tile&, const Block&, uint32_t* sums, bool onto, const Fire*) const = 0;
+    virtual void sum(const Context&, const Strip&, const Block&, uint32_t* sums, bool onto, const Fire*) const = 0;
     virtual bool adds() const { return true; }  // whether `sum` can add to sums
 
-    // The rows that a tile reads, one place further than `places` by `shift`; those beyond its count are its last.
-    void rows_of(const Context& context, const Tile& tile, const std::vector<int32_t>& places, int64_t shift,
-                 const uint8_t** rows, int size) const {
+    // The rows that a strip reads, one place further than `places` by `shift`; those beyond its count are among them.
+    void rows_of(const Context& context, const Strip& strip, const std::vector<int32_t>& places, int64_t shift,
+                 const uint8_t** rows) const {
         const uint8_t* base = context.arena.map(source_, 0) + shift;
         const int64_t stride = context.arena.stride(source_);
-        const int32_t* consecutive = places.data() + tile.place[0];
-        const uint8_t* own = base + tile.map[0] * stride;
-        for (int m = 0; m < tile.count; ++m)
-            rows[m] = tile.together ? own + consecutive[m] : base + tile.map[m] * stride + places[tile.place[m]];
-        for (int m = tile.count; m < size; ++m) rows[m] = rows[tile.count - 1];
+        const int32_t* consecutive = places.data() + strip.place[0];
+        const uint8_t* own = base + strip.map[0] * stride;
+        for (int m = 0; m < strip.count; ++m)
+            rows[m] = strip.together ? own + consecutive[m] : base + strip.map[m] * stride + places[strip.place[m]];
+        for (int m = strip.count; m < STRIP; ++m) rows[m] = rows[m >= 4 ? m - 4 : 0];
     }
 
     const int source_;
@@ -107,38 +107,79 @@ class WideConv {
     std::vector<int8_t> weights_;
 };
 
+// Spikes per neuron and step below which following them beats multiplying all codes, by vectors of a block.
+constexpr double SPARSE[5] = {0, 0.07, 0.12, 0.18, 0.2};
+
 class Conv : public Tiled {
   public:
     Conv(const Geometry& g, int source, const ConvShape& s, const int8_t* weights, int32_t multiplier,
-         const Layer& layer)
-        : Tiled(source, static_cast<uint32_t>(multiplier)), shape_(s), wide_(g, s, weights, layer.wide) {
+         bool skips, const Layer& layer)
+        : Tiled(source, static_cast<uint32_t>(multiplier)), geometry_(g), shape_(s), blocks_(layer.blocks), wide_(g, s, weights, layer.wide), skips_(skips) {
         places_ = windows(g, layer, g.channels, (s.kernel_height - 1) * s.dilation_height,
                           (s.kernel_width - 1) * s.dilation_width, s.stride_height, s.stride_width, s.pad_top, s.pad_left);
         joined_ = s.dilation_width == 1 && s.groups == 1;
         for (int32_t y = 0; y < s.kernel_height; ++y)
-            for (int32_t x = 0; x < (joined_ ? 1 : s.kernel_width); ++x) {
+            for (int32_t x = 0; x < (joined_ ? 1 : s.kernel_width); ++x, ++segments_) {
                 const int64_t pixel = int64_t{y} * s.dilation_height * g.row() + int64_t{x} * s.dilation_width;
-                segments_.push_back({static_cast<int32_t>(pixel * g.channels), (length() + 3) / 4});
+                for (int32_t i = 0; i < length(); i += 4) offsets_.push_back(static_cast<int32_t>(pixel * g.channels + i));
             }
         for (const Block& block : layer.blocks) packed_.push_back(pack(block, weights));
         pairs_fit_ = pairs_fit(weights);
+        if (layer.width % 4 == 0) step_ = int64_t{s.stride_width} * g.channels;
     }
 
     void wide(const Context& context, int map, int32_t place, const Block& block, int64_t* sums) const override {
         wide_.add(context.arena.map(source_, map) + places_[place], block, static_cast<int32_t>(multiplier_), sums);
+        if (skip_) skip_->wide(context, map, place, block, sums);
+    }
+
+    bool absorb(std::unique_ptr<Term>& term) override {
+        if (!skips_ || skip_ || !fires() || !term->scales()) return false;
+        skip_ = std::move(term);
+        return true;
+    }
+
+    void follow_spikes() override {
+        const bool listed = joined_ && geometry_.zero == 0 && shape_.span == 1 && geometry_.row() * geometry_.channels <= UINT16_MAX &&
+                            int64_t{segments_} * length() <= MOST_INPUTS;
+        if (!listed) return;
+        for (const Block& block : blocks_) followed_.push_back(by_input(block));
+        together_ = fits_short(segments_) ? segments_ : 1;
+        if (!fits_short(together_)) followed_.clear();
+    }
+
+    void prepare(Context& context) const override {
+        if (followed_.empty()) return;
+        SpikeLists& lists = context.arena.spikes(source_);
+        const int64_t pixels = geometry_.row(), rows = geometry_.pixels() / pixels, length = pixels * geometry_.channels;
+        lists.starts.resize(static_cast<size_t>(context.end * rows * (pixels + 1)));
+        int32_t known = 0;
+        for (int map = context.begin; map < context.end; ++map)
+            for (int64_t row = 0; row < rows; ++row) {
+                if (lists.ids.size() < static_cast<size_t>(known + length + SLACK))
+                    lists.ids.resize(static_cast<size_t>(2 * (known + length + SLACK)));
+                known = context.kernels.list_spikes(context.arena.map(source_, map) + row * length, static_cast<int>(pixels),
+                                                    geometry_.channels, lists.ids.data(),
+                                                    lists.starts.data() + (map * rows + row) * (pixels + 1), known);
+            }
+        lists.density = static_cast<double>(known) / static_cast<double>(geometry_.elements() * (context.end - context.begin));
     }
 
   protected:
-    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool onto,
+    void sum(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool onto,
              const Fire* fire) const override {
-        const int size = tile.count == 1 ? 1 : context.kernels.tile[block.vectors];
+        if (strip.steps && !followed_.empty() && context.arena.spikes(source_).density < SPARSE[block.vectors])
+            return gather(context, strip, block, sums, onto);
         const int64_t group = int64_t{block.first / (shape_.outputs / shape_.groups)} * shape_.fan_in;
-        const uint8_t* rows[TILE];
-        rows_of(context, tile, places_, group, rows, size);
-        const Product product{rows, segments_.data(), static_cast<int32_t>(segments_.size()),
-                              packed_[block.index].data(), sums, pairs_fit_,
-                              own_multiplier(context.kernels), onto, fire};
-        context.kernels.product(product, block.vectors, size);
+        const uint8_t* rows[STRIP];
+        rows_of(context, strip, places_, group, rows);
+        const uint8_t* others[STRIP];
+        const Scaling skip = skip_ ? skip_->scaling(context, strip, block, others) : Scaling{};
+        const int64_t step = strip.steps ? context.arena.stride(source_) : step_;
+        const Product product{rows, strip.count % 4 ? 0 : step, offsets_.data(), static_cast<int32_t>(offsets_.size()),
+                              length() % 16 == 0, packed_[block.index].data(), sums, pairs_fit_,
+                              own_multiplier(context.kernels), onto, fire, skip_ ? &skip : nullptr};
+        context.kernels.product(product, block.vectors, strip.count);
     }
 
   private:
@@ -147,17 +188,58 @@ class Conv : public Tiled {
     // [groups of 4 inputs][channels of the block][4]; channels beyond the block's and bytes behind a segment get 0.
     Aligned<int8_t> pack(const Block& block, const int8_t* weights) const {
         const int64_t width = block.vectors * LANES, kernel = int64_t{shape_.kernel_height} * shape_.kernel_width;
-        const int64_t groups = static_cast<int64_t>(segments_.size()) * segments_[0].groups;
-        Aligned<int8_t> packed(static_cast<size_t>(groups * width * 4), 0);
-        for (size_t s = 0; s < segments_.size(); ++s)
+        const int64_t groups = (length() + 3) / 4;
+        Aligned<int8_t> packed(offsets_.size() * static_cast<size_t>(width) * 4, 0);
+        for (int32_t s = 0; s < segments_; ++s)
             for (int32_t i = 0; i < length(); ++i) {
-                const int64_t tap = static_cast<int64_t>(s) * (joined_ ? shape_.kernel_width : 1) + i / shape_.fan_in;
-                const int64_t place = (static_cast<int64_t>(s) * segments_[0].groups + i / 4) * width * 4 + i % 4;
+                const int64_t tap = int64_t{s} * (joined_ ? shape_.kernel_width : 1) + i / shape_.fan_in;
+                const int64_t place = (s * groups + i / 4) * width * 4 + i % 4;
                 for (int32_t c = 0; c < block.count; ++c)
                     packed[static_cast<size_t>(place + c * 4)] =
                         weights[(int64_t{block.first + c} * shape_.fan_in + i % shape_.fan_in) * kernel + tap];
             }
         return packed;
+    }
+
+    void gather(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool onto) const {
+        const SpikeLists& lists = context.arena.spikes(source_);
+        const int64_t pixels = geometry_.row(), map = geometry_.pixels() / pixels * (pixels + 1);
+        const int64_t pixel = places_[strip.place[0]] / geometry_.channels, y = pixel / pixels, x = pixel % pixels;
+        const int32_t* starts = lists.starts.data() + strip.map[0] * map + y * (pixels + 1) + x;
+        const Spikes spikes{lists.ids.data(), starts, shape_.dilation_height * (pixels + 1), map};
+        context.kernels.gather({spikes, static_cast<int32_t>(x * geometry_.channels), shape_.kernel_height, shape_.kernel_width,
+                                length(), together_, followed_[block.index].data(), width_of(block), sums,
+                                own_multiplier(context.kernels), onto}, strip.count);
+    }
+
+    static int32_t width_of(const Block& block) { return block.vectors > 2 ? 64 : 32; }
+
+    // [stretches][inputs][32 or 64 channels] and a row of zeros, from what `pack` made.
+    Aligned<int8_t> by_input(const Block& block) const {
+        const int64_t width = width_of(block), groups = (length() + 3) / 4;
+        Aligned<int8_t> rows(static_cast<size_t>((int64_t{segments_} * length() + 1) * width), 0);
+        for (int64_t s = 0; s < segments_; ++s)
+            for (int64_t i = 0; i < length(); ++i)
+                for (int32_t c = 0; c < block.count; ++c)
+                    rows[static_cast<size_t>((s * length() + i) * width + c)] = packed_[block.index][static_cast<size_t>(
+                        ((s * groups + i / 4) * block.vectors * LANES + c) * 4 + i % 4)];
+        return rows;
+    }
+
+    // Whether 16 bits hold every sum of some of the weights of so many stretches.
+    bool fits_short(int32_t stretches) const {
+        const int64_t inputs = int64_t{stretches} * length(), all = int64_t{segments_} * length();
+        for (const Block& block : blocks_)
+            for (int64_t first = 0; first < all; first += inputs)
+                for (int32_t c = 0; c < block.count; ++c) {
+                    int64_t low = 0, high = 0;
+                    for (int64_t i = first; i < first + inputs; ++i) {
+                        const int8_t weight = followed_[block.index][static_cast<size_t>(i * width_of(block) + c)];
+                        (weight < 0 ? low : high) += weight;
+                    }
+                    if (low < INT16_MIN || high > INT16_MAX) return false;
+                }
+        return true;
     }
 
     // Whether no two neighbouring products leave 16 bits: those that vpmaddubsw adds.
@@ -168,12 +250,18 @@ class Conv : public Tiled {
         return int64_t{2} * shape_.span * largest <= INT16_MAX;
     }
 
+    const Geometry geometry_;
     const ConvShape shape_;
+    const std::vector<Block> blocks_;
     const WideConv wide_;
+    const bool skips_;
+    std::unique_ptr<Term> skip_;  // factors per channel that the kernel adds
     bool joined_, pairs_fit_;
-    std::vector<int32_t> places_;
-    std::vector<Segment> segments_;
-    std::vector<Aligned<int8_t>> packed_;
+    int64_t step_ = 0;  // from one position to the next, in every four of a row
+    int32_t together_ = 1;  // stretches whose sums fit 16 bits
+    int32_t segments_ = 0;  // stretches of bytes that lie next to each other
+    std::vector<int32_t> places_, offsets_;
+    std::vector<Aligned<int8_t>> packed_, followed_;  // the second, where spikes can be followed
 };
 
 class DepthwiseConv : public Tiled {
@@ -183,15 +271,16 @@ class DepthwiseConv : public Tiled {
         : Tiled(source, static_cast<uint32_t>(multiplier)), wide_(g, s, weights, layer.wide) {
         places_ = windows(g, layer, g.channels, (s.kernel_height - 1) * s.dilation_height,
                           (s.kernel_width - 1) * s.dilation_width, s.stride_height, s.stride_width, s.pad_top, s.pad_left);
-        for (int32_t y = 0; y < s.kernel_height; ++y)
-            for (int32_t x = 0; x < s.kernel_width; ++x) {
-                const int64_t pixel = int64_t{y} * s.dilation_height * g.row() + int64_t{x} * s.dilation_width;
-                taps_.push_back(static_cast<int32_t>(pixel * g.channels));
+        per_column_ = (s.kernel_height + 3) / 4;
+        groups_ = s.kernel_width * per_column_;
+        for (int32_t x = 0; x < s.kernel_width; ++x)
+            for (int32_t y = 0; y < 4 * per_column_; ++y) {
+                const int64_t row = std::min(y, s.kernel_height - 1) * s.dilation_height * g.row();
+                taps_.push_back(static_cast<int32_t>((row + int64_t{x} * s.dilation_width) * g.channels));
             }
-        const int32_t taps = static_cast<int32_t>(taps_.size());
-        groups_ = (taps + 3) / 4;
-        taps_.resize(static_cast<size_t>(groups_) * 4, 0);
-        for (const Block& block : layer.blocks) packed_.push_back(pack(block, weights, taps));
+        for (const Block& block : layer.blocks) packed_.push_back(pack(block, weights, s));
+        if (layer.width % 4 == 0) step_ = int64_t{s.stride_width} * g.channels;
+        if (s.kernel_width == 3 && per_column_ == 1 && s.dilation_width == 1) column_ = g.channels;
     }
 
     void wide(const Context& context, int map, int32_t place, const Block& block, int64_t* sums) const override {
@@ -199,29 +288,35 @@ class DepthwiseConv : public Tiled {
     }
 
   protected:
-    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool onto,
+    void sum(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool onto,
              const Fire* fire) const override {
-        const uint8_t* rows[TILE];
-        rows_of(context, tile, places_, block.first, rows, tile.count);
+        const uint8_t* rows[STRIP];
+        rows_of(context, strip, places_, block.first, rows);
         const int8_t* weights = packed_[block.index].data();
         const uint32_t multiplier = own_multiplier(context.kernels);
-        context.kernels.depthwise({rows, taps_.data(), groups_, weights, sums, multiplier, onto, fire}, tile.count);
+        const int64_t step = strip.count % 4 || strip.steps ? 0 : step_;
+        context.kernels.depthwise({rows, taps_.data(), step, column_, groups_, weights, sums, multiplier, onto, fire}, strip.count);
     }
 
   private:
-    Aligned<int8_t> pack(const Block& block, const int8_t* weights, int32_t taps) const {
+    // Groups are columns of taps, cut into four.
+    Aligned<int8_t> pack(const Block& block, const int8_t* weights, const ConvShape& s) const {
         Aligned<int8_t> packed(static_cast<size_t>(groups_) * 4 * BLOCK, 0);
         for (int32_t place = 0; place < BLOCK; ++place) {
-            const int c = depthwise_channel(place / 16, place / 4 % 4, place % 4);
-            for (int32_t tap = 0; c < block.count && tap < taps; ++tap)
-                packed[static_cast<size_t>((tap / 4) * 4 * BLOCK + place * 4 + tap % 4)] =
-                    weights[int64_t{block.first + c} * taps + tap];
+            const int c = depthwise_channel(place, block.count);
+            if (c >= block.count) continue;
+            const int8_t* own = weights + int64_t{block.first + c} * s.kernel_height * s.kernel_width;
+            for (int32_t x = 0; x < s.kernel_width; ++x)
+                for (int32_t y = 0; y < s.kernel_height; ++y)
+                    packed[static_cast<size_t>((x * per_column_ + y / 4) * 4 * BLOCK + place * 4 + y % 4)] =
+                        own[int64_t{y} * s.kernel_width + x];
         }
         return packed;
     }
 
     const WideConv wide_;
-    int32_t groups_ = 0;
+    int32_t groups_ = 0, per_column_ = 0;
+    int64_t step_ = 0, column_ = 0;
     std::vector<int32_t> places_, taps_;
     std::vector<Aligned<int8_t>> packed_;
 };
@@ -258,21 +353,15 @@ class BinaryConv : public Tiled {
   protected:
     bool adds() const override { return false; }
 
-    void sum(const Context& context, const Tile& tile, const Block& block, uint32_t* sums, bool,
+    void sum(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool,
              const Fire* fire) const override {
-        const int size = context.kernels.bits_tile;
         const uint64_t* bits = context.arena.bits(source_).data();
-        const uint64_t* rows[TILE];
-        for (int first = 0; first < tile.count; first += size) {
-            const int count = std::min(size, tile.count - first);
-            for (int m = 0; m < size; ++m) {
-                const int from = first + std::min(m, count - 1);
-                rows[m] = bits + tile.map[from] * geometry_.pixels() * words_ + places_[tile.place[from]];
-            }
-            context.kernels.bits({rows, segments_.data(), static_cast<int32_t>(segments_.size()),
-                                  packed_[block.index].data(), sums + first * BLOCK}, size);
-        }
-        if (fire) context.kernels.stairs(sums, tile.count, *fire);
+        const uint64_t* rows[STRIP];
+        for (int m = 0; m < strip.count; ++m)
+            rows[m] = bits + strip.map[m] * geometry_.pixels() * words_ + places_[strip.place[m]];
+        for (int m = strip.count; m < STRIP; ++m) rows[m] = rows[0];
+        context.kernels.bits({rows, segments_.data(), static_cast<int32_t>(segments_.size()),
+                              packed_[block.index].data(), sums, fire}, strip.count);
     }
 
   private:
@@ -324,7 +413,7 @@ std::unique_ptr<Term> make_conv(const Kernels& kernels, const Geometry& g, int s
     if (depthwise) return std::make_unique<DepthwiseConv>(g, source, s, weights, multiplier, layer);
     if (kernels.bits && s.span == 1 && !layer.wide && is_binary(g, s, weights))
         return std::make_unique<BinaryConv>(g, source, s, weights, multiplier, layer);
-    return std::make_unique<Conv>(g, source, s, weights, multiplier, layer);
+    return std::make_unique<Conv>(g, source, s, weights, multiplier, kernels.multiplies, layer);
 }
 
 }  // namespace snncc

@@ -1,0 +1,161 @@
+"""The Python API: what the commands do, with arrays in the place of files.
+
+net = snncc.compile("model.onnx", "model.snncc", target="sim", calibrate=images, scale=255)
+run = net.simulate(images, labels)
+run.outputs, run.accuracy, run.evaluation.counts
+net.verify().equal
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snncc import artefact
+from snncc.compiling import compile_network
+from snncc.dataset import Data, of_arrays
+from snncc.explain import IMAGES, Explanation
+from snncc.explain import explain as explain_artefact
+from snncc.options import CompileOptions, PixelScaling
+from snncc.simulate import Simulation
+from snncc.simulate import simulate as simulate_artefact
+from snncc.steps import StepOptions
+from snncc.verify import Ladder
+from snncc.verify import verify as verify_artefact
+from snncc_ir.graph import Graph
+
+File = str | os.PathLike[str]
+Images = File | ArrayLike
+
+
+@dataclass(frozen=True)
+class Network:
+    """A compiled network: the artefact in the folder `path`, and what can be done with it.
+
+    Every method reads the artefact anew and checks its digests; ArtefactError where it is damaged.
+    """
+
+    path: Path
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The integer graph (ir/SPEC.md)."""
+        return artefact.read(self.path).graph
+
+    def simulate(
+        self,
+        images: Images,
+        labels: ArrayLike | None = None,
+        *,
+        engine: str | None = None,
+        limit: int | None = None,
+        every_step: bool = False,
+        exit_margin: float | None = None,
+    ) -> Simulation:
+        """Run images through one engine, the fastest if none is named.
+
+        `images` is a file or folder, as for `snncc simulate --data`, or an array `[N, *shape]`: pixels
+        (uint8) where the network was compiled on pixels, else real numbers in the network's own units.
+        `labels[N]` are whole numbers. `outputs` of what comes back are in real units, by the model's names,
+        costs in `evaluation.counts` those of all images. `every_step` and `exit_margin` (in the units of
+        the first output) are for streaming codes.
+
+        Raises DataError for images that the network does not take, ToolError where the engine cannot run.
+        """
+        data = _data(images, labels)
+        steps = StepOptions(every_step=every_step, exit_margin=exit_margin)
+        return simulate_artefact(self.path, data, engine=engine, limit=limit, steps=steps)
+
+    def verify(self, engine: str | None = None) -> Ladder:
+        """Compare all engines of the target, or one, with the reference; `equal` says whether they agree."""
+        return verify_artefact(self.path, only=engine)
+
+    def explain(
+        self,
+        images: Images,
+        labels: ArrayLike | None = None,
+        *,
+        model: File | None = None,
+        limit: int = IMAGES,
+    ) -> Explanation:
+        """Attribute the loss against the float network to populations and causes, on `limit` images.
+
+        `model` is the ONNX file that was compiled, by default the one of its name beside the artefact or in
+        the working folder. Raises SnnccError where it is not there or is another one.
+        """
+        return explain_artefact(
+            self.path, _data(images, labels), model_path=None if model is None else Path(model), limit=limit
+        )
+
+
+def compile(
+    model: File,
+    out: File,
+    *,
+    target: str,
+    chip: str | None = None,
+    calibrate: Images | None = None,
+    scale: float = 1.0,
+    mean: float | Sequence[float] = 0.0,
+    std: float | Sequence[float] = 1.0,
+    input_bits: int | None = None,
+    level_bits: int = 4,
+    weight_bits: int = 8,
+    max_loss: float | None = None,
+    code: str = "radix",
+    steps: int = 64,
+    reset: str = "subtract",
+    lanes: int | None = None,
+    passes: str | None = None,
+    force: bool = False,
+) -> Network:
+    """Compile an ONNX (or NIR) file into an artefact in the folder `out`.
+
+    Every option is that of `snncc compile` of its name. `calibrate` is a file or folder, or an array of
+    images `[N, *shape]`; a pixel p means (p / scale - mean) / std to the network, with one number or one per
+    channel. `max_loss` is in percentage points, `steps` in time steps.
+
+    Raises SnnccError, whose text says what, where and what to do: ModelError for what cannot be lowered,
+    DataError for the images, TargetError for what the target cannot express.
+    """
+    options = CompileOptions(
+        output=Path(out),
+        target=target,
+        machine=chip,
+        lanes=lanes,
+        calibrate=None if calibrate is None else _data(calibrate, None),
+        pixels=PixelScaling(scale=scale, mean=_numbers(mean), std=_numbers(std)),
+        input_bits=input_bits,
+        level_bits=level_bits,
+        weight_bits=weight_bits,
+        code=code,
+        steps=steps,
+        reset=reset,
+        passes=passes,
+        force=force,
+    )
+    return Network(compile_network(Path(model), options, max_loss).path)
+
+
+def load(path: File) -> Network:
+    """The network of an artefact; ArtefactError where there is none, or it is damaged."""
+    return Network(artefact.read(Path(path)).path)
+
+
+def _data(images: Images, labels: ArrayLike | None) -> Path | Data:
+    if isinstance(images, str | os.PathLike):
+        if labels is None:
+            return Path(images)
+        raise TypeError("labels go with an array of images; a file holds its own")
+    return of_arrays(np.asarray(images), None if labels is None else np.asarray(labels))
+
+
+def _numbers(value: float | Sequence[float]) -> tuple[float, ...]:
+    numbers: NDArray[np.float64] = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    return tuple(numbers.tolist())
