@@ -24,7 +24,7 @@ from snncc.build import build
 from snncc_backends.fpga.counts import Counts
 from snncc_backends.fpga.estimate import flip_flop_parts, lut_parts
 from snncc_backends.fpga.events.assemble import build_event_tables
-from snncc_backends.fpga.events.estimate import event_flip_flop_parts, event_lut_parts
+from snncc_backends.fpga.events.estimate import event_parts
 from snncc_backends.fpga.tables.assemble import build_tables
 from snncc_ir.graph import Graph
 from snncc_ir.hardware import Resources, Stage
@@ -112,8 +112,8 @@ def counts(graph: Graph, lanes: int) -> tuple[Counts, Counts]:
     if isinstance(graph.timing, Phased):
         tables = build_tables(graph, lanes)
         return lut_parts(tables), flip_flop_parts(tables)
-    events = build_event_tables(graph, lanes)
-    return event_lut_parts(events), event_flip_flop_parts(events)
+    parts = event_parts(build_event_tables(graph, lanes))
+    return parts, parts
 
 
 def fit(placed: Sequence[Placed]) -> None:

@@ -36,37 +36,47 @@ class SpikeInput(Pass):
         """The real graph with input neurons."""
         if graph.is_integer:
             raise SnnccError("runs on the real network", where=self.name, hint="put it before quantize_lif")
+        for node in graph.inputs:
+            _check(node, context.input_format)
+        top = float(context.input_format.scale.max()) * context.input_format.levels.hi
+        return self._with_neurons(graph, top)
+
+    def rescaled(self, graph: Graph) -> Graph:
+        """The same function: input neurons that pass on what they get."""
+        return self._with_neurons(graph, None)
+
+    def _with_neurons(self, graph: Graph, top: float | None) -> Graph:
         nodes: list[AnyNode] = []
         renamed: dict[str, str] = {}
         for node in graph.nodes:
             nodes.append(_reading(node, renamed))
             if isinstance(node, Input):
-                made = self._neurons(graph, node, context.input_format)
+                made = _neurons(graph, node, top)
                 nodes += made
                 renamed[node.name] = made[-1].name
         return replace(graph, nodes=tuple(nodes))
 
-    def _neurons(self, graph: Graph, node: Input, form: InputFormat) -> tuple[AnyNode, ...]:
-        """The projection that brings each pixel to its neuron, and the neurons."""
-        shape = graph.types[node.name].shape
-        if form.levels.lo < 0 or form.zero.any() or len(np.unique(form.scale)) > 1:
-            raise SnnccError(
-                "its level 0 does not stand for 0, or its channels differ in scale, and a spike has no sign",
-                where=node.name,
-                hint="train on pixels that are divided by one number alone",
-            )
-        scale = float(form.scale.max())
-        top = np.full(shape[0], scale * form.levels.hi)
-        unit = Analog(
-            bias=Bias(values=Tensor.real(np.zeros(shape[0]))),
-            low=0.0,
-            high=math.inf,
-            grid=Grid(top=Tensor.real(top), lo=0, hi=1),
+
+def _check(node: Input, form: InputFormat) -> None:
+    """Refuse inputs whose level 0 is not the real value 0."""
+    if form.levels.lo < 0 or form.zero.any() or len(np.unique(form.scale)) > 1:
+        raise SnnccError(
+            "its level 0 does not stand for 0, or its channels differ in scale, and a spike has no sign",
+            where=node.name,
+            hint="train on pixels that are divided by one number alone",
         )
-        ones = Tensor.real(np.ones(shape[0]))
-        bias = Scale(name=_unused(graph, f"{node.name[:LONGEST]}_bias"), source=node.name, weight=ones)
-        name = _unused(graph, f"{node.name[:LONGEST]}_neurons")
-        return bias, Population(name=name, drives=(bias.name,), neuron=unit)
+
+
+def _neurons(graph: Graph, node: Input, top: float | None) -> tuple[Scale, Population]:
+    """The projection that brings each pixel to its neuron, and the neurons: no top, no grid."""
+    channels = graph.types[node.name].shape[0]
+    grid = None if top is None else Grid(top=Tensor.real(np.full(channels, top)), lo=0, hi=1)
+    bias = Bias(values=Tensor.real(np.zeros(channels)))
+    unit = Analog(bias=bias, low=0.0 if grid else -math.inf, high=math.inf, grid=grid)
+    ones = Tensor.real(np.ones(channels))
+    to_bias = Scale(name=_unused(graph, f"{node.name[:LONGEST]}_bias"), source=node.name, weight=ones)
+    name = _unused(graph, f"{node.name[:LONGEST]}_neurons")
+    return to_bias, Population(name=name, drives=(to_bias.name,), neuron=unit)
 
 
 def _reading(node: AnyNode, renamed: Mapping[str, str]) -> AnyNode:

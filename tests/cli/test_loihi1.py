@@ -108,6 +108,14 @@ def test_an_input_with_a_mean(snncc: Snncc) -> None:
     )
 
 
+def test_explain_knows_the_pixels_neurons(snncc: Snncc) -> None:
+    compiled(snncc, "--steps", "8")
+    model, data = (str(DIGITS / name) for name in ("digits_strided.onnx", "digits.npz"))
+    done = snncc("explain", "out.snncc", "--model", model, "--data", data, "--limit", "20", "--json")
+    assert done.code == 0, done.err
+    assert "image_neurons" in done.out
+
+
 @pytest.mark.slow
 def test_every_engine_agrees(snncc: Snncc) -> None:
     """Lava included; where it is missing, that rung is not run, and fails where tools are required."""

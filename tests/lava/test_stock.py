@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +20,12 @@ from stock_networks import chains, everything
 
 from snncc_backends.lava import backend
 from snncc_ir.backend import EngineRun
+from snncc_ir.codes import Reset
 from snncc_ir.graph import Graph
 from snncc_ir.lif import GREATEST_BIAS, GREATEST_VTH, TOP, Lif, bias_parts, is_bias
 from snncc_ir.progress import silent
 from snncc_ir.streaming import run_streaming
+from snncc_ir.timing import Rate
 from support.driver import Drive, served
 
 LOIHI1 = backend.machines["loihi1"]
@@ -124,6 +129,34 @@ def test_every_kind_of_synapse_in_lava() -> None:
     run = LAVA.run(graph, LOIHI1, images(2), silent)
     compare(graph, images(2), run)
     assert run.steps == 2 * (12 + 5)
+
+
+def test_the_program_does_not_depend_on_the_network() -> None:
+    one = backend.emit(everything(), LOIHI1, {})
+    other = backend.emit(replace(everything(), name="other", timing=Rate(3, Reset.ZERO)), LOIHI1, {})
+    assert one == backend.emit(everything(), LOIHI1, {})
+    assert {path for path in one if one[path] != other[path]} == {"lava/network.json"}
+    for path, content in one.items():
+        if path.endswith(".py"):
+            assert ast.get_docstring(ast.parse(content, feature_version=(3, 10)))
+
+
+def test_run_py_on_its_own(lava_python: str, tmp_path: Path) -> None:
+    graph, levels = everything(), images(2)
+    for path, content in backend.emit(graph, LOIHI1, {}).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    np.save(tmp_path / "levels.npy", levels["x"])
+    options = ["--input", "levels.npy", "--output", "out.npz", "--images", "1", "--outputs-only"]
+    command = [lava_python, "-B", str(tmp_path / "lava" / "run.py"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("1 images, 17 time steps, ")
+    reference = run_streaming(graph, levels)
+    with np.load(tmp_path / "out.npz") as out:
+        assert sorted(out.files) == ["output.scores", "output.verdict", "seconds", "steps"]
+        np.testing.assert_array_equal(out["output.scores"], reference.outputs["scores"][-1][:1])
+        np.testing.assert_array_equal(out["output.verdict"], reference.counts["verdict"][:1])
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snncc_backends.fpga.counts import Counts
-from snncc_backends.fpga.events.capacity import BANK, event_mapped_memories
+from snncc_backends.fpga.events.capacity import BANK, event_block_memories
 from snncc_backends.fpga.events.tables import EventTables
 from snncc_backends.fpga.planning.maps import ceil_div
 from snncc_ir.hardware import Resources
@@ -19,49 +19,43 @@ from snncc_ir.hardware import Resources
 
 @dataclass(frozen=True, kw_only=True)
 class EventParts(Counts):
-    """What a count is made of: core, lanes, the levels of a word, and tables in LUTs."""
+    """What a count is made of: core, bits of potentials on their way, of their banks, of a word's levels,
+    and of what `stbif` has sent."""
 
     core: float
-    lanes: float
+    potentials: float
+    banks: float
     levels: float
-    tables: float
+    sent: float
+
+
+LUT_FACTORS = EventParts(core=1170.6, potentials=15.094, banks=0.738, levels=5.926, sent=13.744)
+FLIP_FLOP_FACTORS = EventParts(core=1918.5, potentials=8.148, banks=1.055, levels=6.089, sent=7.418)
+CLOCK = (104.0, 9.0)
+"""MHz of eight lanes, and MHz less for each doubling."""
 
 
 def event_estimate(tables: EventTables) -> Resources:
-    """Block memories and multipliers of the event core with its pins; its LUTs are not fitted yet."""
+    """LUTs, flip-flops, block memories, multipliers and clock of the event core with its pins."""
+    parts, (highest, step) = event_parts(tables), CLOCK
     return Resources(
-        luts=None,
-        flip_flops=None,
-        brams=sum(memory.blocks for memory in event_mapped_memories(tables).values()),
+        luts=round(parts.dot(LUT_FACTORS)),
+        flip_flops=round(parts.dot(FLIP_FLOP_FACTORS)),
+        brams=sum(event_block_memories(tables).values()),
         multipliers=tables.widths.lanes + 1,
-        fmax_mhz=None,
+        fmax_mhz=round(highest - step * (tables.widths.lanes.bit_length() - 4), 1),
     )
 
 
-def event_lut_parts(tables: EventTables) -> EventParts:
-    """LUTs: a bit of an adder, of a comparison or of a choice between two is one."""
+def event_parts(tables: EventTables) -> EventParts:
+    """The bits of everything that there is once for each lane."""
     w = tables.widths
-    # sum and what is added to it, comparison, result and what it is; of a pool: the greatest sum
-    lane = 7 * w.potential + 2 * w.sum + w.payload + w.stbif * 4 * w.sent + w.mixed_weights * 3 * w.weight
-    banks = ceil_div(w.potential_words, BANK) + w.stbif * ceil_div(w.sent_words, BANK) - 1 - w.stbif
-    memories = event_mapped_memories(tables).values()
+    banks, sent_banks = ceil_div(w.potential_words, BANK), ceil_div(w.sent_words, BANK)
+    more = (banks - 1) * w.potential + w.stbif * (sent_banks - 1) * w.sent
     return EventParts(
         core=1,
-        lanes=w.lanes * (lane + banks * w.potential),
+        potentials=w.lanes * w.potential,
+        banks=w.lanes * more,
         levels=w.lanes * w.level,
-        tables=sum(memory.rom_bits / 16 + 4 * memory.lut_rams for memory in memories),
-    )
-
-
-def event_flip_flop_parts(tables: EventTables) -> EventParts:
-    """Flip-flops: one for every bit of a register."""
-    w = tables.widths
-    banks = ceil_div(w.potential_words, BANK)
-    # copies of what memories hold, sums, results, thresholds on their way
-    lane = (5 + banks) * w.potential + 3 * w.theta + 2 * w.weight + w.stbif * 4 * w.sent
-    return EventParts(
-        core=1,
-        lanes=w.lanes * lane,
-        levels=w.lanes * (3 * w.level + 9 * (1 + w.signed_spikes)),
-        tables=0,
+        sent=w.lanes * w.stbif * w.sent,
     )

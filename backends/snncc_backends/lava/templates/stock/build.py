@@ -15,6 +15,7 @@ from lava.proc.sparse.process import DelaySparse, Sparse
 from lava.utils.weightutils import SignMode
 from numpy.typing import NDArray
 from probe.processes import Count, SpikeProbe, SumProbe
+from scipy.sparse import csr_matrix
 from synapses import SILENT, matrices
 
 FORMAT = 1
@@ -196,4 +197,8 @@ def _synapses(weights: Any, delay: int) -> AbstractProcess:
         "sign_mode": SignMode.MIXED,
         "num_message_bits": 8,
     }
-    return DelaySparse(delays=delay, **stored) if delay else Sparse(**stored)
+    if not delay:
+        return Sparse(**stored)
+    # One number for all would be spread over the synapses that there are not, with a warning in each step.
+    delays = csr_matrix((np.full(weights.nnz, delay, int), weights.indices, weights.indptr), weights.shape)
+    return DelaySparse(delays=delays, max_delay=delay, **stored)
