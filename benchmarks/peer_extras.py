@@ -106,23 +106,20 @@ def _random(node: Input, count: int) -> np.ndarray:
 
 
 def binary_ratio(graph: Graph) -> float:
-    """Time of the layers behind the first with 8-bit weights of the same signs, over that with one bit."""
-    own = _after_first(graph)
-    rng = np.random.default_rng(0)
-    wide = replace(own, nodes=tuple(_widened(node, rng) for node in own.nodes))
-    feed = {own.inputs[0].name: _random(own.inputs[0], BATCH)}
-    engines = [NativeEngine(form, workers=1, counter=Counter(form)) for form in (own, wide)]
-    taken = interleaved([partial(engine.run_counted, feed) for engine in engines], 9)
-    binary, eight = (statistics.median(times) for times in taken)
-    return eight / binary
+    """Time of the layers behind the first with 8-bit weights of the same signs, over that with one bit.
 
-
-def _after_first(graph: Graph) -> Graph:
-    """The layers behind the first population, whose levels become the input."""
-    first = next(node for node in graph.nodes if isinstance(node, Population))
-    source = Input(name=first.name, type=graph.levels(first.name))
-    rest = graph.nodes[graph.nodes.index(first) + 1 :]
-    return replace(graph, nodes=(source, *rest))
+    Both are the whole network's time less the first layer's; all three give the first layer's levels.
+    """
+    first = next(index for index, node in enumerate(graph.nodes) if isinstance(node, Population))
+    name, rng = graph.nodes[first].name, np.random.default_rng(0)
+    head = replace(graph, nodes=graph.nodes[: first + 1], outputs=(name,))
+    rest = tuple(_widened(node, rng) for node in graph.nodes[first + 1 :])
+    wide = replace(graph, nodes=(*head.nodes, *rest))
+    feed = {graph.inputs[0].name: _random(graph.inputs[0], BATCH)}
+    engines = [NativeEngine(form, (name,), workers=1, counter=Counter(form)) for form in (head, graph, wide)]
+    taken = interleaved([partial(engine.run_counted, feed) for engine in engines], 15)
+    alone, binary, eight = (statistics.median(times) for times in taken)
+    return (eight - alone) / (binary - alone)
 
 
 def _widened(node: AnyNode, rng: np.random.Generator) -> AnyNode:
