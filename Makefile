@@ -36,7 +36,7 @@ export PYTHON
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check format bench clean distclean ready fpga-tables fpga-csim fpga-rtl \
+.PHONY: help setup demo test test-long check format bench peers clean distclean ready fpga-tables fpga-csim fpga-rtl \
   fpga-synth fpga-pnr fpga-bit ready-with-lava ready-with-tools
 
 help: ## Print this list
@@ -66,8 +66,12 @@ format: ready ## Format the code and repair what ruff can repair
 	$(PY) -m ruff check --fix-only .
 	$(PY) -m ruff format .
 
-bench: ready ## Measure the engines
+bench: ready ## Measure the engines; ARGS=DATA: with the networks of a data folder, beside the peers
+	@$(if $(ARGS),$(PY) tools/peers.py)
 	@$(PY) benchmarks/run.py $(ARGS)
+
+peers: ready ## Make the environments .peers of the frameworks that `bench` compares with
+	@$(PY) tools/peers.py
 
 fpga-tables: ready ## Compile MODEL to tables for an FPGA; needs no other tool
 	@$(PY) -m snncc compile "$(MODEL)" --target fpga --lanes "$(LANES)" $(if $(filter ecp5-% xczu%,$(DEVICE)),--chip "$(DEVICE)") \
@@ -93,7 +97,7 @@ clean: ## Remove caches and build files
 	find $(PACKAGES) tests tools examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean ## Remove the environments too
-	rm -rf .venv .venv-lava .setup.lock
+	rm -rf .venv .venv-lava .peers .setup.lock
 
 ready:
 	@$(call SETUP,--quiet --no-lava --no-hardware)

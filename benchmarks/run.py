@@ -1,5 +1,7 @@
 """All benchmarks, one after the other: `make bench`, or with a data folder `make bench ARGS=DATA`.
 
+The engines beside other frameworks alone, in a few minutes: `python benchmarks/peers.py DATA --quick`.
+
 Without DATA the digits network runs in every code and on FPGAs, and the onnx package's node models are
 compiled; with it, the networks of the data folder as well. tuning.py and
 `accuracy.py --tuned` take hours and run alone.
@@ -19,6 +21,7 @@ def main() -> int:
     commands = [["codes.py"], ["onnx_nodes.py"], ["engine.py", "peak"]]
     commands += [["fpga_pnr.py"], ["fpga_mutate.py"], ["fpga_estimate.py"]]
     for data in sys.argv[1:2]:
+        commands += [["peers.py", data]]
         commands += [["cifar.py", what, data] for what in ("accuracy", "speed", "compile")]
         commands += [["imports.py", data], ["accuracy.py", data]]
         commands += [["fpga_cycles.py", what, data] for what in ("lenet", "resnet", "cnv", "chain", "speed")]
