@@ -91,7 +91,7 @@ def test_channels_in_quarters_and_skips(
 
 
 def _stream(channels: int, weights: str, theta: int, reset: Reset, rng: np.random.Generator) -> Graph:
-    """Two convolutions, a pool, a dense layer; `weights` says whether 16 bits hold all sums, a row's, or none."""
+    """Convolutions, a pool, a dense layer; `weights`: 16 bits hold all sums, a row's, or none."""
     kernel = (8, 8) if weights == "too large" else (3, 3)
     low = -127 if weights == "random" else 100
     pad = ((kernel[0] // 2,) * 2, (kernel[1] // 2,) * 2)
