@@ -39,7 +39,8 @@ def test_compile_for_the_event_core(snncc: Snncc, code: str) -> None:
     assert result.code == 0, result.err
     lines = result.out.splitlines()
     assert any(line.endswith("clock cycles per image with 8 lanes") for line in lines)
-    assert any(re.fullmatch(r"estimated: \d+ block memories, 9 multipliers", line) for line in lines)
+    expected = r"estimated: [\d,]+ LUTs, \d+ block memories, 9 multipliers, \d+ MHz"
+    assert any(re.fullmatch(expected, line) for line in lines)
 
     for command in ("verify", "simulate"):
         data = ("--data", "data.npz") if command == "simulate" else ()
