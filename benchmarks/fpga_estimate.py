@@ -18,16 +18,16 @@ from pathlib import Path
 
 import numpy as np
 from fpga_networks import HEADER, Setting, compiled
-from numpy.typing import NDArray
 
 from snncc.build import build
 from snncc_backends.fpga.counts import Counts
 from snncc_backends.fpga.estimate import flip_flop_parts, lut_parts
 from snncc_backends.fpga.events.assemble import build_event_tables
-from snncc_backends.fpga.events.estimate import event_parts
+from snncc_backends.fpga.events.estimate import event_flip_flop_parts, event_lut_parts, table_luts
 from snncc_backends.fpga.tables.assemble import build_tables
 from snncc_ir.graph import Graph
 from snncc_ir.hardware import Resources, Stage
+from snncc_ir.tensors import Reals
 from snncc_ir.timing import Phased
 
 TOLERANCE = 0.1
@@ -76,10 +76,14 @@ TRIED_EVENTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """What was estimated for a setting, what came out, and what counts LUTs and flip-flops."""
+    """What was estimated for a setting, what came out, and what counts LUTs and flip-flops.
+
+    `other_luts` are those that no factor is fitted to.
+    """
 
     doublings: int
     luts: Counts
+    other_luts: float
     flip_flops: Counts
     estimate: Resources
     result: Resources
@@ -97,41 +101,43 @@ def place(setting: Setting) -> Placed:
         for expected, found in zip(astuple(hardware.estimate), astuple(hardware.result), strict=True)
     )
     print(f"{setting} {cells}", flush=True)
-    luts, flip_flops = counts(artefact.graph, setting.lanes)
+    luts, flip_flops, other_luts = counts(artefact.graph, setting.lanes)
     return Placed(
         doublings=setting.lanes.bit_length() - 4,
         luts=luts,
+        other_luts=other_luts,
         flip_flops=flip_flops,
         estimate=hardware.estimate,
         result=hardware.result,
     )
 
 
-def counts(graph: Graph, lanes: int) -> tuple[Counts, Counts]:
-    """Of LUTs and of flip-flops, on the core that runs the graph."""
+def counts(graph: Graph, lanes: int) -> tuple[Counts, Counts, float]:
+    """Of LUTs and of flip-flops, on the core that runs the graph, and LUTs that are not fitted."""
     if isinstance(graph.timing, Phased):
         tables = build_tables(graph, lanes)
-        return lut_parts(tables), flip_flop_parts(tables)
-    parts = event_parts(build_event_tables(graph, lanes))
-    return parts, parts
+        return lut_parts(tables), flip_flop_parts(tables), 0.0
+    events = build_event_tables(graph, lanes)
+    return event_lut_parts(events), event_flip_flop_parts(events), table_luts(events)
 
 
 def fit(placed: Sequence[Placed]) -> None:
     """Print the factors with the least relative squares."""
-    print("luts", _factors([item.luts for item in placed], [item.result.luts or 0 for item in placed]))
-    flip_flops = [item.flip_flops for item in placed]
-    print("flip-flops", _factors(flip_flops, [item.result.flip_flops or 0 for item in placed]))
+    results = np.array([(item.result.luts or 0, item.result.flip_flops or 0) for item in placed])
+    other = np.array([item.other_luts for item in placed])
+    print("luts", _factors([item.luts for item in placed], results[:, 0], other))
+    print("flip-flops", _factors([item.flip_flops for item in placed], results[:, 1], 0 * other))
     doublings = np.array([[1.0, -item.doublings] for item in placed])
     clocks = np.array([item.result.fmax_mhz or 0.0 for item in placed])
     highest, step = np.linalg.lstsq(doublings, clocks, rcond=None)[0]
     print(f"CLOCK = ({highest:.1f}, {step:.1f})")
 
 
-def _factors(parts: Sequence[Counts], results: Sequence[int]) -> Counts:
-    rows: NDArray[np.float64] = np.array([astuple(part) for part in parts]) / np.array(results)[:, None]
+def _factors(parts: Sequence[Counts], results: Reals, other: Reals) -> Counts:
+    rows: Reals = np.array([astuple(part) for part in parts]) / results[:, None]
     used = rows.any(axis=0)
     found = np.zeros(len(used))
-    found[used] = np.linalg.lstsq(rows[:, used], np.ones(len(rows)), rcond=None)[0]
+    found[used] = np.linalg.lstsq(rows[:, used], 1 - other / results, rcond=None)[0]
     return type(parts[0])(**dict(zip(asdict(parts[0]), np.round(found, 3).tolist(), strict=True)))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from snncc_backends.fpga.bench import first_difference
 from snncc_backends.fpga.events.assemble import build_event_tables
+from snncc_backends.fpga.events.estimate import event_estimate
 from snncc_backends.fpga.events.refusals import find_event_refusals
 from snncc_backends.fpga.events.rtl import run_event_verilog
 from snncc_backends.fpga.events.simulator import EventRun, EventSimulator
@@ -32,14 +34,14 @@ def run_event_cycles(
     graph: Graph, machine: Machine, inputs: Mapping[str, Array], progress: Progress
 ) -> EngineRun:
     """Run images `inputs[name][I, *shape]` in the cycle simulator."""
-    levels = checked_inputs(graph, inputs)
-    simulator = EventSimulator(event_tables_for(graph, machine))
+    levels, tables = checked_inputs(graph, inputs), event_tables_for(graph, machine)
+    simulator = EventSimulator(tables)
     images = len(next(iter(levels.values())))
     runs = []
     for first in range(0, images, CHUNK):
         runs.append(simulator.run({name: x[first : first + CHUNK] for name, x in levels.items()}))
         progress(min(first + CHUNK, images), images)
-    return _engine_run(graph, levels, runs)
+    return replace(_engine_run(graph, levels, runs), clock_mhz=event_estimate(tables).fmax_mhz)
 
 
 def run_event_rtl(

@@ -3,7 +3,7 @@
 As for the level core (`snncc_backends.fpga.estimate`): block memories follow the rule by which Yosys maps
 memories, multipliers are the lanes and the one that makes payloads, LUTs and flip-flops are counts out of
 the Verilog times factors that `benchmarks/fpga_estimate.py --fit` fits to placed designs; the clock is a fit
-alone.
+alone. Tables in LUTs cost what they cost in the level core.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snncc_backends.fpga.counts import Counts
-from snncc_backends.fpga.events.capacity import BANK, event_block_memories
+from snncc_backends.fpga.estimate import LUT_FACTORS as LEVEL_CORE
+from snncc_backends.fpga.events.capacity import BANK, event_mapped_memories
 from snncc_backends.fpga.events.tables import EventTables
 from snncc_backends.fpga.planning.maps import ceil_div
 from snncc_ir.hardware import Resources
@@ -19,43 +20,63 @@ from snncc_ir.hardware import Resources
 
 @dataclass(frozen=True, kw_only=True)
 class EventParts(Counts):
-    """What a count is made of: core, bits of potentials on their way, of their banks, of a word's levels,
-    and of what `stbif` has sent."""
+    """What a count is made of: core, bits of potentials on their way and of their banks, of what `stbif` has
+    sent, of weights that are unpacked, and of the levels of a word."""
 
     core: float
     potentials: float
     banks: float
-    levels: float
     sent: float
+    unpacking: float
+    levels: float
 
 
-LUT_FACTORS = EventParts(core=1170.6, potentials=15.094, banks=0.738, levels=5.926, sent=13.744)
-FLIP_FLOP_FACTORS = EventParts(core=1918.5, potentials=8.148, banks=1.055, levels=6.089, sent=7.418)
-CLOCK = (104.0, 9.0)
+LUT_FACTORS = EventParts(
+    core=647.129, potentials=15.382, banks=1.925, sent=11.779, unpacking=6.578, levels=0.0
+)
+FLIP_FLOP_FACTORS = EventParts(
+    core=1512.71, potentials=8.343, banks=1.395, sent=6.132, unpacking=2.232, levels=7.58
+)
+CLOCK = (94.4, 6.5)
 """MHz of eight lanes, and MHz less for each doubling."""
 
 
 def event_estimate(tables: EventTables) -> Resources:
     """LUTs, flip-flops, block memories, multipliers and clock of the event core with its pins."""
-    parts, (highest, step) = event_parts(tables), CLOCK
+    memories, (highest, step) = event_mapped_memories(tables), CLOCK
     return Resources(
-        luts=round(parts.dot(LUT_FACTORS)),
-        flip_flops=round(parts.dot(FLIP_FLOP_FACTORS)),
-        brams=sum(event_block_memories(tables).values()),
+        luts=round(event_lut_parts(tables).dot(LUT_FACTORS) + table_luts(tables)),
+        flip_flops=round(event_flip_flop_parts(tables).dot(FLIP_FLOP_FACTORS)),
+        brams=sum(memory.blocks for memory in memories.values()),
         multipliers=tables.widths.lanes + 1,
         fmax_mhz=round(highest - step * (tables.widths.lanes.bit_length() - 4), 1),
     )
 
 
-def event_parts(tables: EventTables) -> EventParts:
-    """The bits of everything that there is once for each lane."""
+def event_lut_parts(tables: EventTables) -> EventParts:
+    """What LUTs are counted by; levels are hardly chosen among."""
+    return _parts(tables, levels=0)
+
+
+def event_flip_flop_parts(tables: EventTables) -> EventParts:
+    """What flip-flops are counted by."""
+    return _parts(tables, levels=tables.widths.level)
+
+
+def table_luts(tables: EventTables) -> float:
+    """LUTs of the tables that are too small for a block memory."""
+    return LEVEL_CORE.tables * sum(memory.rom_bits for memory in event_mapped_memories(tables).values()) / 16
+
+
+def _parts(tables: EventTables, *, levels: int) -> EventParts:
     w = tables.widths
-    banks, sent_banks = ceil_div(w.potential_words, BANK), ceil_div(w.sent_words, BANK)
-    more = (banks - 1) * w.potential + w.stbif * (sent_banks - 1) * w.sent
+    banks = (ceil_div(w.potential_words, BANK) - 1) * w.potential
+    banks += w.stbif * (ceil_div(w.sent_words, BANK) - 1) * w.sent
     return EventParts(
         core=1,
         potentials=w.lanes * w.potential,
-        banks=w.lanes * more,
-        levels=w.lanes * w.level,
+        banks=w.lanes * banks,
         sent=w.lanes * w.stbif * w.sent,
+        unpacking=w.lanes * w.mixed_weights * w.weight,
+        levels=w.lanes * levels,
     )
