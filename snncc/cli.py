@@ -32,6 +32,10 @@ NetworkPath = Annotated[
     typer.Argument(metavar="MODEL", help="A trained network in ONNX form, or one in NIR form."),
 ]
 ArtefactPath = Annotated[Path, typer.Argument(metavar="OUT", help="An artefact that `snncc compile` wrote.")]
+SourceModel = Annotated[
+    Path | None,
+    typer.Option(metavar="MODEL", help="What it was compiled from; default: beside the artefact, or here."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -263,12 +267,7 @@ def explain(
     data: Annotated[
         Path | None, typer.Option(metavar="DATA", help="Images to attribute the loss on; without, no loss.")
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="MODEL", help="What it was compiled from; default: beside the artefact, or here."
-        ),
-    ] = None,
+    model: SourceModel = None,
     limit: Annotated[
         int | None,
         typer.Option(min=1, help="Only the first images; default: 256 for a loss, 16 for a chip."),
@@ -305,12 +304,7 @@ def report_command(
     data: Annotated[
         Path | None, typer.Option(metavar="DATA", help="Images to measure on; without, no accuracy.")
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="MODEL", help="What it was compiled from; default: beside the artefact, or here."
-        ),
-    ] = None,
+    model: SourceModel = None,
     limit: Annotated[int, typer.Option(min=1, help="Only the first images.")] = 256,
     climb: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare all engines, which can take long.")
