@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -164,21 +165,37 @@ def default_passes(options: CompileOptions, machine: Machine) -> str:
     """The pipeline that the options stand for."""
     if options.published is not None:
         return pipeline_text(options.published, weight_bits=options.weight_bits, steps=options.steps)
-    first, _, goal = options.code.partition(":")
-    auto = first == "auto"
-    name = first_code(machine).value if auto else options.code
-    code = f"code={name},input={machine.input_code.value},steps={options.steps},reset={options.reset}"
-    cheapest = f";cheapest_codes{{goal={goal or CodeGoal.ENERGY.value}}}" if auto else ""
-    binarise = "binarise;" if options.weight_bits == 1 else ""
-    weight_bits = FULL_WEIGHT_BITS if binarise else options.weight_bits
-    if machine.lif:
-        return (
-            f"{binarise}balance{{method={LIF_THRESHOLDS},level_bits=1,scope=population}};spike_input;"
-            f"quantize_lif{{weight_bits={weight_bits},steps={options.steps}}};choose_code{{{code}}}"
-        )
+    binary = options.weight_bits == 1
+    weight_bits = FULL_WEIGHT_BITS if binary else options.weight_bits
+    quantise = _lif_passes if machine.lif else _staircase_passes
+    first = ["binarise"] if binary else []
+    return ";".join([*first, *quantise(options, weight_bits), *_code_passes(options, machine)])
+
+
+def _staircase_passes(options: CompileOptions, weight_bits: int) -> tuple[str, ...]:
     rounding = "refit" if weight_bits < FULL_WEIGHT_BITS else "nearest"
     return (
-        f"{binarise}balance{{method=mse,level_bits={options.level_bits},widths={options.widths}}};"
-        f"quantize{{weight_bits={weight_bits},rounding={rounding}}};"
-        f"correct_bias;choose_code{{{code}}}{cheapest}"
+        f"balance{{method=mse,level_bits={options.level_bits},widths={options.widths}}}",
+        f"quantize{{weight_bits={weight_bits},rounding={rounding}}}",
+        "correct_bias",
     )
+
+
+def _lif_passes(options: CompileOptions, weight_bits: int) -> tuple[str, ...]:
+    return (
+        f"balance{{method={LIF_THRESHOLDS},level_bits=1,scope=population}}",
+        "spike_input",
+        f"quantize_lif{{weight_bits={weight_bits},steps={options.steps}}}",
+    )
+
+
+def _code_passes(options: CompileOptions, machine: Machine) -> Iterator[str]:
+    first, _, goal = options.code.partition(":")
+    auto = first == "auto"
+    code = first_code(machine).value if auto else options.code
+    yield (
+        f"choose_code{{code={code},input={machine.input_code.value},steps={options.steps},"
+        f"reset={options.reset}}}"
+    )
+    if auto:
+        yield f"cheapest_codes{{goal={goal or CodeGoal.ENERGY.value}}}"
