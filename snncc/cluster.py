@@ -53,11 +53,13 @@ class Cluster:
         """
         start = time.perf_counter()
         wanted = tuple(shards(found, data, images, engine, self.size))
-        _make(self.folder)
+        if self.folder.exists():  # else it is made for the first result
+            _make(self.folder)
         files = {shard: self.folder / shard.name for shard in wanted}
         kept = {shard: _read(file) for shard, file in files.items() if file.is_file()}
         missing = [shard for shard in wanted if shard not in kept]
         for shard, result in _results(self.address, missing):
+            _make(self.folder)
             _write(files[shard], result)
             kept[shard] = _read(files[shard])
             progress(sum(part.images for part in kept.values()), len(images))

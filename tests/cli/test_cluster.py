@@ -223,6 +223,8 @@ def test_what_cannot_go_to_a_cluster(snncc: Snncc, monkeypatch: pytest.MonkeyPat
     assert error(spread(snncc, anywhere, "--shards", "file")) == (
         "--shards file: cannot be made (File exists)"
     )
+    assert "no Dask scheduler answers" in error(spread(snncc, anywhere, "--shards", "kept"))
+    assert not Path("kept").exists()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert error(spread(snncc, anywhere)) == (
         "--scheduler: needs the Python package distributed, which is not installed; "
