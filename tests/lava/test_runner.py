@@ -27,6 +27,9 @@ from snncc_ir.machine import Machine
 from snncc_ir.progress import silent
 
 LOIHI2: Machine = backend.machines["loihi2"]
+SECONDS = "2"
+"""How long a program may take: enough to start on a busy machine."""
+
 ENGINE = backend.engines[0]
 GRAPH = small(Code.RADIX)
 
@@ -85,9 +88,9 @@ def run() -> None:
 
 def test_a_late_program_is_stopped(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in.does("time.sleep(60)")
-    monkeypatch.setenv("SNNCC_LAVA_TIMEOUT", "0.3")
+    monkeypatch.setenv("SNNCC_LAVA_TIMEOUT", SECONDS)
     message = (
-        "the Lava program took longer than 0.3 seconds; "
+        f"the Lava program took longer than {SECONDS} seconds; "
         "run fewer images, or set SNNCC_LAVA_TIMEOUT to more seconds"
     )
     with pytest.raises(ToolError, match=f"^{re.escape(message)}$"):
@@ -99,7 +102,7 @@ def test_a_program_that_ignores_termination_is_killed(
     stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in.does("signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(60)", STUBBORN)
-    monkeypatch.setenv("SNNCC_LAVA_TIMEOUT", "0.3")
+    monkeypatch.setenv("SNNCC_LAVA_TIMEOUT", SECONDS)
     monkeypatch.setattr(process, "GRACE", 0.3)
     with pytest.raises(ToolError, match="took longer than"):
         run()
@@ -108,7 +111,7 @@ def test_a_program_that_ignores_termination_is_killed(
 
 def test_a_stopped_program_is_stopped_for_good(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in.does("os.kill(os.getpid(), signal.SIGSTOP)")
-    monkeypatch.setenv("SNNCC_LAVA_TIMEOUT", "0.3")
+    monkeypatch.setenv("SNNCC_LAVA_TIMEOUT", SECONDS)
     with pytest.raises(ToolError, match="took longer than"):
         run()
     assert stand_in.left() == []
