@@ -7,6 +7,7 @@ from typing import Any
 
 from snncc import code_choice, explain, fit, fit_report, summary
 from snncc.build import Build
+from snncc.clocked import CORES, ESTIMATED, LAYERS, core_rows, layer_figures, layer_rows, pipeline_figures
 from snncc.console import print_json, print_table, say, warn
 from snncc.driver import Compiled
 from snncc.explain import Explanation
@@ -19,14 +20,6 @@ from snncc.steps import COLUMNS
 from snncc.verify import Ladder
 from snncc.verify import as_plain as plain_ladder
 from snncc_ir.graph import Graph
-
-ESTIMATED = {
-    "luts": "LUTs",
-    "brams": "block memories",
-    "multipliers": "multipliers",
-    "fmax_mhz": "MHz",
-}
-"""What is said of the estimates for an FPGA."""
 
 CERTIFICATE = ("population", "channels", "proved", "tabled", "approximated")
 
@@ -116,22 +109,8 @@ def print_fit(found: Fit) -> None:
         say(line)
 
 
-CORES = ("core", "lanes", "computes", "cycles", "works")
-"""What is said of each of several cores in a row: its cycles for an image, and the share of the time."""
-
-
 def _say_cores(figures: Mapping[str, Any]) -> None:
-    rows = [
-        (
-            str(number),
-            str(core["lanes"]),
-            " ".join(core["computes"]),
-            f"{core['cycles']:.1f}",
-            f"{core['works']:.1%}",
-        )
-        for number, core in enumerate(figures["chain"])
-    ]
-    print_table(CORES, rows)
+    print_table(CORES, list(core_rows(figures["chain"])))
     say(
         f"an image every {figures['cycles']:.1f} clock cycles, {figures['latency']:.1f} from end to end; "
         f"{figures['images_per_second']:,.0f} images per second at {figures['fmax_mhz']:.1f} MHz (estimated)"
@@ -141,52 +120,7 @@ def _say_cores(figures: Mapping[str, Any]) -> None:
 def _pipeline(evaluation: Evaluation) -> dict[str, Any]:
     """What cores in a row did; empty without them."""
     pipeline, cycles = evaluation.pipeline, evaluation.cycles
-    if pipeline is None or cycles is None:
-        return {}
-    interval = float(cycles.mean())
-    return {
-        "chain": [
-            {
-                "lanes": core.lanes,
-                "computes": list(core.computes),
-                "cycles": float(core.cycles.mean()),
-                "works": round(float(core.cycles.mean()) / interval, 4),
-            }
-            for core in pipeline.cores
-        ],
-        "latency": float(pipeline.latency.mean()),
-        "images_per_second": round(pipeline.clock_mhz * 1e6 / interval, 1),
-        "fmax_mhz": pipeline.clock_mhz,
-    }
-
-
-LAYERS = ("layer", "cycles", "lane use", "zeros", "waiting", "begin and end")
-"""What is said of each layer of an engine with a clock; all but the first two are shares of its cycles."""
-
-
-def _layers(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Means over the images."""
-    found = []
-    for layer in evaluation.layers:
-        cycles = float(layer.cycles.mean())
-        shares = {"zeros": layer.zeros, "waits": layer.waits, "overhead": layer.overhead}
-        found.append(
-            {
-                "layer": layer.computes,
-                "cycles": cycles,
-                "lane_use": round(float(layer.products.mean()) / (cycles * layer.most), 4),
-                **{name: round(float(part.mean()) / cycles, 4) for name, part in shares.items()},
-            }
-        )
-    return found
-
-
-def _say_layers(layers: list[dict[str, Any]]) -> None:
-    rows = []
-    for layer in layers:
-        name, cycles, *shares = layer.values()
-        rows.append((name, f"{cycles:.1f}", *(f"{share:.1%}" for share in shares)))
-    print_table(LAYERS, rows)
+    return {} if pipeline is None or cycles is None else pipeline_figures(pipeline, cycles)
 
 
 def print_simulation(simulation: Simulation, *, as_json: bool) -> None:
@@ -206,7 +140,7 @@ def print_simulation(simulation: Simulation, *, as_json: bool) -> None:
         **({} if evaluation.cycles is None else {"cycles_per_image": float(evaluation.cycles.mean())}),
         **_pipeline(evaluation),
         **({} if evaluation.clock_mhz is None else {"fmax_mhz": evaluation.clock_mhz}),
-        **({"layers": _layers(evaluation)} if evaluation.layers else {}),
+        **({"layers": layer_figures(evaluation.layers)} if evaluation.layers else {}),
         "seconds": round(evaluation.seconds, 4),
         **simulation.steps.as_plain(),
     }
@@ -228,7 +162,7 @@ def print_simulation(simulation: Simulation, *, as_json: bool) -> None:
         if "chain" in result:
             _say_cores({**result, "cycles": float(spent.mean())})
         if "layers" in result:
-            _say_layers(result["layers"])
+            print_table(LAYERS, list(layer_rows(evaluation.layers)))
     if simulation.steps.rows:
         print_table(COLUMNS, simulation.steps.table)
     for line in simulation.steps.lines:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from snncc.samples import image_digests, load_images
 from snncc.sim.evaluate import Evaluation, Runner, engine_runner, evaluate_images
 from snncc.steps import NO_OPTIONS, StepOptions, StepReport, check_options, report
 from snncc.targets import check_runs, find_engine, load_target, target_names
+from snncc_ir import extras
 from snncc_ir.encoding import InputFormat, format_of
 from snncc_ir.errors import SnnccError, ToolError
 from snncc_ir.progress import Progress, Watch, no_watch, silent
@@ -113,12 +113,7 @@ def on_cluster(path: Path, scheduler: str | None, folder: Path | None, size: int
         if folder is not None:
             raise SnnccError("goes with --scheduler alone", where=f"--shards {folder}")
         return None
-    if importlib.util.find_spec("distributed") is None:
-        raise ToolError(
-            "needs the Python package distributed, which is not installed",
-            where="--scheduler",
-            hint='pip install "distributed>=2024.1"',
-        )
+    extras.require("distributed", install='pip install "distributed>=2024.1"', where="--scheduler")
     folder = folder or path.with_name(f"{path.resolve().name}.shards")
     return (
         importlib.import_module("snncc.cluster").Cluster(address=scheduler, folder=folder, size=size).evaluate

@@ -6,6 +6,7 @@ from typing import Any
 
 from snncc import artefact, fit_report
 from snncc.artefact import Artefact
+from snncc.clocked import CORES, ESTIMATED, LAYERS, core_rows, layer_rows, pipeline_figures
 from snncc.emitted import machine_of
 from snncc.fit import Fit, limits_of_machine
 from snncc.golden import golden_inputs
@@ -21,13 +22,7 @@ CYCLES = "cycles"
 """The engine with a clock."""
 
 CYCLE_IMAGES = 4
-
-ESTIMATES = {
-    "luts": "LUTs",
-    "brams": "block memories",
-    "multipliers": "multipliers",
-    "fmax_mhz": "clock, MHz",
-}
+CYCLE_FORMAT = ",.1f"
 
 
 def energies(found: Fit | None) -> dict[Code, float]:
@@ -117,7 +112,7 @@ def _figures(run: Batch, figures: dict[str, Any]) -> tuple[Fact, ...]:
         found.append(Fact(name="images per second, estimated", value=f"{clock * 1e6 / mean:,.0f}"))
     if "lanes" in figures:
         found.append(Fact(name="lanes", value=str(figures["lanes"])))
-    for name, what in ESTIMATES.items():
+    for name, what in ESTIMATED.items():
         if figures.get(name) is not None:
             found.append(Fact(name=f"{what}, estimated", value=f"{figures[name]:,.0f}"))
     return tuple(found)
@@ -135,22 +130,10 @@ def _cycles(run: Batch) -> dict[str, tuple[float, ...]]:
 
 
 def _tables(run: Batch) -> dict[str, Table]:
-    layers = []
-    for layer in run.layers:
-        cycles = float(layer.cycles.mean())
-        use = float(layer.products.mean()) / (cycles * layer.most)
-        shares = (float(x.mean()) / cycles for x in (layer.zeros, layer.waits, layer.overhead))
-        layers.append((layer.computes, f"{cycles:,.1f}", f"{use:.1%}", *(f"{x:.1%}" for x in shares)))
-    chain = []
+    chain: list[dict[str, Any]] = []
     if run.pipeline is not None and run.cycles is not None:
-        interval = float(run.cycles.mean())
-        for number, core in enumerate(run.pipeline.cores):
-            cycles = float(core.cycles.mean())
-            names = " ".join(core.computes)
-            chain.append((str(number), str(core.lanes), names, f"{cycles:,.1f}", f"{cycles / interval:.1%}"))
+        chain = pipeline_figures(run.pipeline, run.cycles)["chain"]
     return {
-        "Layers": Table(
-            heads=("layer", "cycles", "lane use", "zeros", "waiting", "begin and end"), rows=tuple(layers)
-        ),
-        "Cores in a row": Table(heads=("core", "lanes", "computes", "cycles", "works"), rows=tuple(chain)),
+        "Layers": Table(heads=LAYERS, rows=tuple(layer_rows(run.layers, CYCLE_FORMAT))),
+        "Cores in a row": Table(heads=CORES, rows=tuple(core_rows(chain, CYCLE_FORMAT))),
     }

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from lava_networks import images, saturating, wide
-from numpy.typing import NDArray
 
 from snncc_backends.lava import backend
 from snncc_backends.lava.emit import emit_files
 from snncc_ir.codes import PHASED_CODES, Code
-from snncc_ir.graph import Graph
 from snncc_ir.semantics import evaluate
-from snncc_ir.spiking import SpikeRun, run_phased
 from support.driver import Drive, served
 from support.graphs import Case, cases
+from support.lava_check import check
 
 MACHINE = backend.machines["loihi2"]
 RANGES = ((0, 15), (0, 10), (-7, 7), (-3, 12), (-12, 3), (-5, 0), (0, 1), (-1, 1))
@@ -37,7 +32,7 @@ def drive(lava_python: str) -> Iterator[Drive]:
 @given(case=cases())
 def test_models_equal_the_reference_on_random_networks(drive: Drive, case: Case) -> None:
     if not backend.refusals(case.graph, MACHINE):
-        check(drive, case.graph, {name: x[0] for name, x in case.inputs.items()})
+        check(drive, emit_files(case.graph), case.graph, {name: x[0] for name, x in case.inputs.items()})
 
 
 @pytest.mark.parametrize("code", PHASED_CODES)
@@ -50,33 +45,11 @@ def test_every_range_at_both_ends(drive: Drive, code: Code, lo: int, hi: int) ->
     reached = evaluate(graph, levels)
     assert {int(f(reached["first"])) for f in (np.min, np.max)} == {lo, hi}
     assert len(np.unique(reached["second"])) > 1
-    check(drive, graph, levels)
+    check(drive, emit_files(graph), graph, levels)
 
 
 def test_sums_beyond_24_bits(drive: Drive) -> None:
     graph = wide()
     levels = images(graph, 2)
     assert evaluate(graph, levels)["y"].max() > 2**24
-    check(drive, graph, levels)
-
-
-def check(drive: Drive, graph: Graph, levels: Mapping[str, NDArray[Any]]) -> None:
-    reference = run_phased(graph, {name: x[None] for name, x in levels.items()})
-    folder = Path(tempfile.mkdtemp(prefix="snncc-test-"))
-    try:
-        for path, content in emit_files(graph).items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(content)
-        arrays: dict[str, Any] = dict(levels)
-        np.savez(folder / "levels.npz", **arrays)
-        drive(folder)
-        compare(reference, folder / "out")
-    finally:
-        shutil.rmtree(folder)
-
-
-def compare(reference: SpikeRun, out: Path) -> None:
-    for name, train in reference.trains.items():
-        np.testing.assert_array_equal(np.load(out / f"train.{name}.npy"), train[0], err_msg=name)
-    for name, output in reference.outputs.items():
-        np.testing.assert_array_equal(np.load(out / f"output.{name}.npy")[:, 0], output[0], err_msg=name)
+    check(drive, emit_files(graph), graph, levels)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from lava_networks import SAME, Maker, images, population, residual
-from numpy.typing import NDArray
 
 from snncc.cores.planning import make_plan
 from snncc_backends.lava import backend
@@ -27,10 +24,11 @@ from snncc_ir.machine import Limit, Machine
 from snncc_ir.nodes import Conv, Dense, Input, Readout, Reshape, Scale, SumPool
 from snncc_ir.plan import Partial
 from snncc_ir.progress import silent
-from snncc_ir.spiking import SpikeRun, run_phased
+from snncc_ir.spiking import run_phased
 from snncc_ir.types import Levels
 from support.driver import Drive, served
 from support.graphs import Case, cases
+from support.lava_check import check
 
 LOIHI2 = backend.machines["loihi2"]
 LAVA = backend.engines[0]
@@ -97,36 +95,15 @@ def test_slices_equal_the_reference_on_random_networks(drive: Drive, case: Case,
         machine = planned(case.graph, compartments)
     except TargetError:
         assume(False)
-    check(drive, case.graph, machine, {name: x[0] for name, x in case.inputs.items()})
+    check(drive, emit_files(case.graph, machine), case.graph, {name: x[0] for name, x in case.inputs.items()})
 
 
 @pytest.mark.parametrize("compartments", [5, 64])
 @pytest.mark.parametrize("codes", [(Code.RADIX,), PHASED_CODES], ids=["radix", "all"])
 def test_slices_of_every_kind_of_node(drive: Drive, codes: tuple[Code, ...], compartments: int) -> None:
     graph = residual(codes)
-    check(drive, graph, planned(graph, compartments), images(graph, 3))
-
-
-def check(drive: Drive, graph: Graph, machine: Machine, levels: Mapping[str, NDArray[Any]]) -> None:
-    reference = run_phased(graph, {name: x[None] for name, x in levels.items()})
-    folder = Path(tempfile.mkdtemp(prefix="snncc-test-"))
-    try:
-        for path, content in emit_files(graph, machine).items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(content)
-        arrays: dict[str, Any] = dict(levels)
-        np.savez(folder / "levels.npz", **arrays)
-        drive(folder)
-        compare(reference, folder / "out")
-    finally:
-        shutil.rmtree(folder)
-
-
-def compare(reference: SpikeRun, out: Path) -> None:
-    for name, train in reference.trains.items():
-        np.testing.assert_array_equal(np.load(out / f"train.{name}.npy"), train[0], err_msg=name)
-    for name, output in reference.outputs.items():
-        np.testing.assert_array_equal(np.load(out / f"output.{name}.npy")[:, 0], output[0], err_msg=name)
+    files = emit_files(graph, planned(graph, compartments))
+    check(drive, files, graph, images(graph, 3))
 
 
 def test_a_process_for_each_slice() -> None:

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-
-from snncc_ir.errors import ToolError
-
-PACKAGES = "nir", "h5py"
-INSTALL = 'pip install "nir>=1.0.8"'
+from snncc_ir import extras
 
 
 def require(where: str) -> None:
-    """Raise ToolError unless the packages are there that the other modules here import; they are an extra."""
-    for name in PACKAGES:
-        if importlib.util.find_spec(name) is None:
-            raise ToolError(
-                f"needs the Python package {name}, which is not installed", where=where, hint=INSTALL
-            )
+    """Raise ToolError unless the packages are there that the other modules here import."""
+    extras.require("nir", "h5py", install='pip install "nir>=1.0.8"', where=where)
