@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from snncc import __version__
+from snncc.arguments import ArtefactPath, Json, ModelPath, NetworkPath, SourceModel
 from snncc.console import print_json, print_table, print_text, say, stages
 from snncc.guard import P, end_on_signals, guarded
 from snncc.passes.published import Published
@@ -25,18 +26,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained network in ONNX form.")]
-NetworkPath = Annotated[
-    Path,
-    typer.Argument(metavar="MODEL", help="A trained network in ONNX form, or one in NIR form."),
-]
-ArtefactPath = Annotated[Path, typer.Argument(metavar="OUT", help="An artefact that `snncc compile` wrote.")]
-SourceModel = Annotated[
-    Path | None,
-    typer.Option(metavar="MODEL", help="What it was compiled from; default: beside the artefact, or here."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 def command(name: str | None = None) -> Callable[[Callable[P, None]], Callable[P, None]]:
