@@ -325,7 +325,8 @@ def export(
     artefact: ArtefactPath,
     form: Annotated[Exchange, typer.Option("--to", help="The file format.")],
     output: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="The file; default: OUT.nir here.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="The file; default: OUT.nir or OUT.net here."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier file.")] = False,
     as_json: Json = False,
@@ -334,7 +335,7 @@ def export(
     from snncc.answers import print_exported
     from snncc.export import export as run
 
-    file = output or Path(f"{artefact.resolve().stem}.{form.value}")
+    file = output or Path(f"{artefact.resolve().stem}{form.suffix}")
     print_exported(run(artefact, form, file, force=force), as_json=as_json)
 
 
