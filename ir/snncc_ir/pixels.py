@@ -14,6 +14,10 @@ def is_pixels(graph: Graph, node: AnyNode) -> bool:
     return isinstance(reader, Population) and reader.drives == (node.name,)
 
 
-def is_bias_alone(graph: Graph, node: Input) -> bool:
-    """True for an input whose every pixel is a bias, and nothing else."""
-    return all(is_pixels(graph, reader) for reader in graph.readers[node.name])
+def bias_inputs(graph: Graph) -> frozenset[str]:
+    """The inputs whose pixels are biases and nothing else."""
+    return frozenset(
+        node.name
+        for node in graph.inputs
+        if all(is_pixels(graph, reader) for reader in graph.readers[node.name])
+    )
