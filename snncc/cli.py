@@ -82,7 +82,9 @@ def compile_command(
     published: Annotated[
         Published | None, typer.Option(help="A published rate conversion; see docs/methods.md.")
     ] = None,
-    chip: Annotated[str | None, typer.Option(help="A chip of the target; default: its first.")] = None,
+    chip: Annotated[
+        str | None, typer.Option(help="A chip of the target, or a .toml file; default: its first.")
+    ] = None,
     partition: Annotated[
         bool, typer.Option("--partition", help="Emit slice by slice of the chip's cores; for --target lava.")
     ] = False,

@@ -8,7 +8,8 @@ from snncc import artefact
 from snncc.artefact import Artefact
 from snncc.fit import with_plan
 from snncc.golden import golden_inputs
-from snncc.targets import find_machine, load_target
+from snncc.machines import recorded_machine
+from snncc.targets import load_target
 from snncc_ir.errors import ArtefactError
 from snncc_ir.machine import Machine, Part
 
@@ -20,8 +21,7 @@ def machine_of(found: Artefact) -> Machine:
         raise ArtefactError(
             "is damaged: its entry lanes is no number", where=str(found.path / artefact.MANIFEST)
         )
-    machine = find_machine(load_target(str(found.manifest["target"])), str(found.manifest["chip"]), lanes)
-    machine = replace(machine, chain=_chain_of(found))
+    machine = replace(recorded_machine(found, lanes), chain=_chain_of(found))
     return with_plan(found.graph, machine, found.golden) if _is_cut(found) else machine
 
 
