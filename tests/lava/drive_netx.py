@@ -2,7 +2,8 @@
 
 Reads names of folders from standard input, one a line. Each holds `network.net` and `images.npy[I, *shape]`.
 To `found.npz` go `trains{l}[I, T, *shape]`, the spikes of every layer, and `drives[I, *shape]`, the sum of
-the last layer's potentials; to standard output a line "done".
+the last layer's potentials; to standard output a line "done". With a file `resets` netx resets the layers,
+and the first image alone is run.
 """
 
 from __future__ import annotations
@@ -41,21 +42,54 @@ def drive(folder: Path) -> None:
     images = np.load(folder / "images.npy")
     with h5py.File(folder / "network.net") as file:
         steps = int(file["simulation/tSample"][()])
+    resets = (folder / "resets").exists()
+    found = resetting(folder, images[0], steps) if resets else started(folder, images, steps)
+    np.savez(folder / "found.npz", **found)
+
+
+def started(folder: Path, images: Any, steps: int) -> dict[str, Any]:
+    """Images one after the other, every layer set to half its threshold when its turn comes."""
     net = NETWORK(net_config=str(folder / "network.net"))
     each = steps + len(net.layers) - 1
     sinks = [recorded(layer, 1 + each * len(images)) for layer in net.layers]
-    configuration = Loihi1SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)
     try:
-        net.run(condition=RunSteps(num_steps=1), run_cfg=configuration)
-        found: dict[str, Any] = {"drives": np.stack([run(net, image, steps) for image in images])}
-        for number, sink in enumerate(sinks):
-            spikes = np.moveaxis(sink.data.get(), -1, 0)
-            starts = [1 + image * each + number for image in range(len(images))]
-            trains = np.stack([spikes[start : start + steps] for start in starts])
-            found[f"trains{number}"] = trains.transpose(0, 1, *range(trains.ndim - 1, 1, -1))
+        net.run(condition=RunSteps(num_steps=1), run_cfg=configuration())
+        drives = np.stack([run(net, image, steps) for image in images])
+        starts = [1 + image * each for image in range(len(images))]
+        return {"drives": drives, **trains_of(sinks, starts, steps)}
     finally:
         net.stop()
-    np.savez(folder / "found.npz", **found)
+
+
+def resetting(folder: Path, image: Any, steps: int) -> dict[str, Any]:
+    """One image with netx's own resets."""
+    net = NETWORK(net_config=str(folder / "network.net"), reset_interval=steps)
+    sinks = [recorded(layer, steps + len(net.layers)) for layer in net.layers]
+    net.in_layer.neuron.bias_mant.init = pixels(net, image)
+    try:
+        net.run(condition=RunSteps(num_steps=steps + len(net.layers)), run_cfg=configuration())
+        return trains_of(sinks, [0], steps)
+    finally:
+        net.stop()
+
+
+def configuration() -> Any:
+    return Loihi1SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)
+
+
+def trains_of(sinks: list[Any], starts: list[int], steps: int) -> dict[str, Any]:
+    """Spikes of every layer in the steps of each image; a layer is a step behind the one before it."""
+    found = {}
+    for number, sink in enumerate(sinks):
+        spikes = np.moveaxis(sink.data.get(), -1, 0)
+        trains = np.stack([spikes[start + number : start + number + steps] for start in starts])
+        found[f"trains{number}"] = trains.transpose(0, 1, *range(trains.ndim - 1, 1, -1))
+    return found
+
+
+def pixels(net: Any, image: Any) -> Any:
+    """An image as the biases of the first layer, whose axes netx turns round: W, H, C."""
+    return (net.in_layer.transform["weight"] * image + net.in_layer.transform["bias"]).transpose()
 
 
 def recorded(layer: Any, steps: int) -> Any:
@@ -67,8 +101,7 @@ def recorded(layer: Any, steps: int) -> Any:
 
 def run(net: Any, image: Any, steps: int) -> Any:
     """The sum of the last layer's potentials over an image."""
-    pixels = net.in_layer.transform["weight"] * image + net.in_layer.transform["bias"]
-    net.in_layer.neuron.bias_mant.set(pixels.transpose())
+    net.in_layer.neuron.bias_mant.set(pixels(net, image))
     depth, drives = len(net.layers), 0
     for step in range(steps + depth - 1):
         if step < depth:

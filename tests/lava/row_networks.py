@@ -1,4 +1,4 @@
-"""Networks of stock LIF neurons whose layers stand in one row, at random."""
+"""Networks of stock LIF neurons whose layers stand in one row: random ones, and two small ones."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from snncc_ir.codes import Reset
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Bias
 from snncc_ir.nodes import AnyNode, Conv, Dense, Readout, Reshape
+from snncc_ir.tensors import Tensor
 from snncc_ir.timing import Rate
 
 Case = tuple[Graph, dict[str, NDArray[Any]]]
@@ -96,3 +97,38 @@ def rows(draw: st.DrawFn) -> Case:
     timing = Rate(draw(st.integers(1, 12)), Reset.ZERO)
     graph = Graph(name="row", nodes=tuple(row.nodes), outputs=(row.nodes[-1].name,), timing=timing)
     return graph, {"x": m.rng.integers(0, hi + 1, (2, *shape))}
+
+
+def row(steps: int = 12) -> Graph:
+    """Every kind of layer, where some neurons fire and others do not."""
+    m = Maker(3)
+    nodes: tuple[AnyNode, ...] = (
+        *m.pixels((2, 6, 6), 15, 9),
+        Conv(
+            name="conv1",
+            source="pixels",
+            weight=m.weight(4, 2, 3, 2),
+            padding=((1, 1), (0, 0)),
+            stride=(2, 1),
+        ),
+        m.neurons("first", ("conv1",), 150, m.bias(4)),
+        Conv(name="conv2", source="first", weight=m.weight(4, 2, 2, 2), groups=2, dilation=(1, 3)),
+        m.neurons("second", ("conv2",), 90, m.bias(4)),
+        Reshape(name="flat", source="second", shape=(16,)),
+        Dense(name="fc", source="flat", weight=m.weight(7, 16)),
+        m.neurons("third", ("fc",), 200, m.bias(7)),
+        Dense(name="last", source="third", weight=m.weight(3, 7)),
+        Readout(name="scores", drives=("last",), bias=m.bias(3, 3000)),
+    )
+    return Graph(name="row", nodes=nodes, outputs=("scores",), timing=Rate(steps, Reset.ZERO))
+
+
+def one(weight: Tensor, bias: int = 0) -> Graph:
+    """A dense layer of one neuron."""
+    m = Maker(1)
+    nodes = (
+        *m.pixels((weight.shape[1],), 15, 20),
+        Dense(name="fc", source="pixels", weight=weight),
+        m.neurons("p", ("fc",), 100, Bias(values=Tensor.integer([bias]))),
+    )
+    return Graph(name="one", nodes=nodes, outputs=("p",), timing=Rate(10, Reset.ZERO))
