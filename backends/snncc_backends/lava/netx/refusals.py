@@ -22,7 +22,6 @@ from snncc_ir.nodes import (
     Conv,
     Dense,
     Input,
-    MaxPool,
     Population,
     Readout,
     Reshape,
@@ -76,8 +75,7 @@ def _reasons(node: AnyNode, graph: Graph) -> Iterator[str]:
     yield from ()
 
 
-@_reasons.register(Wiring)
-@_reasons.register(MaxPool)
+@_reasons.register
 def _(node: Wiring, graph: Graph) -> Iterator[str]:
     kind = type(node).__name__.lower()
     yield f"{node.name}: netx has no {kind}; its only wiring is flattening"
