@@ -297,6 +297,10 @@ def report_command(
     ] = None,
     model: SourceModel = None,
     limit: Annotated[int, typer.Option(min=1, help="Only the first images.")] = 256,
+    chip: Annotated[
+        str | None,
+        typer.Option(metavar="CHIP", help="Lay it on a chip of cores: loihi1, loihi2 or a .toml file."),
+    ] = None,
     climb: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare all engines, which can take long.")
     ] = True,
@@ -313,7 +317,7 @@ def report_command(
     from snncc.reporting.report import ReportOptions, report
 
     file = output or Path(f"{artefact.resolve().stem}.html")
-    options = ReportOptions(data=data, model=model, limit=limit, climb=climb)
+    options = ReportOptions(data=data, model=model, limit=limit, chip=chip, climb=climb)
     with stages() as watch:
         written = report(artefact, file, options, force=force, watch=watch)
     if as_json:

@@ -101,7 +101,7 @@ def explain(
     """
     found = artefact.read(path)
     images, labels = load_images(found, data, limit)
-    model = _find_model(found, model_path)
+    model = find_model(found, model_path)
     hybrid = Hybrid(float_graph(lower(model).graph, str(found.manifest["pipeline"])), found.graph)
     form = format_of(found.graph.inputs[0])
     switches = hybrid.switches
@@ -131,7 +131,11 @@ def float_graph(graph: Graph, pipeline: str) -> Graph:
     return graph
 
 
-def _find_model(found: Artefact, given: Path | None) -> Model:
+def find_model(found: Artefact, given: Path | None) -> Model:
+    """The ONNX file that an artefact was compiled from: `given`, or of its name beside it or here.
+
+    Raises SnnccError where it is not there, or is another one.
+    """
     source = found.manifest["source"]
     name = Path(str(source["file"])).name
     places = [given] if given else [found.path.absolute().parent / name, Path(name)]

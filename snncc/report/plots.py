@@ -116,28 +116,42 @@ AXES: dict[str, Callable[[Point], float | None]] = {
 
 def costs(found: Costs) -> tuple[Markup, ...]:
     """Accuracy against each cost that is known, on a logarithmic axis: codes as points, streams as curves."""
-    points = (*found.points, *(point for curve in found.curves for point in curve.points))
-    known = [(label, cost) for label, cost in AXES.items() if any(cost(p) is not None for p in points)]
+    known = [
+        (label, cost)
+        for label, cost in AXES.items()
+        if any(cost(point) is not None for point in found.all_points)
+    ]
     return tuple(
         _drawn(f"costs{index}", 5.2, 3.6, partial(_draw_cost, found, label, cost))
         for index, (label, cost) in enumerate(known)
     )
 
 
-MARKERS = "osD^v"
+SHAPES = (("o", 8), ("s", 8), ("D", 8), ("^", 12))
+"""Markers of the codes and their sizes: two at the same place are both seen."""
+
+LINES_OF_CURVES = ((SERIES[5], "--"), (SERIES[4], "-"))
 
 
 def _draw_cost(found: Costs, label: str, cost: Callable[[Point], float | None], figure: Figure) -> None:
     axes = figure.subplots()
-    for colour, marker, point in zip(SERIES, MARKERS, found.points, strict=False):
-        x = cost(point)
-        if x is not None:
-            style = {"color": colour, "linestyle": "none", "markersize": 9, "alpha": 0.85}
-            axes.plot([x], [100 * point.accuracy], marker, label=point.name, **style)  # type: ignore[arg-type]
-    for curve in found.curves:
+    for curve, (colour, line) in zip(found.curves, LINES_OF_CURVES, strict=True):
         path = [(x, 100 * point.accuracy) for point in curve.points if (x := cost(point)) is not None]
         if path:
-            axes.plot(*zip(*path, strict=True), color=SERIES[5], label=curve.name)
+            axes.plot(
+                *zip(*path, strict=True),
+                color=colour,
+                linestyle=line,
+                marker="." if len(path) < len(curve.points) else "",
+                label=curve.name,
+            )
+    for colour, (shape, size), point in zip(SERIES, SHAPES, found.points, strict=False):
+        x = cost(point)
+        if x is not None:
+            face = colour if point.name == found.own else "none"
+            style = {"linestyle": "none", "markersize": size, "markeredgewidth": 2, "zorder": 3}
+            colours = {"color": colour, "markerfacecolor": face}
+            axes.plot([x], [100 * point.accuracy], shape, label=point.name, **style, **colours)  # type: ignore[arg-type]
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))

@@ -1,0 +1,90 @@
+"""Energy per image, of phased codes and of a streaming code after some of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from snncc.cores.activity import streamed_activity
+from snncc.cores.energy import estimate
+from snncc.cores.planning import make_plan
+from snncc.fit import IMAGES, Fit, fit
+from snncc.reporting.images import Array, Images
+from snncc.sim.streams import StreamEngine
+from snncc_ir.codes import Code
+from snncc_ir.errors import TargetError
+from snncc_ir.graph import Graph
+from snncc_ir.machine import Machine
+from snncc_ir.timing import Phased, Rate
+
+NANO = 1e-3
+"""Microjoules in a nanojoule."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meter:
+    """Estimates microjoules per image on a chip of cores (docs/cores.md), from a few images."""
+
+    machine: Machine
+    levels: Mapping[str, Array]
+
+    def fit(self, graph: Graph) -> Fit:
+        """A graph on the chip."""
+        return fit(graph, self.machine, self.levels)
+
+    def after(self, graph: Graph) -> dict[int, float]:
+        """Of a streaming graph after 1, 2, 4, ... steps and the last; TargetError where it does not fit.
+
+        The cores are those of all steps: it is the same network, stopped early.
+        """
+        planned = make_plan(graph, self.machine)
+        payloads = self.machine.payload_bits.value > 0
+        found = {}
+        for steps, cut in _stopped(graph):
+            run = StreamEngine(cut).run(self.levels)
+            used = steps or int(run.settled.max())
+            activity = streamed_activity(cut, run.counts, self.levels, used, payloads=payloads)
+            found[used] = estimate(planned, cut, self.machine, activity).total.energy * NANO
+        return found
+
+
+def _stopped(graph: Graph) -> list[tuple[int | None, Graph]]:
+    """A `rate` graph of fewer and fewer steps; `stbif` stops by itself, after None steps known before."""
+    if not isinstance(graph.timing, Rate):
+        return [(None, graph)]
+    last, steps = graph.timing.steps, 1
+    found: list[tuple[int | None, Graph]] = []
+    while steps < last:
+        found.append((steps, replace(graph, timing=replace(graph.timing, steps=steps))))
+        steps *= 2
+    return [*found, (last, graph)]
+
+
+def meter_on(machine: Machine, images: Images) -> Meter | None:
+    """The meter of a chip; None where it has no cores."""
+    return None if machine.core is None else Meter(machine=machine, levels=images.first(IMAGES))
+
+
+def by_code(found: Fit | None) -> dict[Code, float]:
+    """Microjoules per image by code; empty where there are no figures."""
+    if found is None:
+        return {}
+    return {code: each.total.energy * NANO for code, each in found.estimates.items()}
+
+
+def of_phased(meter: Meter | None, graph: Graph) -> dict[Code, float]:
+    """The same of a phased graph on the meter's chip."""
+    if meter is None or not isinstance(graph.timing, Phased):
+        return {}
+    return by_code(meter.fit(graph))
+
+
+def of_streamed(meter: Meter | None, graph: Graph, notes: list[str]) -> dict[int, float]:
+    """Microjoules by steps, or none and a note that says why."""
+    if meter is None:
+        return {}
+    try:
+        return meter.after(graph)
+    except TargetError as error:
+        notes.append(f"The energy of {graph.populations[0].code.value} is not known: {error}")
+        return {}
