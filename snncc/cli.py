@@ -311,9 +311,6 @@ def report_command(
     as_json: Json = False,
 ) -> None:
     """Write one HTML page with everything that is known of an artefact."""
-    from snncc.report import require
-
-    require("snncc report")
     from snncc.reporting.report import ReportOptions, report
 
     file = output or Path(f"{artefact.resolve().stem}.html")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 NUMBER = re.compile(r"[+-]?[\d,]+(\.\d+)?(e[+-]\d+)?%?|-|")
+
+
+LONG = re.compile(r"([+-]?)(\d{4,})(\.\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,16 @@ class Table:
         return tuple(
             all(NUMBER.fullmatch(row[column]) for row in self.rows) for column in range(len(self.heads))
         )
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    """A table whose long numbers have commas."""
+    return Table(heads=tuple(heads), rows=tuple(tuple(map(_grouped, row)) for row in rows))
+
+
+def _grouped(cell: str) -> str:
+    found = LONG.fullmatch(cell)
+    return cell if found is None else f"{found[1]}{int(found[2]):,}{found[3] or ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +107,7 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """Shares of a whole: `values[cause][i]` belongs to `names[i]`."""
+    """Parts of a whole: `values[cause][i]` belongs to `names[i]`."""
 
     names: tuple[str, ...]
     values: dict[str, tuple[float, ...]]
@@ -101,11 +115,13 @@ class Shares:
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """Where the loss comes from."""
+    """Where the loss comes from: percent of the squared error, and points lost of what `lost_what` says."""
 
     headline: str
     table: Table
     shares: Shares
+    lost: Shares
+    lost_what: str
     notes: tuple[str, ...]
 
 

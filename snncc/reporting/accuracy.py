@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from snncc import explain
 from snncc.passes.published import Published
-from snncc.report.content import Accuracy, Costs, Curve, Loss, Point, Shares, Table
+from snncc.report.content import Accuracy, Costs, Curve, Loss, Point, Shares, table
 from snncc.reporting.beside import Source, is_published, phased, published
 from snncc.reporting.energy import Meter, of_phased, of_streamed
 from snncc.reporting.images import Array, Images, as_phased, as_rate
+from snncc.sim.attribution import Loss as Parted
 from snncc.sim.evaluate import Evaluation, evaluate_images
 from snncc.sim.stairs import Cause
 from snncc.sim.trace import every_step
@@ -37,20 +38,22 @@ def loss(source: Source, watch: Watch) -> Loss:
     made = explain.explain(
         source.found.path, source.data, model_path=source.model, limit=source.limit, watch=watch
     )
-    heads, rows = explain.table(made)
     return Loss(
         headline=explain.headline(made),
-        table=Table(heads=tuple(heads), rows=tuple(tuple(row) for row in rows)),
-        shares=_shares(made),
+        table=table(*explain.table(made)),
+        shares=_shares(made, lambda each: 100 * made.share(each)),
+        lost=_shares(made, explain.points_lost),
+        lost_what="answers that differ" if made.found.accuracy is None else "accuracy lost",
         notes=(*explain.notes(made), explain.advice(made)),
     )
 
 
-def _shares(made: explain.Explanation) -> Shares:
+def _shares(made: explain.Explanation, part: Callable[[Parted], float]) -> Shares:
+    """A part of every loss by population and cause."""
     parts = made.found.parts
     nodes = {switch.node for switch in parts}
     names = tuple(row["name"] for row in summary(made.artefact.graph) if row["name"] in nodes)
-    found = {(switch.node, switch.cause): made.share(part) for switch, part in parts.items()}
+    found = {(switch.node, switch.cause): part(each) for switch, each in parts.items()}
     causes = [cause for cause in Cause if any(switch.cause is cause for switch in parts)]
     return Shares(
         names=names,

@@ -8,7 +8,7 @@ from snncc import fit_report
 from snncc.cores.place import Link
 from snncc.cores.planning import Planned
 from snncc.fit import Fit, limits_of_machine
-from snncc.report.content import Cores, Mesh, MeshCore, MeshLink, Mood, Statement, Table, Use
+from snncc.report.content import Cores, Mesh, MeshCore, MeshLink, Mood, Statement, Use, table
 from snncc_ir.plan import RESOURCES, CoreUse, Place
 
 
@@ -26,13 +26,9 @@ def cores(found: Fit) -> Cores:
         units=_units(planned) if planned else (),
         meshes=_meshes(found),
         uses=tuple(_uses(found)),
-        tables={title: _table(*table) for title, table in tables.items() if table[0]},
+        tables={title: table(*each) for title, each in tables.items() if each[1]},
         notes=tuple(fit_report.lines(found)),
     )
-
-
-def _table(heads: list[str], rows: list[list[str]]) -> Table:
-    return Table(heads=tuple(heads), rows=tuple(tuple(row) for row in rows))
 
 
 def _units(planned: Planned) -> tuple[str, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from snncc.cores.activity import streamed_activity
+from snncc.cores.activity import Activity, streamed_activity
 from snncc.cores.energy import estimate
 from snncc.cores.planning import make_plan
 from snncc.fit import IMAGES, Fit, fit
@@ -37,27 +37,25 @@ class Meter:
 
         The cores are those of all steps: it is the same network, stopped early.
         """
-        planned = make_plan(graph, self.machine)
+        last = self._activity(graph)
+        planned = make_plan(graph, self.machine, dict(last.spikes))
+        runs = [*((cut, self._activity(cut)) for cut in _stopped(graph)), (graph, last)]
+        return {
+            run.window: estimate(planned, cut, self.machine, run).total.energy * NANO for cut, run in runs
+        }
+
+    def _activity(self, graph: Graph) -> Activity:
+        run = StreamEngine(graph).run(self.levels)
         payloads = self.machine.payload_bits.value > 0
-        found = {}
-        for steps, cut in _stopped(graph):
-            run = StreamEngine(cut).run(self.levels)
-            used = steps or int(run.settled.max())
-            activity = streamed_activity(cut, run.counts, self.levels, used, payloads=payloads)
-            found[used] = estimate(planned, cut, self.machine, activity).total.energy * NANO
-        return found
+        steps = int(run.settled.max())
+        return streamed_activity(graph, run.counts, self.levels, steps, payloads=payloads)
 
 
-def _stopped(graph: Graph) -> list[tuple[int | None, Graph]]:
-    """A `rate` graph of fewer and fewer steps; `stbif` stops by itself, after None steps known before."""
-    if not isinstance(graph.timing, Rate):
-        return [(None, graph)]
-    last, steps = graph.timing.steps, 1
-    found: list[tuple[int | None, Graph]] = []
-    while steps < last:
-        found.append((steps, replace(graph, timing=replace(graph.timing, steps=steps))))
-        steps *= 2
-    return [*found, (last, graph)]
+def _stopped(graph: Graph) -> Iterator[Graph]:
+    """A `rate` graph after 1, 2, 4, ... of its steps; `stbif` stops by itself."""
+    if isinstance(graph.timing, Rate):
+        for power in range((graph.timing.steps - 1).bit_length()):
+            yield replace(graph, timing=replace(graph.timing, steps=1 << power))
 
 
 def meter_on(machine: Machine, images: Images) -> Meter | None:
@@ -86,5 +84,6 @@ def of_streamed(meter: Meter | None, graph: Graph, notes: list[str]) -> dict[int
     try:
         return meter.after(graph)
     except TargetError as error:
-        notes.append(f"The energy of {graph.populations[0].code.value} is not known: {error}")
+        note = f"The energy of {graph.populations[0].code.value} is not known: {error}"
+        notes += [note] if note not in notes else []
         return {}

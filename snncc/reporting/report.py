@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,8 @@ from snncc.emitted import machine_of
 from snncc.explain import IMAGES
 from snncc.fit import Fit
 from snncc.folder import replace_file
-from snncc.report.content import Accuracy, Content, Fact, Mood, Overview, Statement, Table, Verified
-from snncc.report.page import render
+from snncc.report import require
+from snncc.report.content import Accuracy, Content, Fact, Mood, Overview, Statement, Verified, table
 from snncc.reporting import activity
 from snncc.reporting.accuracy import accuracy
 from snncc.reporting.beside import Source
@@ -76,8 +78,10 @@ def report(
     Raises ToolError without the extra `report`, DataError for images that the network does not take,
     ArtefactError where the page cannot be written or replaced.
     """
+    require("snncc report")
     _check_free(file, force=force)
     content = gather(artefact.read(path), options, watch)
+    render: Callable[[Content], str] = import_module("snncc.report.page").render  # needs the extra
     page = PAGE + render(content).encode()
     try:
         replace_file(file, page)
@@ -150,10 +154,12 @@ def _verified(found: Artefact, *, climb: bool, watch: Watch) -> Verified:
         text = f"differs from the reference: {', '.join(different)}"
     if absent:
         text += f"; not run here: {', '.join(absent)}"
-    rows = tuple((each.engine, each.status.value, str(each.inputs), each.detail) for each in ladder.rungs)
+    heads: tuple[str, ...] = ("engine", "status", "inputs", "detail")
+    rows = [(each.engine, each.status.value, str(each.inputs), each.detail) for each in ladder.rungs]
+    shown = len(heads) if any(each.detail for each in ladder.rungs) else len(heads) - 1
     return Verified(
         verdict=Statement(text=text, mood=Mood.GOOD if ladder.equal else Mood.BAD),
-        table=Table(heads=("engine", "status", "inputs", "detail"), rows=rows),
+        table=table(heads[:shown], (row[:shown] for row in rows)),
     )
 
 

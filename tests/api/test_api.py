@@ -51,6 +51,22 @@ def test_load_verify_and_explain(network: snncc.Network, model: Path) -> None:
     assert explanation.found.images == 8
 
 
+def test_report(network: snncc.Network, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    written = network.report(file, pixels(), LABELS, limit=8, chip="loihi2", verify=False)
+    assert (written.file, written.size) == (file, file.stat().st_size)
+    assert "accuracy" in written.sections
+    assert "cores" in written.sections
+    text = file.read_text(encoding="utf-8")
+    run = network.simulate(pixels(), LABELS, limit=8)
+    assert f"<dt>accuracy on 8 images</dt><dd>{run.accuracy:.2%}</dd>" in text
+    with pytest.raises(ArtefactError, match="exists already"):
+        network.report(file)
+    assert "accuracy" not in network.report(str(file), force=True, verify=False).sections
+    with pytest.raises(TypeError, match="labels go with an array"):
+        network.report(tmp_path / "other.html", "data.npz", LABELS)
+
+
 def test_channels_have_their_own_scaling(model: Path, tmp_path: Path) -> None:
     network = snncc.compile(
         model,
