@@ -139,8 +139,10 @@ def _is_for_rate(graph: Graph) -> bool:
 def _phased_points(source: Source, measure: Measure, energies: Energies) -> tuple[Point, ...]:
     """The artefact's integers in every phased code; those of another network if it is for `rate` alone."""
     graph = source.found.graph
+    if isinstance(graph.timing, Phased):
+        return measure.points(graph, energies)
     if not _is_for_rate(graph):
-        return measure.points(graph, energies or of_phased(measure.meter, as_phased(graph, Code.RADIX)))
+        return measure.points(graph, of_phased(measure.meter, as_phased(graph, Code.RADIX)))
     try:
         other = phased(source, measure.watch)
     except SnnccError as error:

@@ -75,10 +75,11 @@ def _compiled(source: Source, options: CompileOptions, watch: Watch) -> Other:
     lowered = lower(model)
     if not any(isinstance(node.neuron, Analog) for node in lowered.graph.populations):
         raise SnnccError("came quantised: it has no thresholds to choose", where=model.path.name)
-    images, calibrated = _calibration(dataset.load(source.data), source.limit)
+    data = dataset.load(source.data)
+    images, calibrated = _calibration(data, source.limit)
     (node,) = source.found.graph.inputs
     form = format_of(node)
-    fitted = dataset.fit(images, form.levels.shape, model.path)
+    fitted = dataset.fit(images, form.levels.shape, data.path)
     backend = load_target(TARGET)
     prepared = Prepared(
         options=replace(options, watch=watch),
@@ -105,4 +106,7 @@ def _calibration(data: Data, limit: int) -> tuple[Array, str]:
             where=str(data.path),
             hint="give it an array 'calibration', or a smaller --limit",
         )
+    if data.images is not None and images.dtype != data.images.dtype:
+        kinds = f"images of {data.images.dtype}, but calibration images of {images.dtype}"
+        raise DataError(f"has {kinds}", where=str(data.path), hint="give both in the same units")
     return images, f"{len(images):,} {what}"

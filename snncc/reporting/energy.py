@@ -11,11 +11,11 @@ from snncc.cores.planning import make_plan
 from snncc.fit import IMAGES, Fit, fit
 from snncc.reporting.images import Array, Images
 from snncc.sim.streams import StreamEngine
-from snncc_ir.codes import Code
+from snncc_ir.codes import PHASED_CODES, Code
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
-from snncc_ir.timing import Phased, Rate
+from snncc_ir.timing import Rate
 
 NANO = 1e-3
 """Microjoules in a nanojoule."""
@@ -47,7 +47,7 @@ class Meter:
     def _activity(self, graph: Graph) -> Activity:
         run = StreamEngine(graph).run(self.levels)
         payloads = self.machine.payload_bits.value > 0
-        steps = int(run.settled.max())
+        steps = graph.timing.steps if isinstance(graph.timing, Rate) else int(run.settled.max())
         return streamed_activity(graph, run.counts, self.levels, steps, payloads=payloads)
 
 
@@ -71,10 +71,11 @@ def by_code(found: Fit | None) -> dict[Code, float]:
 
 
 def of_phased(meter: Meter | None, graph: Graph) -> dict[Code, float]:
-    """The same of a phased graph on the meter's chip."""
-    if meter is None or not isinstance(graph.timing, Phased):
+    """Those of a phased graph in the codes that the meter's chip offers."""
+    offered = set() if meter is None else meter.machine.codes & set(PHASED_CODES)
+    if meter is None or not offered:
         return {}
-    return by_code(meter.fit(graph))
+    return {code: energy for code, energy in by_code(meter.fit(graph)).items() if code in offered}
 
 
 def of_streamed(meter: Meter | None, graph: Graph, notes: list[str]) -> dict[int, float]:
@@ -84,6 +85,6 @@ def of_streamed(meter: Meter | None, graph: Graph, notes: list[str]) -> dict[int
     try:
         return meter.after(graph)
     except TargetError as error:
-        note = f"The energy of {graph.populations[0].code.value} is not known: {error}"
+        note = f"The energy of streaming codes is not known: {error}"
         notes += [note] if note not in notes else []
         return {}

@@ -95,8 +95,10 @@ def test_beside_a_published_network_stand_the_phased_codes_of_its_model(tmp_path
 
 
 def test_its_own_codes_where_a_streaming_network_has_several_levels(tmp_path: Path) -> None:
-    found = measured(compiled(tmp_path, code="rate"))
+    source = compiled(tmp_path, code="rate")
+    found = measured(source, chip_meter(source))
     assert len(found.points) == 4
+    assert all(point.microjoules for point in found.points)
     assert [(curve.name, len(curve.points)) for curve in found.curves] == [
         ("rate", 8),
         ("rate, Rueckauer", 8),
@@ -142,4 +144,4 @@ def test_energy_of_what_does_not_fit_is_said_once(tmp_path: Path) -> None:
     for _ in range(2):
         assert of_streamed(meter, as_rate(source.found.graph, 6), notes) == {}
     (note,) = notes
-    assert note.startswith("The energy of rate is not known: pool1: loihi1 has no max-pooling")
+    assert note.startswith("The energy of streaming codes is not known: pool1: loihi1 has no max-pooling")
