@@ -112,6 +112,11 @@ class Shares:
     names: tuple[str, ...]
     values: dict[str, tuple[float, ...]]
 
+    @property
+    def has_some(self) -> bool:
+        """False where there is nothing to draw."""
+        return any(any(values) for values in self.values.values())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:

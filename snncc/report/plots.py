@@ -140,12 +140,13 @@ def costs(found: Costs) -> tuple[Markup, ...]:
 SHAPES = (("o", 8), ("s", 8), ("D", 8), ("^", 12))
 """Markers of the codes and their sizes: two at the same place are both seen."""
 
-LINES_OF_CURVES = ((SERIES[5], "--"), (SERIES[4], "-"))
+LINES_OF_CURVES = ((SERIES[4], "-"), (SERIES[5], "--"))
+"""Of the last curve, and of the one before it."""
 
 
 def _draw_cost(found: Costs, label: str, cost: Callable[[Point], float | None], figure: Figure) -> None:
     axes = figure.subplots()
-    for curve, (colour, line) in zip(found.curves, LINES_OF_CURVES, strict=False):
+    for curve, (colour, line) in zip(reversed(found.curves), LINES_OF_CURVES, strict=False):
         path = [(x, 100 * point.accuracy) for point in curve.points if (x := cost(point)) is not None]
         if path:
             axes.plot(
