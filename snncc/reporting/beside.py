@@ -85,6 +85,7 @@ def _compiled(source: Source, options: CompileOptions, watch: Watch) -> Other:
         options=replace(options, watch=watch),
         backend=backend,
         machine=find_machine(backend, None),
+        chip={},
         model=model,
         lowered=lowered,
         samples=Samples(images=fitted, form=form, synthetic=False, calibrates=True),

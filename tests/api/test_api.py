@@ -101,8 +101,11 @@ def test_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     monkeypatch.chdir(ROOT)
     scope: dict[str, object] = {}
-    exec(block.replace('"digits.snncc"', repr(str(tmp_path / "digits.snncc"))), scope)
+    for name in ("digits.snncc", "digits.html"):
+        block = block.replace(f'"{name}"', repr(str(tmp_path / name)))
+    exec(block, scope)
     assert scope["run"].accuracy > 0.9
+    assert (tmp_path / "digits.html").stat().st_size > 0
 
 
 def test_the_import_is_light() -> None:
