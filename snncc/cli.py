@@ -14,6 +14,7 @@ from snncc.arguments import ArtefactPath, Json, ModelPath, NetworkPath, SourceMo
 from snncc.console import print_json, print_table, print_text, say, stages
 from snncc.guard import P, end_on_signals, guarded
 from snncc.passes.published import Published
+from snncc.sweep_command import sweep
 from snncc_ir.codes import CodeOption, Exchange, Reset
 from snncc_ir.hardware import Stage
 from snncc_ir.machine import Goal
@@ -287,6 +288,9 @@ def explain(
     with stages() as watch:
         found = attribute(artefact, data, model_path=model, limit=limit or IMAGES, watch=watch)
     print_explanation(found, as_json=as_json)
+
+
+command()(sweep)
 
 
 @command("report")

@@ -110,8 +110,23 @@ def with_plan(graph: Graph, machine: Machine, golden: Mapping[str, Array]) -> Ma
 
     Raises TargetError where the chip cannot hold the graph.
     """
-    own, *_ = measure(graph, replace(machine, codes=frozenset()), images_among(golden))
+    own = _own_run(graph, machine, images_among(golden))
     return replace(machine, plan=make_plan(graph, machine, dict(own.activity.spikes)).plan)
+
+
+def own_cost(graph: Graph, machine: Machine, levels: Mapping[str, Array]) -> tuple[Planned, Estimate]:
+    """The plan that `fit` makes, and what an image costs in the graph's own codes.
+
+    Raises TargetError where the chip cannot hold the graph.
+    """
+    own = _own_run(graph, machine, levels)
+    planned = make_plan(graph, machine, dict(own.activity.spikes))
+    return planned, estimate(planned, graph, machine, own.activity)
+
+
+def _own_run(graph: Graph, machine: Machine, levels: Mapping[str, Array]) -> Run:
+    own, *_ = measure(graph, replace(machine, codes=frozenset()), levels)
+    return own
 
 
 def images_among(golden: Mapping[str, Array]) -> dict[str, Array]:

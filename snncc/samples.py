@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -162,14 +162,32 @@ def image_digests(form: InputFormat, images: Array) -> list[str]:
     return found
 
 
+def overlap(form: InputFormat, images: Array, known: Set[str]) -> tuple[str, ...]:
+    """A warning where images are among those whose digests are `known`, which were calibrated on."""
+    shared = sum(digest in known for digest in image_digests(form, images)) if known else 0
+    if not shared:
+        return ()
+    return (f"{shared} of {len(images)} images were calibrated on; accuracy on them says little",)
+
+
 def load_images(found: Artefact, source: Path | Data, limit: int | None) -> tuple[Array, Array | None]:
     """The first images of a data set in the layout of the artefact's input, and their labels, if any."""
+    form = format_of(found.graph.inputs[0])
+    return images_for(form, source, limit, pixels=bool(found.manifest.get("pixels")))
+
+
+def images_for(
+    form: InputFormat, source: Path | Data, limit: int | None, *, pixels: bool
+) -> tuple[Array, Array | None]:
+    """The first images of a data set in the layout of an input, and their labels, if any.
+
+    `pixels` says whether the network was compiled on pixels.
+    """
     data = dataset.load(source)
     if data.images is None:
         raise DataError("has no array called 'images'", where=str(data.path))
-    form = format_of(found.graph.inputs[0])
     images = dataset.fit(data.images[:limit], form.levels.shape, data.path)
-    if images.dtype == np.uint8 and not found.manifest.get("pixels"):
+    if images.dtype == np.uint8 and not pixels:
         raise DataError(
             "holds pixels (uint8), but the network was compiled on real numbers",
             where=str(data.path),
