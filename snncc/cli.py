@@ -282,7 +282,8 @@ def explain(
     refuse_idle(data=data, model=model, limit=limit, chip=chip)
     if data is None or chip is not None:
         whole = read(artefact)
-        fitted = fit.fit_artefact(whole, chip, data, limit or fit.IMAGES)
+        with stages() as watch:
+            fitted = fit.fit_artefact(whole, chip, data, limit or fit.IMAGES, watch)
         print_summary(whole.graph, fitted, as_json=as_json)
         return
     with stages() as watch:
@@ -322,7 +323,7 @@ def report_command(
     with stages() as watch:
         written = report(artefact, file, options, force=force, watch=watch)
     if as_json:
-        print_json(written.plain)
+        print_json("report", written.plain)
     else:
         say(f"{written.file}: {', '.join(written.sections)}; {written.size:,} bytes")
 
@@ -359,7 +360,7 @@ def show(
 
     found = read(artefact)
     if as_json:
-        print_json(describe(found))
+        print_json("show", describe(found))
     elif text:
         print_text(print_graph(found.graph))
     else:
@@ -375,7 +376,7 @@ def targets(as_json: Json = False) -> None:
 
     listing = list_targets()
     if as_json:
-        print_json({"targets": [asdict(target) for target in listing]})
+        print_json("targets", {"targets": [asdict(target) for target in listing]})
     else:
         print_table(("target", "chip", "codes", "engines", "description"), rows(listing))
 
@@ -387,7 +388,7 @@ def doctor(as_json: Json = False) -> None:
 
     parts = examine()
     if as_json:
-        print_json(as_plain(parts))
+        print_json("doctor", as_plain(parts))
     else:
         say(headline())
         print_table(COLUMNS, [part.row for part in parts])

@@ -178,7 +178,7 @@ def write(prepared: Prepared, built: Built, start: float, more: Mapping[str, Any
         {**_notes(prepared, built.pipeline), **more},
         force=options.force,
     )
-    fitted = fit(graph, machine, images_among(golden)) if machine.core else None
+    fitted = fit(graph, machine, images_among(golden), options.watch) if machine.core else None
     choice = built.findings.choices[-1] if built.findings.choices else None
     summary = {
         "artefact": str(options.output),

@@ -103,7 +103,7 @@ def sweep(
     for text in found.warnings:
         warn(text)
     if as_json:
-        print_json(table.as_plain(found))
+        print_json("sweep", table.as_plain(found))
     else:
         print_table(*table.table(found))
         for line in table.notes(found):

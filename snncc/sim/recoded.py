@@ -15,14 +15,14 @@ from snncc_ir.costs import NO_COUNTS, Counter, Counts
 from snncc_ir.encoding import InputFormat
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import Input, Readout
-from snncc_ir.progress import silent
+from snncc_ir.progress import Progress
 
 Array = NDArray[Any]
 Levels = Mapping[str, Array]
 
 
 def evaluate_codes(
-    graphs: Sequence[Graph], form: InputFormat, images: Array
+    graphs: Sequence[Graph], form: InputFormat, images: Array, progress: Progress
 ) -> tuple[Evaluation, tuple[Counts, ...]]:
     """Run images `[N, *input shape]` once through phased graphs that differ in their codes alone.
 
@@ -39,7 +39,7 @@ def evaluate_codes(
         sums[:] = [before + counter.count(found) for before, counter in zip(sums, counters, strict=True)]
         return Batch({name: found[name] for name in graph.outputs}, NO_COUNTS, 0)
 
-    return evaluate_images(graph, form, images, engine, silent, tally), tuple(sums)
+    return evaluate_images(graph, form, images, engine, progress, tally), tuple(sums)
 
 
 def _runner(graph: Graph, levels: tuple[str, ...]) -> tuple[str, Callable[[Levels], Levels]]:

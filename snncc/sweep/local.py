@@ -17,6 +17,7 @@ from snncc.shards import Refused, refused
 from snncc.sweep.kept import Kept
 from snncc.sweep.measure import Task, measure
 from snncc_ir.errors import SnnccError, ToolError
+from snncc_ir.progress import Watch, no_watch
 
 POLL = 0.2
 """Seconds after which the progress is looked at again."""
@@ -25,10 +26,10 @@ Report = Callable[[], None]
 """Called whenever a point may have been finished."""
 
 
-def run_here(tasks: Sequence[Task], kept: Kept, report: Report) -> None:
+def run_here(tasks: Sequence[Task], kept: Kept, report: Report, watch: Watch = no_watch) -> None:
     """Measure all tasks one after the other; every point is kept as soon as it is finished."""
     for task in tasks:
-        for row in measure(task):
+        for row in measure(task, watch):
             kept.keep(row)
             report()
 

@@ -18,7 +18,7 @@ from snncc.options import default_passes
 from snncc.passes.base import Context
 from snncc.passes.choose_code import ChooseCode
 from snncc.passes.pipeline import Pipeline, parse
-from snncc.sim.evaluate import Evaluation, evaluate_images, phased_steps
+from snncc.sim.evaluate import evaluate_images, phased_steps
 from snncc.sim.recoded import evaluate_codes
 from snncc.sweep.grid import Setting, Study
 from snncc.sweep.material import Material, agreed
@@ -26,7 +26,7 @@ from snncc.sweep.points import Figures, Row
 from snncc_ir.costs import Counts
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
-from snncc_ir.progress import silent
+from snncc_ir.progress import Watch, no_watch
 from snncc_ir.timing import Phased
 
 Array = NDArray[Any]
@@ -60,26 +60,27 @@ def _pipelines(prepared: Prepared) -> tuple[Pipeline, Pipeline]:
     return Pipeline(passes[:first]), Pipeline(passes[first:])
 
 
-def measure(task: Task) -> Iterator[Row]:
+def measure(task: Task, watch: Watch = no_watch) -> Iterator[Row]:
     """A row for every point of a task, in their order."""
     material = agreed(task.study, task.digest)
     points = [(setting, material.prepared(task.study.options(setting))) for setting in task.settings]
     try:
-        network = _Network(material, points[0][1], _context(task.study, task.digest))
+        network = _Network(material, points[0][1], _context(task.study, task.digest, watch))
     except SnnccError as error:
         yield from (Row(setting=setting, figures=None, reason=str(error)) for setting in task.settings)
         return
     coded = {setting: network.coded(prepared) for setting, prepared in points}
-    answers = _answers(material, [found for found in coded.values() if isinstance(found, Graph)])
+    graphs = [found for found in coded.values() if isinstance(found, Graph)]
+    answers = _answers(material, graphs, watch)
     for setting, prepared in points:
         yield _row(task, material, setting, prepared, coded[setting], answers)
 
 
 @functools.lru_cache(maxsize=1)
-def _context(study: Study, digest: str) -> Context:
+def _context(study: Study, digest: str, watch: Watch) -> Context:
     """What the passes of every point may know: the calibration depends on none of their options."""
     material = agreed(study, digest)
-    any_target = replace(study.options(ANY), machine=None)
+    any_target = replace(study.options(ANY), machine=None, watch=watch)
     return context_of(material.prepared(any_target), material.samples)
 
 
@@ -122,18 +123,20 @@ def _codes_of(graph: Graph) -> str:
     return repr((graph.timing, graph.strands))
 
 
-def _answers(material: Material, graphs: Sequence[Graph]) -> dict[str, _Answer]:
+def _answers(material: Material, graphs: Sequence[Graph], watch: Watch) -> dict[str, _Answer]:
     """The answers in every coding: all phased ones from one run, each streaming one from its own."""
     distinct = {_codes_of(graph): graph for graph in graphs}
     phased = {key: graph for key, graph in distinct.items() if isinstance(graph.timing, Phased)}
     found = {}
     if phased:
-        run, counts = evaluate_codes(tuple(phased.values()), material.samples.form, material.images)
+        networks, progress = tuple(phased.values()), watch("simulate")
+        run, counts = evaluate_codes(networks, material.samples.form, material.images, progress)
         for (key, graph), own in zip(phased.items(), counts, strict=True):
             found[key] = _Answer(run.predictions, own, phased_steps(graph))
     for key, graph in distinct.items():
         if key not in phased:
-            single: Evaluation = evaluate_images(graph, material.samples.form, material.images, None, silent)
+            progress = watch("simulate")
+            single = evaluate_images(graph, material.samples.form, material.images, None, progress)
             found[key] = _Answer(single.predictions, single.counts, single.steps)
     return found
 

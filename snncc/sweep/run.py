@@ -140,7 +140,7 @@ def _run(options: SweepOptions, tasks: Sequence[Task], kept: Kept, report: Repor
     elif options.jobs > 1 and len(tasks) > 1:
         run_processes(tasks, kept, options.jobs, report)
     else:
-        run_here(tasks, kept, report)
+        run_here(tasks, kept, report, options.watch)
 
 
 def _finished(kept: Kept, setting: Setting) -> Row:
