@@ -9,7 +9,7 @@ from pathlib import Path
 
 from snncc.options import CompileOptions, PixelScaling
 from snncc.targets import load_target, target_names
-from snncc_ir.codes import Code, CodeOption
+from snncc_ir.codes import PHASED_CODES, Code, CodeOption
 from snncc_ir.errors import SnnccError
 from snncc_ir.machine import Machine
 from snncc_ir.tensors import WEIGHT_BITS
@@ -20,6 +20,8 @@ MOST_NUMBER = 1 << 20
 """Most lanes or steps that a list may name: a bound on what is read, not on what a chip has."""
 
 DEFAULT_TARGET = "lava"
+
+PHASED = tuple(code.value for code in PHASED_CODES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +101,14 @@ class Axes:
         return tuple(dict.fromkeys((*(owners[chip] for chip in self.chips), *laned))) or (DEFAULT_TARGET,)
 
     def _points(self, machine: Machine) -> Iterator[Setting]:
-        """Stock LIF neurons have rate spikes and two levels, whatever was listed."""
-        codes = (Code.RATE.value,) if machine.lif else self.codes
+        """What was listed as far as the machine has a choice.
+
+        Stock LIF neurons have rate spikes and two levels. An FPGA's level core computes levels and sends no
+        spike (docs/fpga.md), so of the phased codes, which cost the same there, it has the first.
+        """
+        phased = [code for code in self.codes if code in PHASED]
+        codes = tuple(code for code in self.codes if machine.fabric is None or code not in phased[1:])
+        codes = (Code.RATE.value,) if machine.lif else codes
         levels: tuple[int | None, ...] = (None,) if machine.lif else self.level_bits
         lanes: tuple[int | None, ...] = (self.lanes or (machine.lanes,)) if machine.lanes else (None,)
         for lane, level_bits, weight_bits, code in product(lanes, levels, self.weight_bits, codes):

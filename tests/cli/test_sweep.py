@@ -42,7 +42,7 @@ def test_every_figure_is_that_of_the_printed_command(snncc: Snncc) -> None:
     found = snncc(*BASE, *lists, "--chips", "loihi2,ecp5-85k", "--lanes", "8,32", "--steps", "9", "--json")
     assert found.code == 0, found.err
     points = found.json["points"]
-    assert len(points) == 2 * 5 * 3
+    assert len(points) == 2 * 5 + 2 * 2 * 4  # of the phased codes an FPGA has the first
     possible = [point for point in points if point["figures"]]
     assert {point["chip"] for point in possible} == {"loihi2", "ecp5-85k"}
     assert {point["code"] for point in possible} == {"graded", "count", "stbif", "rate", "auto:energy"}
