@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from html import escape
 from itertools import cycle
 from typing import Any
@@ -61,10 +62,14 @@ def draw(found: FrontierPlot, kind: str) -> bytes:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH * columns, HEIGHT * rows), layout="constrained")
         figure.suptitle(found.title)
+        styles = _styles(found)
+        entries: dict[str, Any] = {}
         for number, cost in enumerate(found.costs):
-            _draw_cost(figure.add_subplot(rows, columns, number + 1), found, cost)
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2 * columns)
+            axes = figure.add_subplot(rows, columns, number + 1)
+            _draw_cost(axes, found, cost, styles)
+            handles, labels = axes.get_legend_handles_labels()
+            entries = dict(zip(labels, handles, strict=True)) | entries
+        figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2 * columns)
         buffer = io.BytesIO()
         metadata = {"Software": None} if kind == ".png" else {"Date": None, "Creator": None}
         figure.savefig(buffer, format="png" if kind == ".png" else "svg", dpi=DOTS, metadata=metadata)
@@ -74,8 +79,17 @@ def draw(found: FrontierPlot, kind: str) -> bytes:
     return PAGE.format(title=escape(found.title), svg=svg[svg.index("<svg") :]).encode()
 
 
-def _draw_cost(axes: Axes, found: FrontierPlot, cost: FrontierCost) -> None:
-    for series, colour, marker in zip(cost.series, cycle(COLOURS), cycle(MARKERS), strict=False):
+def _styles(found: FrontierPlot) -> dict[str, tuple[str, str]]:
+    """Colour and marker of every series, the same against every cost."""
+    names = dict.fromkeys(series.name for cost in found.costs for series in cost.series)
+    return dict(zip(names, zip(cycle(COLOURS), cycle(MARKERS), strict=False), strict=False))
+
+
+def _draw_cost(
+    axes: Axes, found: FrontierPlot, cost: FrontierCost, styles: Mapping[str, tuple[str, str]]
+) -> None:
+    for series in cost.series:
+        colour, marker = styles[series.name]
         axes.plot(*zip(*series.points, strict=True), marker, color=colour, alpha=0.8, label=series.name)
     if cost.best:
         axes.plot(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from snncc.sim.evaluate import Batch, Evaluation, evaluate_images
@@ -20,6 +22,9 @@ from snncc_ir.progress import Progress
 Array = NDArray[Any]
 Levels = Mapping[str, Array]
 
+HELD = 1 << 24
+"""Levels that are held at once."""
+
 
 def evaluate_codes(
     graphs: Sequence[Graph], form: InputFormat, images: Array, progress: Progress
@@ -34,12 +39,23 @@ def evaluate_codes(
     engine, run = _runner(graph, levels)
     sums = [NO_COUNTS] * len(counters)
 
-    def tally(inputs: Levels) -> Batch:
+    def tally(inputs: Levels) -> Levels:
         found = {**inputs, **run(inputs)}
         sums[:] = [before + counter.count(found) for before, counter in zip(sums, counters, strict=True)]
-        return Batch({name: found[name] for name in graph.outputs}, NO_COUNTS, 0)
+        return {name: found[name] for name in graph.outputs}
 
-    return evaluate_images(graph, form, images, engine, progress, tally), tuple(sums)
+    size = max(1, HELD // sum(math.prod(graph.types[name].shape) for name in levels))
+
+    def batch(inputs: Levels) -> Batch:
+        count = len(next(iter(inputs.values())))
+        parts = [
+            tally({name: values[first : first + size] for name, values in inputs.items()})
+            for first in range(0, count, size)
+        ]
+        outputs = {name: np.concatenate([part[name] for part in parts]) for name in graph.outputs}
+        return Batch(outputs, NO_COUNTS, 0)
+
+    return evaluate_images(graph, form, images, engine, progress, batch), tuple(sums)
 
 
 def _runner(graph: Graph, levels: tuple[str, ...]) -> tuple[str, Callable[[Levels], Levels]]:
