@@ -68,7 +68,7 @@ def draw(found: FrontierPlot, kind: str) -> bytes:
             axes = figure.add_subplot(rows, columns, number + 1)
             _draw_cost(axes, found, cost, styles)
             handles, labels = axes.get_legend_handles_labels()
-            entries = dict(zip(labels, handles, strict=True)) | entries
+            entries |= {name: item for name, item in zip(labels, handles, strict=True) if name not in entries}
         figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2 * columns)
         buffer = io.BytesIO()
         metadata = {"Software": None} if kind == ".png" else {"Date": None, "Creator": None}

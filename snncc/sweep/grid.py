@@ -48,6 +48,12 @@ class Setting:
         return ", ".join(part for part in parts if part)
 
 
+ANY = Setting(
+    target="sim", chip="any", level_bits=None, weight_bits=8, code="radix", rate_steps=None, lanes=None
+)
+"""A point that every model has."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Axes:
     """The lists of a sweep. Without `targets` they are those of the chips, and with `lanes` also the FPGA."""

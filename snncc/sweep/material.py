@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -17,11 +17,12 @@ from snncc.frontend.calibrate import float_outputs
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
 from snncc.loss import predictions_of
-from snncc.options import CompileOptions
+from snncc.options import CompileOptions, check_options
 from snncc.samples import Samples, image_digests, images_for, overlap, read_samples
 from snncc.shards import digest_of
-from snncc.sweep.grid import Study
+from snncc.sweep.grid import ANY, Study
 from snncc_ir.errors import SnnccError
+from snncc_ir.progress import Progress
 
 Array = NDArray[Any]
 
@@ -59,9 +60,16 @@ class Material:
         """A compilation before its first pass; raises SnnccError where its options do not go together."""
         return settle(options).prepared(self.model, self.lowered, self.samples)
 
-    def float_predictions(self) -> Array:
+    def float_predictions(self, progress: Progress) -> Array:
         """The answers `[N]` of the float network."""
-        return predictions_of(float_outputs(self.model, self.samples.batches(self.images))[0])
+        return predictions_of(float_outputs(self.model, self._batches(progress))[0])
+
+    def _batches(self, progress: Progress) -> Iterator[Array]:
+        done = 0
+        for batch in self.samples.batches(self.images):
+            yield batch
+            done += len(batch)
+            progress(done, len(self.images))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -80,15 +88,10 @@ class Material:
 @functools.lru_cache(maxsize=1)
 def read_material(study: Study) -> Material:
     """What the files of a study hold; raises SnnccError where they do not go together."""
+    options = study.options(ANY)
+    check_options(options)
     model = load(study.model)
     lowered = lower(model)
-    options = CompileOptions(
-        output=study.model,
-        target="",
-        calibrate=study.calibrate,
-        pixels=study.pixels,
-        input_bits=study.input_bits,
-    )
     samples = read_samples(model, lowered, options)
     pixels = samples.images.dtype == np.uint8
     images, labels = images_for(samples.form, study.data, study.limit, pixels=pixels)

@@ -20,7 +20,7 @@ from snncc.passes.choose_code import ChooseCode
 from snncc.passes.pipeline import Pipeline, parse
 from snncc.sim.evaluate import evaluate_images, phased_steps
 from snncc.sim.recoded import evaluate_codes
-from snncc.sweep.grid import Setting, Study
+from snncc.sweep.grid import ANY, Setting, Study
 from snncc.sweep.material import Material, agreed
 from snncc.sweep.points import Figures, Row
 from snncc_ir.costs import Counts
@@ -80,14 +80,8 @@ def measure(task: Task, watch: Watch = no_watch) -> Iterator[Row]:
 def _context(study: Study, digest: str, watch: Watch) -> Context:
     """What the passes of every point may know: the calibration depends on none of their options."""
     material = agreed(study, digest)
-    any_target = replace(study.options(ANY), machine=None, watch=watch)
-    return context_of(material.prepared(any_target), material.samples)
-
-
-ANY = Setting(
-    target="sim", chip="", level_bits=None, weight_bits=8, code="radix", rate_steps=None, lanes=None
-)
-"""A point that every model has."""
+    options = replace(study.options(ANY), watch=watch)
+    return context_of(material.prepared(options), material.samples)
 
 
 class _Network:

@@ -99,11 +99,8 @@ def _reference(material: Material, kept: Kept, watch: Watch) -> tuple[int, ...]:
     found = kept.reference()
     if found is not None and len(found) == len(material.images):
         return found
-    progress = watch("float network")
-    progress(0, 1)
-    answers = material.float_predictions()
+    answers = material.float_predictions(watch("float network"))
     kept.keep_reference(answers)
-    progress(1, 1)
     return tuple(answers.tolist())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import os
 import shlex
@@ -37,15 +38,26 @@ def run_line(snncc: Snncc, line: str, *more: str) -> Result:
     return result
 
 
-def test_every_figure_is_that_of_the_printed_command(snncc: Snncc) -> None:
-    lists = ["--levels", "2,3", "--weights", "4", "--codes", "graded,count,stbif,rate,auto:energy"]
-    found = snncc(*BASE, *lists, "--chips", "loihi2,ecp5-85k", "--lanes", "8,32", "--steps", "9", "--json")
+@pytest.mark.parametrize(
+    ("levels", "codes", "lanes", "count"),
+    [
+        ("3", "graded,rate,auto:energy", "8", 3 + 3),
+        pytest.param(
+            "2,4", "count,ttfs,radix,stbif,auto:time", "8,32", 2 * 5 + 2 * 2 * 3, marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_every_figure_is_that_of_the_printed_command(
+    snncc: Snncc, levels: str, codes: str, lanes: str, count: int
+) -> None:
+    lists = ["--levels", levels, "--weights", "4", "--codes", codes, "--lanes", lanes, "--steps", "9"]
+    found = snncc(*BASE, *lists, "--chips", "loihi2,ecp5-85k", "--json")
     assert found.code == 0, found.err
     points = found.json["points"]
-    assert len(points) == 2 * 5 + 2 * 2 * 4  # of the phased codes an FPGA has the first
+    assert len(points) == count  # of the phased codes an FPGA has the first
     possible = [point for point in points if point["figures"]]
     assert {point["chip"] for point in possible} == {"loihi2", "ecp5-85k"}
-    assert {point["code"] for point in possible} == {"graded", "count", "stbif", "rate", "auto:energy"}
+    assert {point["code"] for point in possible} == set(codes.split(","))
     for number, point in enumerate(possible):
         check_point(snncc, point, f"p{number}")
     for point in points:
@@ -312,6 +324,8 @@ def test_the_table_of_the_plain_form_is_json(snncc: Snncc) -> None:
         (["--plot", "p.pdf"], "--plot p.pdf: must name a .svg or .png or .html file in an existing folder"),
         (["--plot", "no/p.svg"],
          "--plot no/p.svg: must name a .svg or .png or .html file in an existing folder"),
+        (["--input-bits", "9"], "--input-bits: must be 1 to 8, not 9"),
+        (["--std", "0"], "--scale, --mean, --std: scale and std must be positive numbers, mean a number"),
         (["--data", "nowhere.npz"], "nowhere.npz: no such file or folder"),
         (["--folder", "data.npz"], None),
         (["--steps", ",".join(map(str, range(1, 1100))), "--codes", "rate", "--targets", "sim"],
@@ -326,6 +340,26 @@ def test_every_mistake_is_one_message(snncc: Snncc, options: list[str], message:
     else:
         assert found == message
     assert not list(Path().glob("*.sweep"))
+
+
+@pytest.mark.parametrize(
+    ("package", "options", "message"),
+    [
+        ("matplotlib", ["--plot", "p.svg"],
+         "--plot: needs the Python package matplotlib, which is not installed; "
+         'pip install "jinja2>=3.1" "matplotlib>=3.8"'),
+        ("distributed", ["--scheduler", "tcp://127.0.0.1:1"],
+         "--scheduler: needs the Python package distributed, which is not installed; "
+         'pip install "distributed>=2024.1"'),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_said_before_anything_runs(
+    snncc: Snncc, monkeypatch: pytest.MonkeyPatch, package: str, options: list[str], message: str
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else found(name))
+    assert error(snncc(*SMALL, *options)) == message
+    assert not Path("model.sweep").exists()
 
 
 def test_what_is_kept_is_named_by_all_that_it_depends_on() -> None:
