@@ -119,13 +119,15 @@ def with_plan(graph: Graph, machine: Machine, golden: Mapping[str, Array]) -> Ma
     return replace(machine, plan=make_plan(graph, machine, dict(own.activity.spikes)).plan)
 
 
-def own_cost(graph: Graph, machine: Machine, levels: Mapping[str, Array]) -> tuple[Planned, Estimate]:
+def own_cost(
+    graph: Graph, machine: Machine, levels: Mapping[str, Array], watch: Watch = no_watch
+) -> tuple[Planned, Estimate]:
     """The plan that `fit` makes, and what an image costs in the graph's own codes.
 
     Raises TargetError where the chip cannot hold the graph.
     """
     own = _own_run(graph, machine, levels)
-    planned = make_plan(graph, machine, dict(own.activity.spikes))
+    planned = make_plan(graph, machine, dict(own.activity.spikes), watch("partition"))
     return planned, estimate(planned, graph, machine, own.activity)
 
 

@@ -63,7 +63,10 @@ def _pipelines(prepared: Prepared) -> tuple[Pipeline, Pipeline]:
 def measure(task: Task, watch: Watch = no_watch) -> Iterator[Row]:
     """A row for every point of a task, in their order."""
     material = agreed(task.study, task.digest)
-    points = [(setting, material.prepared(task.study.options(setting))) for setting in task.settings]
+    points = [
+        (setting, material.prepared(replace(task.study.options(setting), watch=watch)))
+        for setting in task.settings
+    ]
     try:
         network = _Network(material, points[0][1], _context(task.study, task.digest, watch))
     except SnnccError as error:
@@ -169,7 +172,7 @@ def _costs(material: Material, prepared: Prepared, graph: Graph) -> Figures:
     inputs = {node.name: np.asarray(levels)}
     none = Figures(accuracy=None, loss=0.0, steps=0, spikes=0.0, synops=0.0)
     if machine.core is not None:
-        planned, cost = own_cost(graph, machine, inputs)
+        planned, cost = own_cost(graph, machine, inputs, prepared.options.watch)
         return replace(
             none,
             energy=cost.total.energy / 1000,

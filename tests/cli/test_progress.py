@@ -55,7 +55,7 @@ def test_long_stages_report_how_far_they_are(snncc: Snncc, reports: Reports) -> 
     assert snncc("explain", "model.snncc", "--chip", "loihi2").code == 0
     check(reports, "partition")
     assert snncc("sweep", "model.onnx", *SWEEP).code == 0
-    check(reports, "float network", "calibrate", "sweep")
+    check(reports, "float network", "calibrate", "passes", "partition", "sweep")
     assert snncc("sweep", "model.onnx", *SWEEP, "--weights", "3,5", "--jobs", "2").code == 0
     check(reports, "sweep")
 
