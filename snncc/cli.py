@@ -13,10 +13,10 @@ from snncc import __version__
 from snncc.arguments import ArtefactPath, Json, ModelPath, NetworkPath, SourceModel
 from snncc.console import print_json, print_table, print_text, say, stages
 from snncc.guard import P, end_on_signals, guarded
+from snncc.outward_commands import build, export
 from snncc.passes.published import Published
 from snncc.sweep_command import sweep
-from snncc_ir.codes import CodeOption, Exchange, Reset
-from snncc_ir.hardware import Stage
+from snncc_ir.codes import CodeOption, Reset
 from snncc_ir.machine import Goal
 
 app = typer.Typer(
@@ -228,29 +228,7 @@ def verify(
         raise typer.Exit(1)
 
 
-@command()
-def build(
-    artefact: ArtefactPath,
-    stage: Annotated[Stage, typer.Option(help="How far.")] = Stage.BITSTREAM,
-    device: Annotated[
-        str | None, typer.Option(help="A part, such as ecp5-45k; default: what was compiled for.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier build.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", metavar="DIR", help="Report and bitstream; default: OUT.build beside it."
-        ),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Synthesise an FPGA network, place and route it, and pack its bitstream."""
-    from snncc.answers import print_build
-    from snncc.build import build as run
-
-    with stages() as watch:
-        built = run(artefact, stage, device=device, folder=output, force=force, watch=watch)
-    print_build(built, as_json=as_json)
+command()(build)
 
 
 @command()
@@ -328,23 +306,7 @@ def report_command(
         say(f"{written.file}: {', '.join(written.sections)}; {written.size:,} bytes")
 
 
-@command()
-def export(
-    artefact: ArtefactPath,
-    form: Annotated[Exchange, typer.Option("--to", help="The file format.")],
-    output: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="The file; default: OUT.nir or OUT.net here."),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier file.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Write a compiled network as a file for other simulators and chips."""
-    from snncc.answers import print_exported
-    from snncc.export import export as run
-
-    file = output or Path(f"{artefact.resolve().stem}{form.suffix}")
-    print_exported(run(artefact, form, file, force=force), as_json=as_json)
+command()(export)
 
 
 @command()
