@@ -107,6 +107,7 @@ def test_netx_files_by_the_command(snncc: Snncc, tmp_path: Path) -> None:
     layers, size = 1 + len(found.populations), (tmp_path / "net.net").stat().st_size
     assert (done.code, done.err) == (0, "")
     assert done.json == {
+        "schema": "snncc/export/1",
         "file": "net.net", "format": "netx", "nodes": layers, "neurons": neurons, "bytes": size
     }  # fmt: skip
     assert snncc("export", "net.snncc", "--to", "netx", "--force").out == (
