@@ -39,7 +39,9 @@ class Layer : public Operation {
 std::vector<int32_t> windows(const Geometry&, const Layer&, int32_t unit, int32_t reach_y, int32_t reach_x,
                              int32_t stride_y, int32_t stride_x, int32_t pad_y, int32_t pad_x);
 
-// Terms (terms.cpp, scales.cpp). All check that no position reads outside the source's map.
+// Terms (terms.cpp, scales.cpp). All check that no position reads outside the source's map; whether a convolution's shape
+// fits its source is checked first.
+void check_conv(const Geometry&, const ConvShape&, const Layer&);
 std::unique_ptr<Term> make_conv(const Kernels&, const Geometry&, int source, const ConvShape&, const int8_t* weights,
                                 int32_t multiplier, Layer&);
 std::unique_ptr<Term> make_scale(const Geometry&, int source, const int32_t* weights, int32_t multiplier, Layer&);

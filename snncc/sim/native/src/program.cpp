@@ -8,6 +8,7 @@
 #include <system_error>
 #include <thread>
 
+#include "bits.h"
 #include "layer.h"
 #include "operations.h"
 #include "stream.h"
@@ -17,7 +18,7 @@ namespace snncc {
 constexpr int64_t MOST_BYTES = int64_t{1} << 31;  // of all values of one map
 
 Arena::Arena(const std::vector<Geometry>& buffers, int maps, const std::vector<int64_t>& states)
-    : count_(maps), bits_(buffers.size()), spikes_(buffers.size()) {
+    : count_(maps), spikes_(buffers.size()) {
     for (const Geometry& g : buffers) {
         maps_.emplace_back(static_cast<size_t>(g.bytes() * maps + SLACK), g.zero);
         bases_.push_back(maps_.back().data());
@@ -71,7 +72,40 @@ int Program::add_buffer(const Geometry& g) {
     require(bytes_per_map_ + g.bytes() < MOST_BYTES, "values of 2 GiB or more");
     bytes_per_map_ += g.bytes();
     buffers_.push_back(g);
+    forms_.emplace_back();
     return static_cast<int>(buffers_.size()) - 1;
+}
+
+int Program::as_codes(int index) {
+    buffer(index);
+    Forms& forms = forms_[static_cast<size_t>(index)];
+    if (forms.codes) return index;
+    forms.codes = true;
+    add_operation(make_unpacking(buffer(index), forms.bits, index), is_lasting(index));
+    return index;
+}
+
+Wide Program::as_codes(Wide value) {
+    as_codes(value.low);
+    if (value.high >= 0) as_codes(value.high);
+    return value;
+}
+
+int Program::as_bits(int index) {
+    const int known = forms_[static_cast<size_t>(index)].bits;
+    if (known >= 0) return known;
+    const int bits = add_buffer(bit_geometry(buffer(index)));
+    forms_[static_cast<size_t>(index)].bits = bits;
+    add_operation(make_packing(buffer(index), index, bits), is_lasting(index));
+    return bits;
+}
+
+// Its only writer writes the bits: its codes are not there.
+int Program::written_as_bits(int index) {
+    require(!has_bits(index), "a value that is read before it is written");
+    const int bits = add_buffer(bit_geometry(buffer(index)));
+    forms_[static_cast<size_t>(index)] = {bits, false};
+    return bits;
 }
 
 int Program::add_input(int index) {
@@ -82,6 +116,7 @@ int Program::add_input(int index) {
 }
 
 int Program::add_export(int index) {
+    as_codes(index);
     const int slot = static_cast<int>(output_sizes_.size());
     add_operation(make_transfer(buffer(index), index, slot, false), false);
     output_sizes_.push_back(buffer(index).elements());
@@ -90,19 +125,30 @@ int Program::add_export(int index) {
 
 int Program::add_probe(int index, int mode, const int64_t* fans, int fan_count) {
     const int slot = static_cast<int>(output_sizes_.size());
-    add_operation(make_probe(buffer(index), index, slot, mode, fans, fan_count), is_lasting(index));
+    buffer(index);
+    const bool bits = has_bits(index);  // of which each one is a spike
+    const int read = bits ? as_bits(index) : index;
+    add_operation(make_probe(buffer(read), read, slot, bits ? ONES : mode, fans, fan_count), is_lasting(index));
     output_sizes_.push_back(static_cast<int64_t>(sizeof(int64_t)) * fan_count);
     return slot;
 }
 
 void Program::add_copy(Wide source, Wide destination, const int32_t* runs, int64_t count, int32_t shift) {
-    add_operation(make_copy(buffer(source), buffer(destination), source, destination, runs, count, shift),
+    add_operation(make_copy(buffer(as_codes(source)), buffer(destination), source, destination, runs, count, shift),
                   is_lasting(destination.low));
 }
 
 void Program::add_max_pool(Wide source, Wide destination, const PoolShape& shape) {
-    add_operation(make_max_pool(buffer(source), buffer(destination), source, destination, shape),
-                  is_lasting(destination.low));
+    const Geometry &from = buffer(source), &to = buffer(destination);
+    if (source.high < 0 && destination.high < 0 && has_bits(source.low) && to.zero == 0)
+        return add_bit_pool(source.low, destination.low, shape);
+    add_operation(make_max_pool(from, to, as_codes(source), destination, shape), is_lasting(destination.low));
+}
+
+// On bits the maximum is "any".
+void Program::add_bit_pool(int source, int destination, const PoolShape& shape) {
+    const int from = as_bits(source), to = written_as_bits(destination);
+    add_operation(make_bit_pool(buffer(from), buffer(to), from, to, shape), is_lasting(destination));
 }
 
 void Program::begin_layer(int32_t channels, int32_t height, int32_t width, int32_t group, bool wide) {
@@ -131,18 +177,23 @@ void Program::close_layer() {
 
 void Program::add_conv(int source, const ConvShape& shape, const int8_t* weights, int32_t multiplier) {
     Layer& layer = open_layer();
-    terms_for(source).push_back(make_conv(kernels_, buffer(source), source, shape, weights, multiplier, layer));
+    check_conv(buffer(source), shape, layer);
+    const bool bits = reads_bits(kernels_, buffer(source), shape, weights, layer);
+    const int read = bits ? as_bits(source) : as_codes(source);
+    terms_for(source).push_back(
+        bits ? make_bit_conv(buffer(read), read, shape, weights, multiplier, layer)
+             : make_conv(kernels_, buffer(read), read, shape, weights, multiplier, layer));
 }
 
 void Program::add_scale(int source, const int32_t* weights, int32_t multiplier) {
     Layer& layer = open_layer();
-    terms_for(source).push_back(make_scale(buffer(source), source, weights, multiplier, layer));
+    terms_for(source).push_back(make_scale(buffer(as_codes(source)), source, weights, multiplier, layer));
 }
 
 void Program::add_sum_pool(int source, const PoolShape& shape, const int32_t* weights, const int32_t* factors,
                            int32_t multiplier) {
     Layer& layer = open_layer();
-    terms_for(source).push_back(make_sum_pool(buffer(source), source, shape, weights, factors, multiplier, layer));
+    terms_for(source).push_back(make_sum_pool(buffer(as_codes(source)), source, shape, weights, factors, multiplier, layer));
 }
 
 namespace {
@@ -168,6 +219,11 @@ void Program::end_stairs(Wide levels, const int64_t* theta, const int64_t* offse
                          const int32_t* classes, int32_t span) {
     Layer& layer = open_layer();
     Target target = target_of(layer, buffer(levels), levels, span);
+    if (span == 1 && levels.high < 0 && buffer(levels).zero == 0 && fires_bits(layer)) {
+        const int bits = written_as_bits(levels.low);
+        layer.neuron = make_bit_stairs(layer, {{bits, -1}, places_of(buffer(bits))}, read_classes(layer, class_count, classes), theta, offsets);
+        return close_layer();
+    }
     layer.neuron = make_stairs(layer, std::move(target), read_classes(layer, class_count, classes), theta, offsets, span);
     close_layer();
 }
