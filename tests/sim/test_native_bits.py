@@ -15,8 +15,8 @@ from snncc_ir.nodes import Dense, Input, Population
 from snncc_ir.semantics import evaluate
 from snncc_ir.tensors import Tensor
 from snncc_ir.types import Levels
-from support.bits import binary_images, binary_network
 from support.native import KERNEL_NAMES, needs_native, with_kernels
+from support.native_networks import binary_images, binary_network
 
 pytestmark = needs_native
 

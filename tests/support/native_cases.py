@@ -13,8 +13,8 @@ from snncc.sim.streams import StreamEngine
 from snncc_ir.costs import Counter
 from snncc_ir.semantics import evaluate
 from snncc_ir.timing import Stbif
-from support.bits import binary_images, binary_network
 from support.graphs import Case, cases, rate_cases
+from support.native_networks import binary_images, binary_network, large_network
 
 COPIES = 40
 """Of every image: more than go through a network together."""
@@ -40,6 +40,15 @@ def check_bits(channels: int, seed: int, *, mixed: bool) -> None:
     assert counts == counter.count(expected)
 
 
+def check_shared(bits: int, top: int) -> None:
+    """Levels and drives of one image whose layers threads share."""
+    graph = large_network(bits, top)
+    x = np.random.default_rng(bits).integers(0, top + 1, (1, *graph.types["x"].shape)).astype(np.uint8)
+    expected = NativeEngine(graph, graph.reported, 1).run({"x": x})
+    for name, values in NativeEngine(graph, graph.reported, 3).run({"x": x}).items():
+        np.testing.assert_array_equal(values, expected[name], err_msg=name)
+
+
 def check_steps(case: Case) -> None:
     """Spike sums of a streaming graph."""
     try:
@@ -59,4 +68,6 @@ def run_all(examples: int) -> None:
     options(given(cases())(check_levels))()
     channels = st.sampled_from((2, 24, 64, 130))
     options(given(channels, st.integers(0, 2**20), mixed=st.booleans())(check_bits))()
+    check_shared(8, 15)
+    check_shared(1, 1)
     options(given(st.one_of(cases(timing=Stbif()), rate_cases()))(check_steps))()

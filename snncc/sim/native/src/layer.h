@@ -29,10 +29,13 @@ class Layer : public Operation {
     std::unique_ptr<Neuron> neuron;
 
   private:
-    void run_narrow(Context&) const;
+    // Places are those of all maps, one map's behind the other's.
+    void run_places(Context&, const Block&, int64_t from, int64_t to) const;
+    void run_together(Context&) const;
     void run_strip(Context&, const Strip&, const Block&) const;
-    Strip strip_at(int map, int32_t place, int end) const;
-    void run_wide(Context&) const;
+    Strip strip_at(int64_t from, int64_t to) const;
+    void run_wide(Context&, const Block&, int64_t from, int64_t to) const;
+    int64_t products_ = 0;  // of one position
 };
 
 // First byte (times `unit` per pixel) that each output position reads, checked against the map.

@@ -1,44 +1,17 @@
 #include "program.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cstring>
 #include <exception>
-#include <mutex>
-#include <system_error>
-#include <thread>
 
 #include "bits.h"
 #include "layer.h"
 #include "operations.h"
 #include "stream.h"
+#include "threads.h"
 
 namespace snncc {
 
 constexpr int64_t MOST_BYTES = int64_t{1} << 31;  // of all values of one map
-
-Arena::Arena(const std::vector<Geometry>& buffers, int maps, const std::vector<int64_t>& states)
-    : count_(maps), spikes_(buffers.size()) {
-    for (const Geometry& g : buffers) {
-        maps_.emplace_back(static_cast<size_t>(g.bytes() * maps + SLACK), g.zero);
-        bases_.push_back(maps_.back().data());
-        strides_.push_back(g.bytes());
-        zeros_.push_back(g.zero);
-    }
-    for (const int64_t size : states) states_.emplace_back(static_cast<size_t>(size), 0);
-}
-
-void Arena::silence() {
-    for (size_t i = 0; i < maps_.size(); ++i)
-        std::memset(map(static_cast<int>(i), 0), zeros_[i], static_cast<size_t>(strides_[i]));
-}
-
-void Arena::keep_last(int from) {
-    for (size_t i = 0; i < maps_.size(); ++i) {
-        const int buffer = static_cast<int>(i);
-        std::memcpy(map(buffer, 0), map(buffer, from), static_cast<size_t>(strides_[i]));
-    }
-}
 
 Program::Program(const Kernels& kernels, int maps) : kernels_(kernels), maps_(maps) {
     require(maps > 0 && maps <= 4096, "a group of no maps, or of too many");
@@ -76,38 +49,6 @@ int Program::add_buffer(const Geometry& g) {
     return static_cast<int>(buffers_.size()) - 1;
 }
 
-int Program::as_codes(int index) {
-    buffer(index);
-    Forms& forms = forms_[static_cast<size_t>(index)];
-    if (forms.codes) return index;
-    forms.codes = true;
-    add_operation(make_unpacking(buffer(index), forms.bits, index), is_lasting(index));
-    return index;
-}
-
-Wide Program::as_codes(Wide value) {
-    as_codes(value.low);
-    if (value.high >= 0) as_codes(value.high);
-    return value;
-}
-
-int Program::as_bits(int index) {
-    const int known = forms_[static_cast<size_t>(index)].bits;
-    if (known >= 0) return known;
-    const int bits = add_buffer(bit_geometry(buffer(index)));
-    forms_[static_cast<size_t>(index)].bits = bits;
-    add_operation(make_packing(buffer(index), index, bits), is_lasting(index));
-    return bits;
-}
-
-// Its only writer writes the bits: its codes are not there.
-int Program::written_as_bits(int index) {
-    require(!has_bits(index), "a value that is read before it is written");
-    const int bits = add_buffer(bit_geometry(buffer(index)));
-    forms_[static_cast<size_t>(index)] = {bits, false};
-    return bits;
-}
-
 int Program::add_input(int index) {
     const int slot = static_cast<int>(input_sizes_.size());
     add_operation(make_transfer(buffer(index), index, slot, true), false);
@@ -143,12 +84,6 @@ void Program::add_max_pool(Wide source, Wide destination, const PoolShape& shape
     if (source.high < 0 && destination.high < 0 && has_bits(source.low) && to.zero == 0)
         return add_bit_pool(source.low, destination.low, shape);
     add_operation(make_max_pool(from, to, as_codes(source), destination, shape), is_lasting(destination.low));
-}
-
-// On bits the maximum is "any".
-void Program::add_bit_pool(int source, int destination, const PoolShape& shape) {
-    const int from = as_bits(source), to = written_as_bits(destination);
-    add_operation(make_bit_pool(buffer(from), buffer(to), from, to, shape), is_lasting(destination));
 }
 
 void Program::begin_layer(int32_t channels, int32_t height, int32_t width, int32_t group, bool wide) {
@@ -244,91 +179,6 @@ int Program::end_readout(const int64_t* offsets, int32_t class_count, const int3
     output_sizes_.push_back(static_cast<int64_t>(sizeof(int64_t)) * layer.positions() * layer.channels);
     close_layer();
     return slot;
-}
-
-// Hands out groups of maps, and keeps the first error of any thread.
-class Counter {
-  public:
-    explicit Counter(int64_t groups) : groups_(groups) {}
-    bool take(int64_t& group) { return !failed_ && (group = next_++) < groups_; }
-    void fail(std::exception_ptr error) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (!error_) error_ = error;
-        failed_ = true;
-    }
-    void check() const {
-        if (error_) std::rethrow_exception(error_);
-    }
-
-  private:
-    const int64_t groups_;
-    std::atomic<int64_t> next_{0};
-    std::atomic<bool> failed_{false};
-    std::mutex mutex_;
-    std::exception_ptr error_;
-};
-
-namespace {
-
-// The helpers end with the call: nothing waits for work, nothing spins.
-template <class Work>
-void in_parallel(int64_t items, int threads, Work work) {
-    Counter next(items);
-    std::vector<std::thread> helpers;
-    try {
-        for (int64_t i = 1; i < std::min<int64_t>(threads, items); ++i) helpers.emplace_back([&] { work(next); });
-    } catch (const std::system_error&) {  // no more threads are to be had: those that run do it all
-    }
-    work(next);
-    for (auto& helper : helpers) helper.join();
-    next.check();
-}
-
-}  // namespace
-
-std::unique_ptr<Arena> Program::take_arena(int maps) {
-    {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        while (!idle_.empty()) {
-            auto arena = std::move(idle_.back());
-            idle_.pop_back();
-            if (arena->maps() >= maps) return arena;  // one that is too small is dropped
-        }
-    }
-    return std::make_unique<Arena>(buffers_, maps, states_);
-}
-
-void Program::give_back(std::unique_ptr<Arena> arena) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    idle_.push_back(std::move(arena));
-}
-
-void Program::run_groups(const uint8_t* const* inputs, void* const* outputs, int64_t count, Counter& next) {
-    try {
-        auto owned = take_arena(static_cast<int>(std::min<int64_t>(maps_, count)));
-        Arena& arena = *owned;
-        int64_t group;
-        while (next.take(group)) {
-            const int64_t first = group * maps_;
-            const int end = static_cast<int>(std::min<int64_t>(maps_, count - first));
-            Context context{kernels_, arena, first, 0, end, inputs, outputs};
-            for (const auto& operation : operations_) operation->run(context);
-        }
-        give_back(std::move(owned));
-    } catch (...) {
-        next.fail(std::current_exception());
-    }
-}
-
-void Program::run(const uint8_t* const* inputs, const int64_t* input_bytes, void* const* outputs,
-                  const int64_t* output_bytes, int64_t count, int threads) {
-    require(layer_ == nullptr, "a layer was not ended");
-    require(count >= 0 && threads > 0, "nothing to run, or nothing to run it on");
-    for (size_t i = 0; i < input_sizes_.size(); ++i)
-        require(input_bytes[i] == input_sizes_[i] * count, "an input has another size");
-    for (size_t i = 0; i < output_sizes_.size(); ++i)
-        require(output_bytes[i] == output_sizes_[i] * count, "an output has another size");
-    in_parallel((count + maps_ - 1) / maps_, threads, [&](Counter& next) { run_groups(inputs, outputs, count, next); });
 }
 
 // --- streaming codes ---------------------------------------------------------------------------------------------

@@ -90,6 +90,8 @@ class Arena {
     std::vector<Aligned<int32_t>> states_;
 };
 
+class Team;
+
 // One group of maps on its way through the program.
 struct Context {
     const Kernels& kernels;
@@ -101,6 +103,7 @@ struct Context {
     int64_t image = 0;  // while steps of one image are run: which image, from which step, and what happened
     int64_t step = 0;
     std::vector<uint8_t>* events = nullptr;  // by map
+    Team* team = nullptr;  // that shares the positions of large layers
 };
 
 // Output positions whose sums are computed together.
@@ -126,6 +129,7 @@ class Term {
     // What a kernel needs to add this term to its own, if it `scales`; the last argument is room for STRIP rows.
     virtual Scaling scaling(const Context&, const Strip&, const Block&, const uint8_t**) const { return {}; }
     virtual bool scales() const { return false; }
+    virtual int64_t products() const { return 0; }  // that one position takes, about; in those of bytes
     // Takes over a term that is added in the same kernel; false where it cannot.
     virtual bool absorb(std::unique_ptr<Term>&) { return false; }
     // `narrow` for one position in 64 bits, for layers whose sums do not fit 32; always added.
@@ -218,7 +222,9 @@ class Program {
     bool has_bits(int buffer) const { return forms_[static_cast<size_t>(buffer)].bits >= 0; }
     std::unique_ptr<Arena> take_arena(int maps);
     void give_back(std::unique_ptr<Arena> arena);
-    void run_groups(const uint8_t* const* inputs, void* const* outputs, int64_t count, Counter& next);
+    void run_groups(const uint8_t* const* inputs, void* const* outputs, int64_t count, int64_t size, Counter& next);
+    void run_together(const uint8_t* const* inputs, void* const* outputs, int64_t count, int threads);
+    void run_group(Context& context) const;
 
     const Kernels& kernels_;
     int maps_;

@@ -98,6 +98,8 @@ class Conv : public Tiled {
         if (skip_) skip_->wide(context, map, place, block, sums);
     }
 
+    int64_t products() const override { return int64_t{shape_.outputs} * segments_ * length(); }
+
     bool absorb(std::unique_ptr<Term>& term) override {
         if (!skips_ || skip_ || !fires() || !term->scales()) return false;
         skip_ = std::move(term);

@@ -12,7 +12,7 @@ class BitConv : public Tiled {
   public:
     BitConv(const Geometry& bits, int source, const ConvShape& s, const int8_t* weights, int32_t multiplier,
             const Layer& layer)
-        : Tiled(source, static_cast<uint32_t>(multiplier)) {
+        : Tiled(source, static_cast<uint32_t>(multiplier)), outputs_(s.outputs) {
         places_ = windows(bits, layer, bits.channels, (s.kernel_height - 1) * s.dilation_height,
                           (s.kernel_width - 1) * s.dilation_width, s.stride_height, s.stride_width, s.pad_top, s.pad_left);
         for (int32_t y = 0; y < s.kernel_height; ++y)
@@ -25,6 +25,9 @@ class BitConv : public Tiled {
     }
 
     bool fires_bits() const override { return multiplier_ == 1; }
+
+    // Four bits take the time of a byte.
+    int64_t products() const override { return 4 * outputs_ * static_cast<int64_t>(offsets_.size()); }
 
     void wide(const Context&, int, int32_t, const Block&, int64_t*) const override {
         throw std::logic_error("layers of bits are narrow");
@@ -62,6 +65,7 @@ class BitConv : public Tiled {
         positive_.push_back(std::move(positive));
     }
 
+    const int64_t outputs_;
     std::vector<int32_t> places_, offsets_;
     std::vector<Aligned<uint16_t>> packed_;
     std::vector<Aligned<uint32_t>> positive_;

@@ -25,6 +25,9 @@ class DepthwiseConv : public Tiled {
         if (s.kernel_width == 3 && per_column_ == 1 && s.dilation_width == 1) column_ = g.channels;
     }
 
+    // Every four taps of a channel take four products of bytes, and bringing them together as long again.
+    int64_t products() const override { return 8 * int64_t{groups_} * BLOCK * static_cast<int64_t>(packed_.size()); }
+
     void wide(const Context& context, int map, int32_t place, const Block& block, int64_t* sums) const override {
         wide_.add(context.arena.map(source_, map) + places_[place], block, static_cast<int32_t>(multiplier_), sums);
     }

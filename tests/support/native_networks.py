@@ -1,4 +1,4 @@
-"""Random networks with one-bit weights on levels 0 and 1, in which values are read as bits and as codes."""
+"""Random networks for the native engine: layers of one-bit weights, and layers that threads share."""
 
 from __future__ import annotations
 
@@ -88,3 +88,37 @@ def binary_images(graph: Graph, count: int, seed: int) -> np.ndarray:
     images = np.random.default_rng(seed).integers(0, 256, (count, *graph.types["x"].shape)).astype(np.uint8)
     images[0] = 255
     return images
+
+
+def large_network(bits: int, top: int) -> Graph:
+    """A layer of each form, so large that threads share it where there are fewer images than threads."""
+    rng = np.random.default_rng(bits)
+    size, channels, same = 30, 72, ((1, 1), (1, 1))
+
+    def conv(name: str, source: str, outputs: int = channels, groups: int = 1) -> Conv:
+        shape = (outputs, channels // groups, 3, 3)
+        high = 2 ** (bits - 1) - 1
+        weight = _signs(rng, *shape) if bits == 1 else Tensor.integer(rng.integers(-high, high, shape), bits)
+        return Conv(name=name, source=source, weight=weight, padding=same, groups=groups)
+
+    def fire(name: str, *drives: str, outputs: int = channels) -> Population:
+        bias = _bias(rng, outputs, 3 * channels * top, size, classes=False)
+        theta = Tensor.integer(rng.integers(1, 2 * channels * top, outputs))
+        neuron = Staircase(theta=theta, bias=bias, lo=0, hi=top)
+        return Population(name=name, drives=drives, neuron=neuron)
+
+    nodes: tuple[AnyNode, ...] = (
+        Input(name="x", type=Levels((channels, size, size), 0, top)),
+        conv("a", "x"),
+        fire("pa", "a"),
+        conv("b", "pa", groups=channels),
+        fire("pb", "b"),
+        conv("c", "pb", groups=2),
+        Scale(name="s", source="pb", weight=Tensor.integer(rng.integers(-9, 9, channels), 5)),
+        fire("pc", "c", "s"),
+        conv("d", "pc", outputs=150),
+        fire("pd", "d", outputs=150),
+        conv("e", "pc"),
+        Readout(name="y", drives=("e",), bias=Bias(values=Tensor.integer([7] * channels))),
+    )
+    return Graph(name="large", nodes=nodes, outputs=("y", "pd"))
