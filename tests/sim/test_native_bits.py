@@ -33,7 +33,7 @@ def _check(graph: Graph, x: np.ndarray, kernels: str, levels: tuple[str, ...]) -
 
 @pytest.mark.parametrize("kernels", KERNEL_NAMES)
 @given(
-    channels=st.sampled_from((1, 2, 5, 16, 24, 33, 64, 80, 130)),
+    channels=st.sampled_from((5, 16, 24, 33, 64, 80, 130)),
     size=st.sampled_from((4, 6, 10)),
     stride=st.sampled_from((1, 2)),
     seed=st.integers(0, 2**20),

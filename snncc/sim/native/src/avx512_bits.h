@@ -117,20 +117,29 @@ void bits(const Bits& p, int count) {
     p.vectors > 2 ? bits_of<2>(p, count) : bits_of<1>(p, count);
 }
 
-void pack_bits(const uint8_t* codes, int channels, int64_t pixels, uint8_t* packed) {
+// Pixels of whole groups of 16 lie next to each other, as codes and as bits.
+inline void join_pixels(int64_t& channels, int64_t& pixels) {
+    if (channels % 16) return;
+    channels *= pixels;
+    pixels = 1;
+}
+
+void pack_bits(const uint8_t* codes, int64_t channels, int64_t pixels, uint8_t* packed) {
+    join_pixels(channels, pixels);
     for (; pixels; --pixels, codes += channels)
-        for (int c = 0; c < channels; c += 64) {
-            const int left = channels - c < 64 ? channels - c : 64;
+        for (int64_t c = 0; c < channels; c += 64) {
+            const int left = static_cast<int>(channels - c < 64 ? channels - c : 64);
             const __m512i x = _mm512_maskz_loadu_epi8(bytes(left), codes + c);
             write_bits(packed, _mm512_test_epi8_mask(x, x), left);
             packed += 2 * ((left + 15) / 16);
         }
 }
 
-void unpack_bits(const uint8_t* packed, int channels, int64_t pixels, uint8_t* codes) {
+void unpack_bits(const uint8_t* packed, int64_t channels, int64_t pixels, uint8_t* codes) {
+    join_pixels(channels, pixels);
     for (; pixels; --pixels, codes += channels)
-        for (int c = 0; c < channels; c += 64) {
-            const int left = channels - c < 64 ? channels - c : 64;
+        for (int64_t c = 0; c < channels; c += 64) {
+            const int left = static_cast<int>(channels - c < 64 ? channels - c : 64);
             uint64_t fired = 0;
             __builtin_memcpy(&fired, packed, static_cast<size_t>(2 * ((left + 15) / 16)));
             _mm512_mask_storeu_epi8(codes + c, bytes(left), _mm512_maskz_set1_epi8(fired, 1));

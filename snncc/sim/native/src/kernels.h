@@ -205,8 +205,8 @@ struct Kernels {
     void (*depthwise)(const Depthwise&, int count);
     void (*bits)(const Bits&, int count);  // or none
     // Codes 0 and 1 of pixels that lie next to each other, as bits: see `bit_bytes`.
-    void (*pack_bits)(const uint8_t* codes, int channels, int64_t pixels, uint8_t* packed);
-    void (*unpack_bits)(const uint8_t* packed, int channels, int64_t pixels, uint8_t* codes);
+    void (*pack_bits)(const uint8_t* codes, int64_t channels, int64_t pixels, uint8_t* packed);
+    void (*unpack_bits)(const uint8_t* packed, int64_t channels, int64_t pixels, uint8_t* codes);
     void (*stairs)(const uint32_t* sums, int count, const Fire&);
     void (*table)(const uint32_t* sums, int count, const Table&, uint8_t* codes);
     void (*scale)(const Scaling&, int vectors, int count);

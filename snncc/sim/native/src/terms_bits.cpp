@@ -73,12 +73,14 @@ class BitConv : public Tiled {
 
 }  // namespace
 
-// Sums are counted in 16 bits.
+// Inputs from which on bits pay: fewer leave groups of 16 empty (`benchmarks/engine_forms.py`). Sums are counted in 16 bits.
+constexpr int32_t FEWEST_INPUTS = 16;
+
 bool reads_bits(const Kernels& kernels, const Geometry& g, const ConvShape& s, const int8_t* weights, const Layer& layer) {
     const int64_t fan = int64_t{s.fan_in} * s.kernel_height * s.kernel_width;
     const auto one = [](int8_t w) { return w == 1 || w == -1; };
     return kernels.bits && g.zero == 0 && s.span == 1 && s.groups == 1 && !layer.wide && fan <= INT16_MAX &&
-           std::all_of(weights, weights + fan * s.outputs, one);
+           s.fan_in >= FEWEST_INPUTS && std::all_of(weights, weights + fan * s.outputs, one);
 }
 
 std::unique_ptr<Term> make_bit_conv(const Geometry& bits, int source, const ConvShape& s, const int8_t* weights,
