@@ -67,7 +67,7 @@ def run_all(examples: int) -> None:
     )
     options(given(cases())(check_levels))()
     channels = st.sampled_from((5, 24, 64, 130))
-    options(given(channels, st.integers(0, 2**20), mixed=st.booleans())(check_bits))()
+    options(given(channels=channels, seed=st.integers(0, 2**20), mixed=st.booleans())(check_bits))()
     check_shared(8, 15)
     check_shared(1, 1)
     options(given(st.one_of(cases(timing=Stbif()), rate_cases()))(check_steps))()

@@ -147,5 +147,18 @@ void unpack_bits(const uint8_t* packed, int64_t channels, int64_t pixels, uint8_
         }
 }
 
+uint64_t bit_peak(int64_t rounds) {
+    __m512i counts[24], x = _mm512_setzero_si512(), w = _mm512_set1_epi16(1);
+    times<24>([&](auto n) SNNCC_INLINE { counts[n] = _mm512_setzero_si512(); });
+    for (int64_t i = 0; i < rounds; ++i)
+        times<24>([&](auto n) SNNCC_INLINE {
+            asm volatile("" : "+v"(x));  // another one every time, for all the compiler knows
+            counts[n] = _mm512_add_epi16(counts[n], _mm512_popcnt_epi16(_mm512_xor_si512(x, w)));
+            asm volatile("" : "+v"(counts[n]));
+        });
+    times<24>([&](auto n) SNNCC_INLINE { asm volatile("" : : "v"(counts[n])); });
+    return static_cast<uint64_t>(rounds) * 24 * 512;
+}
+
 }  // namespace
 }  // namespace snncc

@@ -221,6 +221,7 @@ struct Kernels {
     bool (*stbif)(const uint32_t* sums, int count, const Stbif&, uint8_t* codes);
     bool (*stbif_table)(const uint32_t* sums, int count, const StbifTable&, uint8_t* codes);
     uint64_t (*peak)(int64_t rounds);  // products of bytes without any memory access: how many were made
+    uint64_t (*bit_peak)(int64_t rounds);  // the same of bits
     uint64_t (*count)(const uint8_t* codes, const Chosen*, int64_t chosen_count, uint8_t zero, int mode);
 };
 

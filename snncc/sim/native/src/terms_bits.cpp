@@ -73,7 +73,7 @@ class BitConv : public Tiled {
 
 }  // namespace
 
-// Inputs from which on bits pay: fewer leave groups of 16 empty (`benchmarks/engine_forms.py`). Sums are counted in 16 bits.
+// Inputs from which on bits pay: fewer leave groups of 16 empty (`benchmarks/engine_binary.py shapes`). Sums are counted in 16 bits.
 constexpr int32_t FEWEST_INPUTS = 16;
 
 bool reads_bits(const Kernels& kernels, const Geometry& g, const ConvShape& s, const int8_t* weights, const Layer& layer) {
