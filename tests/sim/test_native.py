@@ -36,6 +36,7 @@ from snncc_ir.tensors import Tensor
 from snncc_ir.types import Levels
 from support.graphs import Case, Weights, cases
 from support.native import KERNEL_NAMES, needs_native, with_kernels
+from support.native_networks import large_network
 
 pytestmark = needs_native
 
@@ -192,6 +193,16 @@ def test_threads_change_nothing() -> None:
     assert counts == same
     for name, values in one.items():
         np.testing.assert_array_equal(three[name], values)
+
+
+@pytest.mark.parametrize("kernels", KERNEL_NAMES)
+@pytest.mark.parametrize(("bits", "top"), [(8, 15), (1, 1)])
+def test_threads_that_share_layers_change_nothing(kernels: str, bits: int, top: int) -> None:
+    graph = large_network(bits, top)
+    x = np.random.default_rng(2).integers(0, top + 1, (2, *graph.types["x"].shape)).astype(np.uint8)
+    with with_kernels(kernels):
+        for images in (x[:1], x):
+            _check(graph, {"x": images}, workers=5)
 
 
 def test_the_best_engine_is_chosen_and_its_absence_said_once() -> None:

@@ -25,7 +25,7 @@ KERNELS = "SNNCC_NATIVE"
 LIBRARY = "SNNCC_NATIVE_LIBRARY"
 """Environment variable: another build of the library, for example one with sanitizers."""
 
-INTERFACE = 2
+INTERFACE = 3
 """The C interface that this module speaks; a library built from other sources is refused."""
 
 NAMES = ("libsnncc_native.so", "libsnncc_native.dylib", "snncc_native.dll")
@@ -199,6 +199,10 @@ def threads() -> int:
     return os.cpu_count() or 1
 
 
+Span = tuple[int, int]
+"""Where something lies in memory: its address and its bytes."""
+
+
 class Program:
     """A program of the library; its methods are the C functions, checked."""
 
@@ -225,9 +229,11 @@ class Program:
             raise NativeError(self._message())
         return result
 
-    def run(self, inputs: Sequence[Array], outputs: Sequence[Array], count: int, workers: int) -> None:
-        """Run `count` maps; inputs and outputs are contiguous, one for each slot."""
-        self("run", _addresses(inputs), _sizes(inputs), _addresses(outputs), _sizes(outputs), count, workers)
+    def run(self, inputs: Sequence[Span], outputs: Sequence[Span], count: int, workers: int) -> None:
+        """Run `count` maps; inputs and outputs are one for each slot."""
+        given = (*_columns(inputs), *_columns(outputs))
+        if self._library.snncc_run(self._handle, *given, count, workers) < 0:
+            raise NativeError(self._message())
 
     def run_stream(
         self,
@@ -246,6 +252,16 @@ class Program:
 
     def _message(self) -> str:
         return str(self._library.snncc_message().decode())
+
+
+def span(array: Array) -> Span:
+    """A contiguous array's memory."""
+    return int(array.__array_interface__["data"][0]), array.nbytes
+
+
+def _columns(spans: Sequence[Span]) -> tuple[Any, Any]:
+    count = len(spans)
+    return (c_void_p * count)(*(at for at, _ in spans)), (c_int64 * count)(*(size for _, size in spans))
 
 
 def _pointer(value: Any, kind: Any) -> Any:

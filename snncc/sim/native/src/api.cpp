@@ -36,7 +36,7 @@ int guarded(Action action) {
 }  // namespace
 
 // Goes up with every change of these functions or of their structures; library.py has the same number.
-SNNCC_EXPORT int snncc_interface() { return 2; }
+SNNCC_EXPORT int snncc_interface() { return 3; }
 
 SNNCC_EXPORT const char* snncc_message() { return message.c_str(); }
 
@@ -49,6 +49,12 @@ SNNCC_EXPORT const char* snncc_kernels(const char* wanted) {
 SNNCC_EXPORT uint64_t snncc_peak(const char* kernels, int64_t rounds) {
     const snncc::Kernels* found = snncc::find_kernels(kernels);
     return found && found->peak ? found->peak(rounds) : 0;
+}
+
+// The same of bits.
+SNNCC_EXPORT uint64_t snncc_bit_peak(const char* kernels, int64_t rounds) {
+    const snncc::Kernels* found = snncc::find_kernels(kernels);
+    return found && found->bit_peak ? found->bit_peak(rounds) : 0;
 }
 
 SNNCC_EXPORT Program* snncc_new(const char* kernels, int32_t maps) {

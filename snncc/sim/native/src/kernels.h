@@ -16,11 +16,8 @@ constexpr int STEPS = 32;   // most time steps of a strip
 constexpr int MOST_INPUTS = 1 << 14;  // of a window whose spikes are followed
 constexpr int SLACK = 128;  // bytes behind every map that a kernel may read and ignore
 
-// Words that lie next to each other.
-struct Segment {
-    int32_t offset;
-    int32_t groups;
-};
+// Bytes of a pixel whose codes are bits.
+constexpr int32_t bit_bytes(int32_t channels) { return (channels + 15) / 16 * 2; }
 
 // n = floor(min(max(v, 0), top) / theta), v = U + offset, as (v * inverse + half) cut off. It was checked at every step, with
 // and without the rounding of the product.
@@ -37,11 +34,12 @@ struct Stairs {
 // A strip of neurons that share their thresholds.
 struct Fire {
     Stairs stairs;
+    bool packed = false;            // neurons of two levels that write bits; they use no stairs
     int channels;
     ptrdiff_t quarters;             // from a table, of offsets too, to the one in the order of `depthwise_channel`
     bool uniform;                   // all positions have one offset
-    const uint32_t* offset[STRIP];  // of each position
-    uint8_t* codes[STRIP];          // where each position's go: beyond the strip's count to `spare`
+    const uint32_t* offset[STRIP];  // of each position; of packed neurons what their sum must reach, int32
+    uint8_t* codes[STRIP];          // where each position's go, bits of packed neurons: beyond the strip's count to `spare`
     uint8_t spare[BLOCK];
 };
 
@@ -95,12 +93,16 @@ constexpr int depthwise_channel(int place, int count) {
     return count == 16 || count == 32 ? channel % count : channel;
 }
 
-// One-bit weights on levels 0 and 1: sums = 2 * popcount(levels & positive) - popcount(levels).
+// One-bit weights on levels 0 and 1, 16 of each to two bytes: a sum is the number of positive weights less that of the
+// inputs that differ from their weights. With `fire` what is written is one bit per neuron: whether its sum reaches what
+// `fire->offset` holds for it.
 struct Bits {
-    const uint64_t* const* rows;
-    const Segment* segments;
-    int32_t segment_count;
-    const uint64_t* weights;  // [groups][BLOCK]
+    const uint8_t* const* rows;
+    const int32_t* offsets;  // of groups of 16 inputs, in bytes
+    int32_t groups;
+    int32_t vectors;          // of 16 channels
+    const uint16_t* weights;  // [groups][32 or 64 channels]; 64 for more than two vectors
+    const uint32_t* positive;  // [64]
     uint32_t* sums;
     const Fire* fire;  // or none
 };
@@ -202,7 +204,9 @@ struct Kernels {
     void (*product)(const Product&, int vectors, int count);
     void (*depthwise)(const Depthwise&, int count);
     void (*bits)(const Bits&, int count);  // or none
-    void (*pack_bits)(const uint8_t* codes, int channels, uint64_t* words);
+    // Codes 0 and 1 of pixels that lie next to each other, as bits: see `bit_bytes`.
+    void (*pack_bits)(const uint8_t* codes, int64_t channels, int64_t pixels, uint8_t* packed);
+    void (*unpack_bits)(const uint8_t* packed, int64_t channels, int64_t pixels, uint8_t* codes);
     void (*stairs)(const uint32_t* sums, int count, const Fire&);
     void (*table)(const uint32_t* sums, int count, const Table&, uint8_t* codes);
     void (*scale)(const Scaling&, int vectors, int count);
@@ -217,6 +221,7 @@ struct Kernels {
     bool (*stbif)(const uint32_t* sums, int count, const Stbif&, uint8_t* codes);
     bool (*stbif_table)(const uint32_t* sums, int count, const StbifTable&, uint8_t* codes);
     uint64_t (*peak)(int64_t rounds);  // products of bytes without any memory access: how many were made
+    uint64_t (*bit_peak)(int64_t rounds);  // the same of bits
     uint64_t (*count)(const uint8_t* codes, const Chosen*, int64_t chosen_count, uint8_t zero, int mode);
 };
 

@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include "avx512_bits.h"
+#include "avx512_product.h"
 #include "avx512_quarters.h"
 #include "avx512_stream.h"
 
@@ -134,14 +135,6 @@ int32_t list_spikes(const uint8_t* codes, int pixels, int channels, uint16_t* id
     });
 }
 
-void pack_bits(const uint8_t* codes, int channels, uint64_t* words) {
-    for (int c = 0; c < channels; c += 64) {
-        const __mmask64 inside = channels - c >= 64 ? ~0ull : (1ull << (channels - c)) - 1;
-        const __m512i x = _mm512_maskz_loadu_epi8(inside, codes + c);
-        words[c / 64] = _mm512_test_epi8_mask(x, x);
-    }
-}
-
 void greatest_of(const Pooling& p) {
     for (int c = 0; c < p.channels; c += 64) {
         const __mmask64 inside = bytes(p.channels - c);
@@ -189,9 +182,9 @@ uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count,
 }  // namespace
 
 const Kernels AVX512 = {
-    "avx512", true, product, depthwise, bits, pack_bits, stairs, table, scale_rows, add_up,
+    "avx512", true, product, depthwise, bits, pack_bits, unpack_bits, stairs, table, scale_rows, add_up,
     greatest_of, interleave_plain, pool_steps<Widen>, add_steps<Widen>, list_spikes,
-    gather<Widen>, rate, stbif, stbif_table_plain, peak, count,
+    gather<Widen>, rate, stbif, stbif_table_plain, peak, bit_peak, count,
 };
 
 }  // namespace snncc

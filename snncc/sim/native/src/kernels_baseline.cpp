@@ -39,10 +39,10 @@ void depthwise(const Depthwise& p, int count) {
 }  // namespace
 
 const Kernels BASELINE = {
-    "baseline", false, product, depthwise, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
+    "baseline", false, product, depthwise, nullptr, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
     interleave_plain, pool_steps<PlainWiden>, add_steps<PlainWiden>,
     list_spikes_plain, gather<PlainWiden>,
-    rate_plain, stbif_plain, stbif_table_plain, nullptr, count_plain,
+    rate_plain, stbif_plain, stbif_table_plain, nullptr, nullptr, count_plain,
 };
 
 }  // namespace snncc

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "threads.h"
+
 namespace snncc {
 
 void require(bool holds, const char* what) {
@@ -36,47 +38,55 @@ void Layer::close() {
     std::stable_partition(terms.begin(), terms.end(), [](const auto& term) { return !term->fires(); });
     for (size_t i = 0; i + 1 < terms.size(); ++i)
         if (terms.back()->absorb(terms[i])) terms.erase(terms.begin() + static_cast<ptrdiff_t>(i--));
+    for (const auto& term : terms) products_ += term->products();
 }
+
+// Products of bytes from which on waking threads pays: tens of microseconds.
+constexpr int64_t WORTH_SHARING = int64_t{1} << 23;
+
+// Pieces of a layer for every thread, so that they end at about the same time.
+constexpr int64_t PIECES = 8;
 
 void Layer::run(Context& context) const {
     for (const auto& term : terms) term->prepare(context);
-    wide ? run_wide(context) : run_narrow(context);
+    const int64_t from = context.begin * positions(), to = context.end * positions();
+    if (context.team && (to - from) * products_ >= WORTH_SHARING) return run_together(context);
+    for (const Block& block : blocks) run_places(context, block, from, to);
 }
 
-void Layer::run_narrow(Context& context) const {
-    for (const Block& block : blocks) {
-        int map = context.begin;
-        int32_t place = 0;
-        while (map < context.end) {
-            const Strip strip = strip_at(map, place, context.end);
-            run_strip(context, strip, block);
-            map = strip.map[strip.count - 1];
-            place = strip.place[strip.count - 1] + 1;
-            if (place < positions()) continue;
-            place = 0;
-            ++map;
-        }
+void Layer::run_together(Context& context) const {
+    const int64_t from = context.begin * positions(), to = context.end * positions();
+    const int64_t count = static_cast<int64_t>(blocks.size());
+    const int64_t parts = std::max<int64_t>(1, PIECES * context.team->threads() / count);
+    const int64_t size = ((to - from + parts - 1) / parts + STRIP - 1) / STRIP * STRIP;
+    const int64_t pieces = (to - from + size - 1) / size;
+    context.team->share(count * pieces, [&](int64_t piece) {
+        const int64_t first = from + piece % pieces * size;
+        run_places(context, blocks[static_cast<size_t>(piece / pieces)], first, std::min(to, first + size));
+    });
+}
+
+void Layer::run_places(Context& context, const Block& block, int64_t from, int64_t to) const {
+    if (wide) return run_wide(context, block, from, to);
+    while (from < to) {
+        const Strip strip = strip_at(from, to);
+        run_strip(context, strip, block);
+        from += strip.count;
     }
 }
 
 // The next positions. Where a map has few, they go on in the next one.
-Strip Layer::strip_at(int map, int32_t place, int end) const {
+Strip Layer::strip_at(int64_t from, int64_t to) const {
     Strip strip;
-    const int32_t places = static_cast<int32_t>(positions()), left = places - place;
+    const int64_t places = positions(), left = std::min(to - from, places - from % places);
+    int map = static_cast<int>(from / places);
+    int32_t place = static_cast<int32_t>(from % places);
     strip.together = left >= STRIP || places >= 4 * STRIP;
     strip.steps = false;
-    strip.count = 0;
-    if (strip.together) {
-        strip.count = std::min(left, STRIP);
-        for (int m = 0; m < strip.count; ++m) {
-            strip.map[m] = map;
-            strip.place[m] = place + m;
-        }
-        return strip;
-    }
-    while (strip.count < STRIP && map < end) {
-        strip.map[strip.count] = map;
-        strip.place[strip.count++] = place;
+    strip.count = static_cast<int>(std::min<int64_t>(STRIP, strip.together ? left : to - from));
+    for (int m = 0; m < strip.count; ++m) {
+        strip.map[m] = map;
+        strip.place[m] = place;
         if (++place < places) continue;
         place = 0;
         ++map;
@@ -93,15 +103,15 @@ void Layer::run_strip(Context& context, const Strip& strip, const Block& block) 
     if (!fires) neuron->narrow(context, strip, block, sums);
 }
 
-void Layer::run_wide(Context& context) const {
+void Layer::run_wide(Context& context, const Block& block, int64_t from, int64_t to) const {
     int64_t sums[BLOCK];
-    for (const Block& block : blocks)
-        for (int map = context.begin; map < context.end; ++map)
-            for (int32_t place = 0; place < positions(); ++place) {
-                std::memset(sums, 0, sizeof sums);
-                for (const auto& term : terms) term->wide(context, map, place, block, sums);
-                neuron->wide(context, map, place, block, sums);
-            }
+    for (; from < to; ++from) {
+        const int map = static_cast<int>(from / positions());
+        const int32_t place = static_cast<int32_t>(from % positions());
+        std::memset(sums, 0, sizeof sums);
+        for (const auto& term : terms) term->wide(context, map, place, block, sums);
+        neuron->wide(context, map, place, block, sums);
+    }
 }
 
 }  // namespace snncc

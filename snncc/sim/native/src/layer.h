@@ -29,17 +29,22 @@ class Layer : public Operation {
     std::unique_ptr<Neuron> neuron;
 
   private:
-    void run_narrow(Context&) const;
+    // Places are those of all maps, one map's behind the other's.
+    void run_places(Context&, const Block&, int64_t from, int64_t to) const;
+    void run_together(Context&) const;
     void run_strip(Context&, const Strip&, const Block&) const;
-    Strip strip_at(int map, int32_t place, int end) const;
-    void run_wide(Context&) const;
+    Strip strip_at(int64_t from, int64_t to) const;
+    void run_wide(Context&, const Block&, int64_t from, int64_t to) const;
+    int64_t products_ = 0;  // of one position
 };
 
 // First byte (times `unit` per pixel) that each output position reads, checked against the map.
 std::vector<int32_t> windows(const Geometry&, const Layer&, int32_t unit, int32_t reach_y, int32_t reach_x,
                              int32_t stride_y, int32_t stride_x, int32_t pad_y, int32_t pad_x);
 
-// Terms (terms.cpp, scales.cpp). All check that no position reads outside the source's map.
+// Terms (terms.cpp, scales.cpp). All check that no position reads outside the source's map; whether a convolution's shape
+// fits its source is checked first.
+void check_conv(const Geometry&, const ConvShape&, const Layer&);
 std::unique_ptr<Term> make_conv(const Kernels&, const Geometry&, int source, const ConvShape&, const int8_t* weights,
                                 int32_t multiplier, Layer&);
 std::unique_ptr<Term> make_scale(const Geometry&, int source, const int32_t* weights, int32_t multiplier, Layer&);

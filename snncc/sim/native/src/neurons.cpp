@@ -61,7 +61,7 @@ class StairsNeuron : public Firing {
           offsets_(offsets, offsets + int64_t{classes_.count} * layer.channels), channels_(layer.channels),
           correction_(layer.correction), offset_(2 * lanes_.size), top_(lanes_.size), inverse_(2 * lanes_.size), half_(2 * lanes_.size), wide_inverse_(lanes_.size),
           wide_half_(lanes_.size) {
-        for (const int64_t step : theta_) require(step >= 1 && step < (int64_t{1} << 46), "a threshold out of range");
+        for (const int64_t step : theta_) require(step >= 1 && step < MOST_THETA, "a threshold out of range");
         fits_ = !layer.wide && target_.levels.high < 0;
         for (const int64_t step : theta_) fits_ &= (int64_t{span} + 1) * step <= INT32_MAX;
         if (fits_) check(layer);

@@ -90,10 +90,27 @@ class Copy : public Operation {
     const int32_t shift_;
 };
 
+template <class Word>
+void any_of(const Pooling& p) {
+    for (int m = 0; m < p.positions; ++m)
+        for (size_t at = 0; at < static_cast<size_t>(p.channels); at += sizeof(Word)) {
+            Word any = 0;
+            for (int i = 0; i < p.member_count; ++i) {
+                Word own;
+                std::memcpy(&own, p.codes + m * p.step + p.members[i] + at, sizeof own);
+                any = static_cast<Word>(any | own);
+            }
+            std::memcpy(p.best + m * p.best_step + at, &any, sizeof any);
+        }
+}
+
+using Pool = void (*)(const Pooling&);
+
 class MaxPool : public Operation {
   public:
-    MaxPool(const Geometry& from, const Geometry& to, Wide source, Wide destination, const PoolShape& s)
-        : from_(from), to_(to), shape_(s), source_(source), destination_(destination) {}
+    // With `of_bits` it is used instead of the kernels' maximum.
+    MaxPool(const Geometry& from, const Geometry& to, Wide source, Wide destination, const PoolShape& s, Pool of_bits)
+        : from_(from), to_(to), shape_(s), source_(source), destination_(destination), of_bits_(of_bits) {}
 
     void run(Context& context) const override {
         std::vector<int64_t> window;
@@ -130,8 +147,9 @@ class MaxPool : public Operation {
     void pool(Context& context, int map, int32_t y, int32_t x, int32_t end, const std::vector<int64_t>& window) const {
         const int64_t step = int64_t{shape_.stride_width} * from_.channels;
         uint8_t* best = context.arena.map(destination_.low, map) + to_.pixel(y, x) * to_.channels;
-        context.kernels.greatest({context.arena.map(source_.low, map), window.data(), static_cast<int32_t>(window.size()),
-                                  from_.channels, end - x, step, to_.channels, best});
+        const Pool take = of_bits_ ? of_bits_ : context.kernels.greatest;
+        take({context.arena.map(source_.low, map), window.data(), static_cast<int32_t>(window.size()), from_.channels,
+              end - x, step, to_.channels, best});
     }
 
     void pool_wide(Context& context, int map, int32_t y, int32_t x, int32_t end, const std::vector<int64_t>& window) const {
@@ -146,7 +164,15 @@ class MaxPool : public Operation {
     const Geometry from_, to_;
     const PoolShape shape_;
     const Wide source_, destination_;
+    const Pool of_bits_;
 };
+
+void check_pool(const Geometry& from, const Geometry& to, const PoolShape& s) {
+    require(from.channels == to.channels, "a pool and its source are of different kinds");
+    require(s.kernel_height > 0 && s.kernel_width > 0 && s.stride_height > 0 && s.stride_width > 0 && s.pad_top >= 0 &&
+                s.pad_left >= 0,
+            "a pool without a window");
+}
 
 // Sums over a map: spikes at each position times its fan-outs, `[maps][fans]`. Positions with the same fan-outs are
 // counted together.
@@ -220,12 +246,17 @@ std::unique_ptr<Operation> make_copy(const Geometry& from, const Geometry& to, W
 
 std::unique_ptr<Operation> make_max_pool(const Geometry& from, const Geometry& to, Wide source, Wide destination,
                                          const PoolShape& s) {
-    require(source.low != destination.low && from.channels == to.channels && (source.high < 0) == (destination.high < 0),
+    require(source.low != destination.low && (source.high < 0) == (destination.high < 0),
             "a pool and its source are of different kinds");
-    require(s.kernel_height > 0 && s.kernel_width > 0 && s.stride_height > 0 && s.stride_width > 0 && s.pad_top >= 0 &&
-                s.pad_left >= 0,
-            "a pool without a window");
-    return std::make_unique<MaxPool>(from, to, source, destination, s);
+    check_pool(from, to, s);
+    return std::make_unique<MaxPool>(from, to, source, destination, s, nullptr);
+}
+
+std::unique_ptr<Operation> make_bit_pool(const Geometry& from, const Geometry& to, int source, int destination,
+                                         const PoolShape& s) {
+    check_pool(from, to, s);
+    const Pool any = from.channels % 8 ? any_of<uint16_t> : any_of<uint64_t>;
+    return std::make_unique<MaxPool>(from, to, Wide{source, -1}, Wide{destination, -1}, s, any);
 }
 
 std::unique_ptr<Operation> make_probe(const Geometry& g, int buffer, int slot, int mode, const int64_t* fans,

@@ -14,6 +14,10 @@ std::unique_ptr<Operation> make_copy(const Geometry& from, const Geometry& to, W
 std::unique_ptr<Operation> make_max_pool(const Geometry& from, const Geometry& to, Wide source, Wide destination,
                                          const PoolShape&);
 
+// The same on bits.
+std::unique_ptr<Operation> make_bit_pool(const Geometry& from, const Geometry& to, int source, int destination,
+                                         const PoolShape&);
+
 std::unique_ptr<Operation> make_probe(const Geometry&, int buffer, int slot, int mode, const int64_t* fans,
                                       int fan_count);
 

@@ -1,43 +1,17 @@
 #include "program.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cstring>
 #include <exception>
-#include <mutex>
-#include <system_error>
-#include <thread>
 
+#include "bits.h"
 #include "layer.h"
 #include "operations.h"
 #include "stream.h"
+#include "threads.h"
 
 namespace snncc {
 
 constexpr int64_t MOST_BYTES = int64_t{1} << 31;  // of all values of one map
-
-Arena::Arena(const std::vector<Geometry>& buffers, int maps, const std::vector<int64_t>& states)
-    : count_(maps), bits_(buffers.size()), spikes_(buffers.size()) {
-    for (const Geometry& g : buffers) {
-        maps_.emplace_back(static_cast<size_t>(g.bytes() * maps + SLACK), g.zero);
-        bases_.push_back(maps_.back().data());
-        strides_.push_back(g.bytes());
-        zeros_.push_back(g.zero);
-    }
-    for (const int64_t size : states) states_.emplace_back(static_cast<size_t>(size), 0);
-}
-
-void Arena::silence() {
-    for (size_t i = 0; i < maps_.size(); ++i)
-        std::memset(map(static_cast<int>(i), 0), zeros_[i], static_cast<size_t>(strides_[i]));
-}
-
-void Arena::keep_last(int from) {
-    for (size_t i = 0; i < maps_.size(); ++i) {
-        const int buffer = static_cast<int>(i);
-        std::memcpy(map(buffer, 0), map(buffer, from), static_cast<size_t>(strides_[i]));
-    }
-}
 
 Program::Program(const Kernels& kernels, int maps) : kernels_(kernels), maps_(maps) {
     require(maps > 0 && maps <= 4096, "a group of no maps, or of too many");
@@ -71,6 +45,7 @@ int Program::add_buffer(const Geometry& g) {
     require(bytes_per_map_ + g.bytes() < MOST_BYTES, "values of 2 GiB or more");
     bytes_per_map_ += g.bytes();
     buffers_.push_back(g);
+    forms_.emplace_back();
     return static_cast<int>(buffers_.size()) - 1;
 }
 
@@ -82,6 +57,7 @@ int Program::add_input(int index) {
 }
 
 int Program::add_export(int index) {
+    as_codes(index);
     const int slot = static_cast<int>(output_sizes_.size());
     add_operation(make_transfer(buffer(index), index, slot, false), false);
     output_sizes_.push_back(buffer(index).elements());
@@ -90,19 +66,24 @@ int Program::add_export(int index) {
 
 int Program::add_probe(int index, int mode, const int64_t* fans, int fan_count) {
     const int slot = static_cast<int>(output_sizes_.size());
-    add_operation(make_probe(buffer(index), index, slot, mode, fans, fan_count), is_lasting(index));
+    buffer(index);
+    const bool bits = has_bits(index);  // of which each one is a spike
+    const int read = bits ? as_bits(index) : index;
+    add_operation(make_probe(buffer(read), read, slot, bits ? ONES : mode, fans, fan_count), is_lasting(index));
     output_sizes_.push_back(static_cast<int64_t>(sizeof(int64_t)) * fan_count);
     return slot;
 }
 
 void Program::add_copy(Wide source, Wide destination, const int32_t* runs, int64_t count, int32_t shift) {
-    add_operation(make_copy(buffer(source), buffer(destination), source, destination, runs, count, shift),
+    add_operation(make_copy(buffer(as_codes(source)), buffer(destination), source, destination, runs, count, shift),
                   is_lasting(destination.low));
 }
 
 void Program::add_max_pool(Wide source, Wide destination, const PoolShape& shape) {
-    add_operation(make_max_pool(buffer(source), buffer(destination), source, destination, shape),
-                  is_lasting(destination.low));
+    const Geometry &from = buffer(source), &to = buffer(destination);
+    if (source.high < 0 && destination.high < 0 && has_bits(source.low) && to.zero == 0)
+        return add_bit_pool(source.low, destination.low, shape);
+    add_operation(make_max_pool(from, to, as_codes(source), destination, shape), is_lasting(destination.low));
 }
 
 void Program::begin_layer(int32_t channels, int32_t height, int32_t width, int32_t group, bool wide) {
@@ -131,18 +112,23 @@ void Program::close_layer() {
 
 void Program::add_conv(int source, const ConvShape& shape, const int8_t* weights, int32_t multiplier) {
     Layer& layer = open_layer();
-    terms_for(source).push_back(make_conv(kernels_, buffer(source), source, shape, weights, multiplier, layer));
+    check_conv(buffer(source), shape, layer);
+    const bool bits = reads_bits(kernels_, buffer(source), shape, weights, layer);
+    const int read = bits ? as_bits(source) : as_codes(source);
+    terms_for(source).push_back(
+        bits ? make_bit_conv(buffer(read), read, shape, weights, multiplier, layer)
+             : make_conv(kernels_, buffer(read), read, shape, weights, multiplier, layer));
 }
 
 void Program::add_scale(int source, const int32_t* weights, int32_t multiplier) {
     Layer& layer = open_layer();
-    terms_for(source).push_back(make_scale(buffer(source), source, weights, multiplier, layer));
+    terms_for(source).push_back(make_scale(buffer(as_codes(source)), source, weights, multiplier, layer));
 }
 
 void Program::add_sum_pool(int source, const PoolShape& shape, const int32_t* weights, const int32_t* factors,
                            int32_t multiplier) {
     Layer& layer = open_layer();
-    terms_for(source).push_back(make_sum_pool(buffer(source), source, shape, weights, factors, multiplier, layer));
+    terms_for(source).push_back(make_sum_pool(buffer(as_codes(source)), source, shape, weights, factors, multiplier, layer));
 }
 
 namespace {
@@ -168,6 +154,11 @@ void Program::end_stairs(Wide levels, const int64_t* theta, const int64_t* offse
                          const int32_t* classes, int32_t span) {
     Layer& layer = open_layer();
     Target target = target_of(layer, buffer(levels), levels, span);
+    if (span == 1 && levels.high < 0 && buffer(levels).zero == 0 && fires_bits(layer)) {
+        const int bits = written_as_bits(levels.low);
+        layer.neuron = make_bit_stairs(layer, {{bits, -1}, places_of(buffer(bits))}, read_classes(layer, class_count, classes), theta, offsets);
+        return close_layer();
+    }
     layer.neuron = make_stairs(layer, std::move(target), read_classes(layer, class_count, classes), theta, offsets, span);
     close_layer();
 }
@@ -188,91 +179,6 @@ int Program::end_readout(const int64_t* offsets, int32_t class_count, const int3
     output_sizes_.push_back(static_cast<int64_t>(sizeof(int64_t)) * layer.positions() * layer.channels);
     close_layer();
     return slot;
-}
-
-// Hands out groups of maps, and keeps the first error of any thread.
-class Counter {
-  public:
-    explicit Counter(int64_t groups) : groups_(groups) {}
-    bool take(int64_t& group) { return !failed_ && (group = next_++) < groups_; }
-    void fail(std::exception_ptr error) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (!error_) error_ = error;
-        failed_ = true;
-    }
-    void check() const {
-        if (error_) std::rethrow_exception(error_);
-    }
-
-  private:
-    const int64_t groups_;
-    std::atomic<int64_t> next_{0};
-    std::atomic<bool> failed_{false};
-    std::mutex mutex_;
-    std::exception_ptr error_;
-};
-
-namespace {
-
-// The helpers end with the call: nothing waits for work, nothing spins.
-template <class Work>
-void in_parallel(int64_t items, int threads, Work work) {
-    Counter next(items);
-    std::vector<std::thread> helpers;
-    try {
-        for (int64_t i = 1; i < std::min<int64_t>(threads, items); ++i) helpers.emplace_back([&] { work(next); });
-    } catch (const std::system_error&) {  // no more threads are to be had: those that run do it all
-    }
-    work(next);
-    for (auto& helper : helpers) helper.join();
-    next.check();
-}
-
-}  // namespace
-
-std::unique_ptr<Arena> Program::take_arena(int maps) {
-    {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        while (!idle_.empty()) {
-            auto arena = std::move(idle_.back());
-            idle_.pop_back();
-            if (arena->maps() >= maps) return arena;  // one that is too small is dropped
-        }
-    }
-    return std::make_unique<Arena>(buffers_, maps, states_);
-}
-
-void Program::give_back(std::unique_ptr<Arena> arena) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    idle_.push_back(std::move(arena));
-}
-
-void Program::run_groups(const uint8_t* const* inputs, void* const* outputs, int64_t count, Counter& next) {
-    try {
-        auto owned = take_arena(static_cast<int>(std::min<int64_t>(maps_, count)));
-        Arena& arena = *owned;
-        int64_t group;
-        while (next.take(group)) {
-            const int64_t first = group * maps_;
-            const int end = static_cast<int>(std::min<int64_t>(maps_, count - first));
-            Context context{kernels_, arena, first, 0, end, inputs, outputs};
-            for (const auto& operation : operations_) operation->run(context);
-        }
-        give_back(std::move(owned));
-    } catch (...) {
-        next.fail(std::current_exception());
-    }
-}
-
-void Program::run(const uint8_t* const* inputs, const int64_t* input_bytes, void* const* outputs,
-                  const int64_t* output_bytes, int64_t count, int threads) {
-    require(layer_ == nullptr, "a layer was not ended");
-    require(count >= 0 && threads > 0, "nothing to run, or nothing to run it on");
-    for (size_t i = 0; i < input_sizes_.size(); ++i)
-        require(input_bytes[i] == input_sizes_[i] * count, "an input has another size");
-    for (size_t i = 0; i < output_sizes_.size(); ++i)
-        require(output_bytes[i] == output_sizes_[i] * count, "an output has another size");
-    in_parallel((count + maps_ - 1) / maps_, threads, [&](Counter& next) { run_groups(inputs, outputs, count, next); });
 }
 
 // --- streaming codes ---------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@
 namespace snncc {
 
 constexpr int64_t MOST_ELEMENTS = int64_t{1} << 28;  // of one value; as the IR has it
+constexpr int64_t MOST_THETA = int64_t{1} << 46;
 
 struct Geometry {
     int32_t channels, height, width;
@@ -76,8 +77,6 @@ class Arena {
     uint8_t* map(int buffer, int index) { return bases_[buffer] + index * strides_[buffer]; }
     const uint8_t* map(int buffer, int index) const { return const_cast<Arena*>(this)->map(buffer, index); }
     Aligned<int32_t>& state(int index) { return states_[static_cast<size_t>(index)]; }
-    std::vector<uint64_t>& bits(int buffer) { return bits_[buffer]; }
-    const std::vector<uint64_t>& bits(int buffer) const { return bits_[buffer]; }
     SpikeLists& spikes(int buffer) { return spikes_[buffer]; }
     const SpikeLists& spikes(int buffer) const { return spikes_[buffer]; }
 
@@ -87,10 +86,11 @@ class Arena {
     int count_;
     std::vector<int64_t> strides_;
     std::vector<uint8_t> zeros_;
-    std::vector<std::vector<uint64_t>> bits_;
     std::vector<SpikeLists> spikes_;
     std::vector<Aligned<int32_t>> states_;
 };
+
+class Team;
 
 // One group of maps on its way through the program.
 struct Context {
@@ -103,6 +103,7 @@ struct Context {
     int64_t image = 0;  // while steps of one image are run: which image, from which step, and what happened
     int64_t step = 0;
     std::vector<uint8_t>* events = nullptr;  // by map
+    Team* team = nullptr;  // that shares the positions of large layers
 };
 
 // Output positions whose sums are computed together.
@@ -121,12 +122,14 @@ class Term {
     virtual void prepare(Context&) const {}
     virtual void follow_spikes() {}  // maps are steps from now on: most codes may be 0
     virtual bool fires() const { return false; }  // whether sums stay in registers until the neurons have fired
+    virtual bool fires_bits() const { return false; }  // the same for neurons that write bits, of a term on its own
     // Sums of a strip, [STRIP][BLOCK]: written if `first`, else added to. With `fire` the neurons get them at once.
     virtual void narrow(const Context&, const Strip&, const Block&, uint32_t* sums, bool first,
                         const Fire* fire) const = 0;
     // What a kernel needs to add this term to its own, if it `scales`; the last argument is room for STRIP rows.
     virtual Scaling scaling(const Context&, const Strip&, const Block&, const uint8_t**) const { return {}; }
     virtual bool scales() const { return false; }
+    virtual int64_t products() const { return 0; }  // that one position takes, about; in those of bytes
     // Takes over a term that is added in the same kernel; false where it cannot.
     virtual bool absorb(std::unique_ptr<Term>&) { return false; }
     // `narrow` for one position in 64 bits, for layers whose sums do not fit 32; always added.
@@ -210,14 +213,28 @@ class Program {
     const Geometry& buffer(Wide value) const;
     Layer& open_layer();
     void close_layer();
+    // Forms of a value: what reads one that is not there yet adds the conversion. Each gives the form's buffer.
+    int as_codes(int buffer);
+    Wide as_codes(Wide value);
+    int as_bits(int buffer);
+    int written_as_bits(int buffer);
+    void add_bit_pool(int source, int destination, const PoolShape& shape);
+    bool has_bits(int buffer) const { return forms_[static_cast<size_t>(buffer)].bits >= 0; }
     std::unique_ptr<Arena> take_arena(int maps);
     void give_back(std::unique_ptr<Arena> arena);
-    void run_groups(const uint8_t* const* inputs, void* const* outputs, int64_t count, Counter& next);
+    void run_groups(const uint8_t* const* inputs, void* const* outputs, int64_t count, int64_t size, Counter& next);
+    void run_together(const uint8_t* const* inputs, void* const* outputs, int64_t count, int threads);
+    void run_group(Context& context) const;
 
     const Kernels& kernels_;
     int maps_;
     int64_t bytes_per_map_ = 0;
+    struct Forms {
+        int bits = -1;  // the buffer of its bits
+        bool codes = true;
+    };
     std::vector<Geometry> buffers_;
+    std::vector<Forms> forms_;  // of every buffer
     std::vector<std::unique_ptr<Operation>> operations_;
     std::vector<int64_t> input_sizes_, output_sizes_;  // bytes per map
     std::unique_ptr<Layer> layer_;

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "layer.h"
+#include "terms.h"
 
 namespace snncc {
 
@@ -31,81 +31,46 @@ void add_times(uint32_t* sums, const uint32_t* parts, int count, int width, uint
         for (int c = 0; c < width; ++c) sums[m * BLOCK + c] += parts[m * BLOCK + c] * multiplier;
 }
 
-// Terms whose kernel writes whole strips.
-class Tiled : public Term {
-  public:
-    Tiled(int source, uint32_t multiplier) : source_(source), multiplier_(multiplier) {}
+}  // namespace
 
-    void narrow(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool first,
-                const Fire* fire) const override {
-        if (whole(context.kernels) && (first || adds())) return sum(context, strip, block, sums, !first, fire);
-        alignas(64) uint32_t parts[STRIP * BLOCK];
-        sum(context, strip, block, parts, false, nullptr);
-        const int width = block.vectors * LANES;
-        if (first)
-            for (int m = 0; m < strip.count; ++m) std::memset(sums + m * BLOCK, 0, sizeof(uint32_t) * width);
-        add_times(sums, parts, strip.count, width, multiplier_);
-        if (fire) context.kernels.stairs(sums, strip.count, *fire);
+void Tiled::narrow(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool first,
+                   const Fire* fire) const {
+    if (whole(context.kernels) && (first || adds())) return sum(context, strip, block, sums, !first, fire);
+    alignas(64) uint32_t parts[STRIP * BLOCK];
+    sum(context, strip, block, parts, false, nullptr);
+    const int width = block.vectors * LANES;
+    if (first)
+        for (int m = 0; m < strip.count; ++m) std::memset(sums + m * BLOCK, 0, sizeof(uint32_t) * width);
+    add_times(sums, parts, strip.count, width, multiplier_);
+    if (fire) context.kernels.stairs(sums, strip.count, *fire);
+}
+
+WideConv::WideConv(const Geometry& g, const ConvShape& s, const int8_t* weights, bool used)
+    : geometry_(g), shape_(s) {
+    const int64_t size = int64_t{s.outputs} * s.fan_in * s.kernel_height * s.kernel_width;
+    if (used) weights_.assign(weights, weights + size);
+}
+
+void WideConv::add(const uint8_t* window, const Block& block, int64_t multiplier, int64_t* sums) const {
+    const ConvShape& s = shape_;
+    const int64_t group = block.first / (s.outputs / s.groups);
+    const int64_t kernel = int64_t{s.kernel_height} * s.kernel_width;
+    for (int32_t c = 0; c < block.count; ++c) {
+        const int8_t* w = weights_.data() + (block.first + c) * s.fan_in * kernel;
+        const int64_t own = s.outputs / s.groups == 1 ? block.first + c : group;  // one group per output
+        int64_t total = 0;
+        for (int32_t i = 0; i < s.fan_in; ++i)
+            for (int32_t y = 0; y < s.kernel_height; ++y)
+                for (int32_t x = 0; x < s.kernel_width; ++x) {
+                    const int64_t pixel = int64_t{y} * s.dilation_height * geometry_.row() + int64_t{x} * s.dilation_width;
+                    const int64_t code = window[pixel * geometry_.channels + own * s.fan_in + i];
+                    total += (code - geometry_.zero) * *w++;
+                }
+        sums[c] += total * multiplier;
     }
+}
 
-    bool fires() const override { return adds() && multiplier_ == 1; }
-
-  protected:
-    // Whether `sum` gives sums that are multiplied already.
-    bool whole(const Kernels& kernels) const { return multiplier_ == 1 || (adds() && kernels.multiplies); }
-    uint32_t own_multiplier(const Kernels& kernels) const { return kernels.multiplies ? multiplier_ : 1; }
-    virtual void sum(const Context&, const Strip&, const Block&, uint32_t* sums, bool onto, const Fire*) const = 0;
-    virtual bool adds() const { return true; }  // whether `sum` can add to sums
-
-    // The rows that a strip reads, one place further than `places` by `shift`; those beyond its count are among them.
-    void rows_of(const Context& context, const Strip& strip, const std::vector<int32_t>& places, int64_t shift,
-                 const uint8_t** rows) const {
-        const uint8_t* base = context.arena.map(source_, 0) + shift;
-        const int64_t stride = context.arena.stride(source_);
-        const int32_t* consecutive = places.data() + strip.place[0];
-        const uint8_t* own = base + strip.map[0] * stride;
-        for (int m = 0; m < strip.count; ++m)
-            rows[m] = strip.together ? own + consecutive[m] : base + strip.map[m] * stride + places[strip.place[m]];
-        for (int m = strip.count; m < STRIP; ++m) rows[m] = rows[m >= 4 ? m - 4 : 0];
-    }
-
-    const int source_;
-    const uint32_t multiplier_;
-};
-
-// A convolution's weights as they came, for sums in 64 bits.
-class WideConv {
-  public:
-    WideConv(const Geometry& g, const ConvShape& s, const int8_t* weights, bool used)
-        : geometry_(g), shape_(s) {
-        const int64_t size = int64_t{s.outputs} * s.fan_in * s.kernel_height * s.kernel_width;
-        if (used) weights_.assign(weights, weights + size);
-    }
-
-    void add(const uint8_t* window, const Block& block, int64_t multiplier, int64_t* sums) const {
-        const ConvShape& s = shape_;
-        const int64_t group = block.first / (s.outputs / s.groups);
-        const int64_t kernel = int64_t{s.kernel_height} * s.kernel_width;
-        for (int32_t c = 0; c < block.count; ++c) {
-            const int8_t* w = weights_.data() + (block.first + c) * s.fan_in * kernel;
-            const int64_t own = s.outputs / s.groups == 1 ? block.first + c : group;  // one group per output
-            int64_t total = 0;
-            for (int32_t i = 0; i < s.fan_in; ++i)
-                for (int32_t y = 0; y < s.kernel_height; ++y)
-                    for (int32_t x = 0; x < s.kernel_width; ++x) {
-                        const int64_t pixel = int64_t{y} * s.dilation_height * geometry_.row() + int64_t{x} * s.dilation_width;
-                        const int64_t code = window[pixel * geometry_.channels + own * s.fan_in + i];
-                        total += (code - geometry_.zero) * *w++;
-                    }
-            sums[c] += total * multiplier;
-        }
-    }
-
-  private:
-    const Geometry geometry_;
-    const ConvShape shape_;
-    std::vector<int8_t> weights_;
-};
+namespace {
 
 // Spikes per neuron and step below which following them beats multiplying all codes, by vectors of a block.
 constexpr double SPARSE[5] = {0, 0.07, 0.12, 0.18, 0.2};
@@ -132,6 +97,8 @@ class Conv : public Tiled {
         wide_.add(context.arena.map(source_, map) + places_[place], block, static_cast<int32_t>(multiplier_), sums);
         if (skip_) skip_->wide(context, map, place, block, sums);
     }
+
+    int64_t products() const override { return int64_t{shape_.outputs} * segments_ * length(); }
 
     bool absorb(std::unique_ptr<Term>& term) override {
         if (!skips_ || skip_ || !fires() || !term->scales()) return false;
@@ -264,125 +231,6 @@ class Conv : public Tiled {
     std::vector<Aligned<int8_t>> packed_, followed_;  // the second, where spikes can be followed
 };
 
-class DepthwiseConv : public Tiled {
-  public:
-    DepthwiseConv(const Geometry& g, int source, const ConvShape& s, const int8_t* weights, int32_t multiplier,
-                  const Layer& layer)
-        : Tiled(source, static_cast<uint32_t>(multiplier)), wide_(g, s, weights, layer.wide) {
-        places_ = windows(g, layer, g.channels, (s.kernel_height - 1) * s.dilation_height,
-                          (s.kernel_width - 1) * s.dilation_width, s.stride_height, s.stride_width, s.pad_top, s.pad_left);
-        per_column_ = (s.kernel_height + 3) / 4;
-        groups_ = s.kernel_width * per_column_;
-        for (int32_t x = 0; x < s.kernel_width; ++x)
-            for (int32_t y = 0; y < 4 * per_column_; ++y) {
-                const int64_t row = std::min(y, s.kernel_height - 1) * s.dilation_height * g.row();
-                taps_.push_back(static_cast<int32_t>((row + int64_t{x} * s.dilation_width) * g.channels));
-            }
-        for (const Block& block : layer.blocks) packed_.push_back(pack(block, weights, s));
-        if (layer.width % 4 == 0) step_ = int64_t{s.stride_width} * g.channels;
-        if (s.kernel_width == 3 && per_column_ == 1 && s.dilation_width == 1) column_ = g.channels;
-    }
-
-    void wide(const Context& context, int map, int32_t place, const Block& block, int64_t* sums) const override {
-        wide_.add(context.arena.map(source_, map) + places_[place], block, static_cast<int32_t>(multiplier_), sums);
-    }
-
-  protected:
-    void sum(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool onto,
-             const Fire* fire) const override {
-        const uint8_t* rows[STRIP];
-        rows_of(context, strip, places_, block.first, rows);
-        const int8_t* weights = packed_[block.index].data();
-        const uint32_t multiplier = own_multiplier(context.kernels);
-        const int64_t step = strip.count % 4 || strip.steps ? 0 : step_;
-        context.kernels.depthwise({rows, taps_.data(), step, column_, groups_, weights, sums, multiplier, onto, fire}, strip.count);
-    }
-
-  private:
-    // Groups are columns of taps, cut into four.
-    Aligned<int8_t> pack(const Block& block, const int8_t* weights, const ConvShape& s) const {
-        Aligned<int8_t> packed(static_cast<size_t>(groups_) * 4 * BLOCK, 0);
-        for (int32_t place = 0; place < BLOCK; ++place) {
-            const int c = depthwise_channel(place, block.count);
-            if (c >= block.count) continue;
-            const int8_t* own = weights + int64_t{block.first + c} * s.kernel_height * s.kernel_width;
-            for (int32_t x = 0; x < s.kernel_width; ++x)
-                for (int32_t y = 0; y < s.kernel_height; ++y)
-                    packed[static_cast<size_t>((x * per_column_ + y / 4) * 4 * BLOCK + place * 4 + y % 4)] =
-                        own[int64_t{y} * s.kernel_width + x];
-        }
-        return packed;
-    }
-
-    const WideConv wide_;
-    int32_t groups_ = 0, per_column_ = 0;
-    int64_t step_ = 0, column_ = 0;
-    std::vector<int32_t> places_, taps_;
-    std::vector<Aligned<int8_t>> packed_;
-};
-
-// One-bit weights on levels 0 and 1, 64 channels to a word.
-class BinaryConv : public Tiled {
-  public:
-    BinaryConv(const Geometry& g, int source, const ConvShape& s, const int8_t* weights, int32_t multiplier,
-               const Layer& layer)
-        : Tiled(source, static_cast<uint32_t>(multiplier)), geometry_(g), words_((g.channels + 63) / 64) {
-        places_ = windows(g, layer, words_, (s.kernel_height - 1) * s.dilation_height, s.kernel_width - 1, s.stride_height,
-                          s.stride_width, s.pad_top, s.pad_left);
-        for (int32_t y = 0; y < s.kernel_height; ++y)
-            segments_.push_back({static_cast<int32_t>(int64_t{y} * s.dilation_height * g.row() * words_), s.kernel_width * words_});
-        for (const Block& block : layer.blocks) packed_.push_back(pack(block, s, weights));
-    }
-
-    void prepare(Context& context) const override {
-        auto& bits = context.arena.bits(source_);
-        const int64_t pixels = geometry_.pixels();
-        bits.resize(static_cast<size_t>(context.end * pixels * words_));
-        for (int map = 0; map < context.end; ++map) {
-            const uint8_t* codes = context.arena.map(source_, map);
-            for (int64_t pixel = 0; pixel < pixels; ++pixel)
-                context.kernels.pack_bits(codes + pixel * geometry_.channels, geometry_.channels,
-                                          bits.data() + (map * pixels + pixel) * words_);
-        }
-    }
-
-    void wide(const Context&, int, int32_t, const Block&, int64_t*) const override {
-        throw std::logic_error("binary layers are narrow");
-    }
-
-  protected:
-    bool adds() const override { return false; }
-
-    void sum(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool,
-             const Fire* fire) const override {
-        const uint64_t* bits = context.arena.bits(source_).data();
-        const uint64_t* rows[STRIP];
-        for (int m = 0; m < strip.count; ++m)
-            rows[m] = bits + strip.map[m] * geometry_.pixels() * words_ + places_[strip.place[m]];
-        for (int m = strip.count; m < STRIP; ++m) rows[m] = rows[0];
-        context.kernels.bits({rows, segments_.data(), static_cast<int32_t>(segments_.size()),
-                              packed_[block.index].data(), sums, fire}, strip.count);
-    }
-
-  private:
-    Aligned<uint64_t> pack(const Block& block, const ConvShape& s, const int8_t* weights) const {
-        const int64_t kernel = int64_t{s.kernel_height} * s.kernel_width;
-        Aligned<uint64_t> packed(static_cast<size_t>(kernel * words_ * BLOCK), 0);
-        for (int32_t c = 0; c < block.count; ++c)
-            for (int32_t i = 0; i < s.fan_in; ++i)
-                for (int64_t tap = 0; tap < kernel; ++tap)
-                    if (weights[(int64_t{block.first + c} * s.fan_in + i) * kernel + tap] > 0)
-                        packed[static_cast<size_t>((tap * words_ + i / 64) * BLOCK + c)] |= uint64_t{1} << (i % 64);
-        return packed;
-    }
-
-    const Geometry geometry_;
-    const int32_t words_;
-    std::vector<int32_t> places_;
-    std::vector<Segment> segments_;
-    std::vector<Aligned<uint64_t>> packed_;
-};
-
 // Codes are levels minus lo; what the sums contain too much is taken off where neurons add their offset.
 void correct(Layer& layer, const Geometry& g, const ConvShape& s, const int8_t* weights, int32_t multiplier) {
     const int64_t fan = int64_t{s.fan_in} * s.kernel_height * s.kernel_width;
@@ -393,26 +241,24 @@ void correct(Layer& layer, const Geometry& g, const ConvShape& s, const int8_t* 
     }
 }
 
-bool is_binary(const Geometry& g, const ConvShape& s, const int8_t* weights) {
-    const int64_t size = int64_t{s.outputs} * s.fan_in * s.kernel_height * s.kernel_width;
-    const auto one = [](int8_t w) { return w == 1 || w == -1; };
-    return g.zero == 0 && s.groups == 1 && s.dilation_width == 1 && std::all_of(weights, weights + size, one);
+bool is_depthwise(const Geometry& g, const ConvShape& s) {
+    return s.groups == g.channels && s.outputs == g.channels && s.groups > 1;
 }
 
 }  // namespace
 
-std::unique_ptr<Term> make_conv(const Kernels& kernels, const Geometry& g, int source, const ConvShape& s,
-                                const int8_t* weights, int32_t multiplier, Layer& layer) {
+void check_conv(const Geometry& g, const ConvShape& s, const Layer& layer) {
     require(s.groups > 0 && s.outputs == layer.channels && int64_t{s.fan_in} * s.groups == g.channels &&
                 s.outputs % s.groups == 0 && s.kernel_height > 0 && s.kernel_width > 0 && s.dilation_height > 0 &&
                 s.dilation_width > 0 && s.span > 0 && s.span <= 255,
             "weights do not fit their source");
-    const bool depthwise = s.groups == g.channels && s.outputs == g.channels && s.groups > 1;
-    require(depthwise || s.outputs / s.groups % layer.group == 0, "blocks do not fit the groups");
+    require(is_depthwise(g, s) || s.outputs / s.groups % layer.group == 0, "blocks do not fit the groups");
+}
+
+std::unique_ptr<Term> make_conv(const Kernels& kernels, const Geometry& g, int source, const ConvShape& s,
+                                const int8_t* weights, int32_t multiplier, Layer& layer) {
     correct(layer, g, s, weights, multiplier);
-    if (depthwise) return std::make_unique<DepthwiseConv>(g, source, s, weights, multiplier, layer);
-    if (kernels.bits && s.span == 1 && !layer.wide && is_binary(g, s, weights))
-        return std::make_unique<BinaryConv>(g, source, s, weights, multiplier, layer);
+    if (is_depthwise(g, s)) return make_depthwise_conv(g, source, s, weights, multiplier, layer);
     return std::make_unique<Conv>(g, source, s, weights, multiplier, kernels.multiplies, layer);
 }
 
