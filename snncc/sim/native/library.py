@@ -257,7 +257,7 @@ def _pointer(value: Any, kind: Any) -> Any:
 
 
 def _addresses(arrays: Sequence[Array]) -> Any:
-    return (c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+    return (c_void_p * len(arrays))(*(array.ctypes.data if array.size else None for array in arrays))
 
 
 def _sizes(arrays: Sequence[Array]) -> Any:

@@ -13,7 +13,7 @@ constexpr int LANES = 16;   // output channels of one vector of weights
 constexpr int BLOCK = 64;   // most output channels of a block: four vectors
 constexpr int STRIP = 48;   // most output positions of a strip
 constexpr int STEPS = 32;   // most time steps of a strip
-constexpr int MOST_INPUTS = 1 << 14;  // of a window whose spikes are followed
+constexpr int MOST_INPUTS = (1 << 13) - 1;  // of a window whose spikes are followed: 64 weights each, in 16 bits of 8 bytes
 constexpr int SLACK = 128;  // bytes behind every map that a kernel may read and ignore
 
 // Words that lie next to each other.
@@ -115,11 +115,20 @@ struct Table {
     int32_t span;
 };
 
+// What arrives at one position in consecutive maps; `apart` 0: the same in all.
+struct Arriving {
+    const uint32_t* sums;
+    ptrdiff_t apart;
+    const uint32_t* at(int map) const { return sums + map * apart; }
+};
+
 // One step of streaming neurons, on `sums` of what arrives; `sent` is the sum of their spikes so far. Codes are
 // spikes + zero. Those of `stbif`, which end when none fires any more, give whether any neuron did.
 struct Rate {
     const uint32_t* offset;  // the bias, in every step
     const int32_t* theta;
+    const int32_t* v_before;     // before the first step
+    const int32_t* sent_before;
     int32_t* v;
     int32_t* sent;
     uint8_t* codes;     // of the first step
@@ -213,7 +222,7 @@ struct Kernels {
     void (*add_steps)(int32_t* sums, const uint8_t* codes, int64_t count, int steps, int64_t step, int zero);
     int32_t (*list_spikes)(const uint8_t* codes, int pixels, int channels, uint16_t* ids, int32_t* starts, int32_t known);
     void (*gather)(const Gather&, int count);
-    void (*rate)(const uint32_t* sums, int channels, int steps, const Rate&);
+    void (*rate)(Arriving, int channels, int steps, const Rate&);
     bool (*stbif)(const uint32_t* sums, int count, const Stbif&, uint8_t* codes);
     bool (*stbif_table)(const uint32_t* sums, int count, const StbifTable&, uint8_t* codes);
     uint64_t (*peak)(int64_t rounds);  // products of bytes without any memory access: how many were made

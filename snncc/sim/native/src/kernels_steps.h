@@ -101,7 +101,9 @@ inline int32_t list_row(const uint8_t* codes, int pixels, int channels, uint16_t
     });
 }
 
-// The inputs of `rows` rows of a window that sent a spike, one behind the other, and up to three that weigh nothing.
+// The inputs of `rows` rows of a window that sent a spike, one behind the other, and up to three that weigh nothing: as
+// offsets of their weights in units of 8 bytes, which an address adds for nothing.
+template <int SHIFT>
 inline int spikes_within(const Gather& g, const int32_t* starts, int first, int rows, uint16_t* out) {
     int known = 0;
     for (int row = first; row < first + rows; ++row) {
@@ -110,31 +112,32 @@ inline int spikes_within(const Gather& g, const int32_t* starts, int first, int 
         for (int i = 0; i < count; i += 32) {
             Ids ids;
             __builtin_memcpy(&ids, g.spikes.ids + own[0] + i, sizeof ids);
-            ids += static_cast<uint16_t>(row * g.inputs - g.first_id);
+            ids = (ids + static_cast<uint16_t>(row * g.inputs - g.first_id)) << SHIFT;
             __builtin_memcpy(out + known + i, &ids, sizeof ids);
         }
         known += count;
     }
-    for (int i = 0; i < 3; ++i) out[known + i] = static_cast<uint16_t>(g.rows * g.inputs);
+    for (int i = 0; i < 3; ++i) out[known + i] = static_cast<uint16_t>((g.rows * g.inputs) << SHIFT);
     return known;
 }
 
 template <int HALVES, class Widen>
 inline void gather_of(const Gather& g, int count) {
+    constexpr int SHIFT = HALVES == 2 ? 3 : 2;
     uint16_t inputs[MOST_INPUTS + 64];
     for (int m = 0; m < count; ++m) {
         int32_t totals[HALVES * 32] = {};
         const int32_t* starts = g.spikes.starts + m * g.spikes.map;
         for (int row = 0; row < g.rows; row += g.together) {
-            const int known = spikes_within(g, starts, row, g.together, inputs);
+            const int known = spikes_within<SHIFT>(g, starts, row, g.together, inputs);
             Shorts even[HALVES] = {}, odd[HALVES] = {};
             for (int i = 0; i < known; i += 4)
                 for (int h = 0; h < HALVES; ++h) {
                     const int8_t* weights = g.weights + 32 * h;
-                    Widen::add(even[h], weights + inputs[i] * (HALVES * 32));
-                    Widen::add(odd[h], weights + inputs[i + 1] * (HALVES * 32));
-                    Widen::add(even[h], weights + inputs[i + 2] * (HALVES * 32));
-                    Widen::add(odd[h], weights + inputs[i + 3] * (HALVES * 32));
+                    Widen::add(even[h], weights + size_t{inputs[i]} * 8);
+                    Widen::add(odd[h], weights + size_t{inputs[i + 1]} * 8);
+                    Widen::add(even[h], weights + size_t{inputs[i + 2]} * 8);
+                    Widen::add(odd[h], weights + size_t{inputs[i + 3]} * 8);
                 }
             for (int h = 0; h < HALVES; ++h) {
                 const Shorts sums = even[h] + odd[h];

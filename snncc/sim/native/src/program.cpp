@@ -312,7 +312,6 @@ int Program::add_sums() {
 
 void Program::end_stream(std::unique_ptr<Stepping> neurons, int delay) {
     require(!layer_->terms.empty() || !lasting_terms_.empty(), "a layer without terms");
-    for (const auto& term : layer_->terms) term->follow_spikes();
     add_operation(std::make_unique<StreamLayer>(std::move(layer_), std::move(lasting_terms_), delay, std::move(neurons)),
                   false);
     lasting_terms_.clear();
@@ -421,8 +420,10 @@ void Program::run_stream(const uint8_t* const* inputs, const int64_t* input_byte
     per_image_.resize(output_sizes_.size(), false);
     for (size_t i = 0; i < input_sizes_.size(); ++i)
         require(input_bytes[i] == input_sizes_[i] * count, "an input has another size");
-    for (size_t i = 0; i < output_sizes_.size(); ++i)
-        require(output_bytes[i] == output_sizes_[i] * count * (per_image_[i] ? 1 : steps), "an output has another size");
+    for (size_t i = 0; i < output_sizes_.size(); ++i) {
+        const bool wanted = outputs[i] || !per_image_[i];
+        require(output_bytes[i] == (wanted ? output_sizes_[i] * count * (per_image_[i] ? 1 : steps) : 0), "an output has another size");
+    }
     in_parallel(count, threads, [&](Counter& next) { run_images(inputs, outputs, steps, until_silent, taken, next); });
 }
 

@@ -62,7 +62,6 @@ class Aligned {
 struct SpikeLists {
     std::vector<uint16_t> ids;
     std::vector<int32_t> starts;  // [maps][rows][pixels of a row + 1]
-    double density = 1;
 };
 
 // The maps of one thread.
@@ -110,6 +109,7 @@ struct Strip {
     int count;
     bool together;  // one map, and places that follow each other
     bool steps;     // maps that follow each other, and one place
+    bool followed;  // their spikes are listed
     int map[STRIP];
     int32_t place[STRIP];
 };
@@ -119,7 +119,10 @@ class Term {
   public:
     virtual ~Term() = default;
     virtual void prepare(Context&) const {}
-    virtual void follow_spikes() {}  // maps are steps from now on: most codes may be 0
+    // Maps are steps from now on, and most codes may be 0: whether the spikes can be followed instead of multiplying all
+    // codes. They are where `list_spikes` came before, and the strip says so.
+    virtual bool follow_spikes() { return false; }
+    virtual void list_spikes(Context&) const {}
     virtual bool fires() const { return false; }  // whether sums stay in registers until the neurons have fired
     // Sums of a strip, [STRIP][BLOCK]: written if `first`, else added to. With `fire` the neurons get them at once.
     virtual void narrow(const Context&, const Strip&, const Block&, uint32_t* sums, bool first,
@@ -197,7 +200,8 @@ class Program {
              const int64_t* output_bytes, int64_t count, int threads);
 
     // Runs images [0, count) through `steps` steps at most; with `until_silent` each until nothing happens any
-    // more, and -1 in `taken` where that was not reached. Rows of steps that were not run stay as they are.
+    // more, and -1 in `taken` where that was not reached. Rows of steps that were not run stay as they are. Sums of
+    // spikes may be null: they are not wanted then.
     void run_stream(const uint8_t* const* inputs, const int64_t* input_bytes, void* const* outputs,
                     const int64_t* output_bytes, int64_t count, int64_t steps, bool until_silent, int64_t* taken,
                     int threads);

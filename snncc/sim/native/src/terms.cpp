@@ -107,9 +107,6 @@ class WideConv {
     std::vector<int8_t> weights_;
 };
 
-// Spikes per neuron and step below which following them beats multiplying all codes, by vectors of a block.
-constexpr double SPARSE[5] = {0, 0.07, 0.12, 0.18, 0.2};
-
 class Conv : public Tiled {
   public:
     Conv(const Geometry& g, int source, const ConvShape& s, const int8_t* weights, int32_t multiplier,
@@ -139,16 +136,17 @@ class Conv : public Tiled {
         return true;
     }
 
-    void follow_spikes() override {
+    bool follow_spikes() override {
         const bool listed = joined_ && geometry_.zero == 0 && shape_.span == 1 && geometry_.row() * geometry_.channels <= UINT16_MAX &&
                             int64_t{segments_} * length() <= MOST_INPUTS;
-        if (!listed) return;
+        if (!listed) return false;
         for (const Block& block : blocks_) followed_.push_back(by_input(block));
         together_ = fits_short(segments_) ? segments_ : 1;
         if (!fits_short(together_)) followed_.clear();
+        return !followed_.empty();
     }
 
-    void prepare(Context& context) const override {
+    void list_spikes(Context& context) const override {
         if (followed_.empty()) return;
         SpikeLists& lists = context.arena.spikes(source_);
         const int64_t pixels = geometry_.row(), rows = geometry_.pixels() / pixels, length = pixels * geometry_.channels;
@@ -162,14 +160,12 @@ class Conv : public Tiled {
                                                     geometry_.channels, lists.ids.data(),
                                                     lists.starts.data() + (map * rows + row) * (pixels + 1), known);
             }
-        lists.density = static_cast<double>(known) / static_cast<double>(geometry_.elements() * (context.end - context.begin));
     }
 
   protected:
     void sum(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool onto,
              const Fire* fire) const override {
-        if (strip.steps && !followed_.empty() && context.arena.spikes(source_).density < SPARSE[block.vectors])
-            return gather(context, strip, block, sums, onto);
+        if (strip.followed && !followed_.empty()) return gather(context, strip, block, sums, onto);
         const int64_t group = int64_t{block.first / (shape_.outputs / shape_.groups)} * shape_.fan_in;
         const uint8_t* rows[STRIP];
         rows_of(context, strip, places_, group, rows);
