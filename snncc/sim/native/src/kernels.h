@@ -183,7 +183,7 @@ struct Spikes {
     int64_t row, map;  // starts from one row to the next it reads, and from map to map
 };
 
-// sums[m][c] = multiplier * the sum of the weights of the spikes in a window, for maps m that follow each other. The
+// sums[block][m][c] = multiplier * the sum of the weights of the spikes in a window, for maps m that follow each other. The
 // weights of `together` rows of the window, one or all, never leave 16 bits, whichever of them are added.
 struct Gather {
     Spikes spikes;      // `starts` at the window's first pixel
@@ -191,8 +191,9 @@ struct Gather {
     int32_t rows, columns, inputs;  // of the window; inputs per row
     int32_t together;
     const int8_t* weights;          // [rows * inputs + 1][width], the last ones 0
-    int32_t width;                  // 32 or 64
+    int32_t width;                  // 32, or 64 for each block
     uint32_t* sums;
+    ptrdiff_t apart;                // from one block's sums to the next one's
     uint32_t multiplier;
     bool onto;
 };
@@ -222,6 +223,7 @@ struct Kernels {
     void (*add_steps)(int32_t* sums, const uint8_t* codes, int64_t count, int steps, int64_t step, int zero);
     int32_t (*list_spikes)(const uint8_t* codes, int pixels, int channels, uint16_t* ids, int32_t* starts, int32_t known);
     void (*gather)(const Gather&, int count);
+    int gathered;  // blocks that `gather` takes together at most: 1 or 2
     void (*rate)(Arriving, int channels, int steps, const Rate&);
     bool (*stbif)(const uint32_t* sums, int count, const Stbif&, uint8_t* codes);
     bool (*stbif_table)(const uint32_t* sums, int count, const StbifTable&, uint8_t* codes);

@@ -1,4 +1,4 @@
-// AVX-512 with VNNI, VPOPCNTDQ and BITALG.
+// AVX-512 with VNNI, VPOPCNTDQ, BITALG and VBMI2.
 #include <immintrin.h>
 
 #include "avx512_bits.h"
@@ -206,7 +206,7 @@ uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count,
 const Kernels AVX512 = {
     "avx512", true, product, depthwise, bits, pack_bits, stairs, table, scale_rows, add_up,
     greatest_of, interleave_plain, pool_steps<Widen>, add_steps<Widen>, list_spikes,
-    gather<Widen>, rate, stbif, stbif_table_plain, peak, count,
+    gather<2, Widen>, 2, rate, stbif, stbif_table_plain, peak, count,
 };
 
 }  // namespace snncc

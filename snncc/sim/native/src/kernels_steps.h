@@ -121,40 +121,45 @@ inline int spikes_within(const Gather& g, const int32_t* starts, int first, int 
     return known;
 }
 
+// Rows of 32 * HALVES weights. Few of them are added to two sums in turn, so that additions do not wait for each other.
+template <int HALVES, class Widen>
+inline void add_rows(const int8_t* weights, const uint16_t* inputs, int count, Shorts* sums) {
+    constexpr size_t UNIT = HALVES == 1 ? 8 : 4 * HALVES;  // bytes of an offset's
+    constexpr int CHAINS = HALVES > 2 ? 1 : 2;
+    Shorts own[CHAINS][HALVES] = {};
+    for (int i = 0; i < count; i += 4)
+        for (int h = 0; h < HALVES; ++h)
+            for (int n = 0; n < 4; ++n) Widen::add(own[n % CHAINS][h], weights + 32 * h + inputs[i + n] * UNIT);
+    for (int h = 0; h < HALVES; ++h) sums[h] = CHAINS == 2 ? own[0][h] + own[CHAINS - 1][h] : own[0][h];
+}
+
 template <int HALVES, class Widen>
 inline void gather_of(const Gather& g, int count) {
-    constexpr int SHIFT = HALVES == 2 ? 3 : 2;
+    constexpr int BLOCKS = (HALVES + 1) / 2, WIDTH = HALVES == 1 ? 32 : BLOCK;
     uint16_t inputs[MOST_INPUTS + 64];
     for (int m = 0; m < count; ++m) {
         int32_t totals[HALVES * 32] = {};
-        const int32_t* starts = g.spikes.starts + m * g.spikes.map;
         for (int row = 0; row < g.rows; row += g.together) {
-            const int known = spikes_within<SHIFT>(g, starts, row, g.together, inputs);
-            Shorts even[HALVES] = {}, odd[HALVES] = {};
-            for (int i = 0; i < known; i += 4)
-                for (int h = 0; h < HALVES; ++h) {
-                    const int8_t* weights = g.weights + 32 * h;
-                    Widen::add(even[h], weights + size_t{inputs[i]} * 8);
-                    Widen::add(odd[h], weights + size_t{inputs[i + 1]} * 8);
-                    Widen::add(even[h], weights + size_t{inputs[i + 2]} * 8);
-                    Widen::add(odd[h], weights + size_t{inputs[i + 3]} * 8);
-                }
-            for (int h = 0; h < HALVES; ++h) {
-                const Shorts sums = even[h] + odd[h];
-                for (int c = 0; c < 32; ++c) totals[32 * h + c] += sums[c];
-            }
+            const int known = spikes_within<HALVES == 1 ? 2 : 3>(g, g.spikes.starts + m * g.spikes.map, row, g.together, inputs);
+            Shorts sums[HALVES];
+            add_rows<HALVES, Widen>(g.weights, inputs, known, sums);
+            for (int h = 0; h < HALVES; ++h)
+                for (int c = 0; c < 32; ++c) totals[32 * h + c] += sums[h][c];
         }
-        uint32_t* out = g.sums + m * BLOCK;
-        for (int c = 0; c < HALVES * 32; ++c) {
-            const uint32_t total = static_cast<uint32_t>(totals[c]) * g.multiplier;
-            out[c] = g.onto ? out[c] + total : total;
+        for (int b = 0; b < BLOCKS; ++b) {
+            uint32_t* out = g.sums + b * g.apart + m * BLOCK;
+            for (int c = 0; c < WIDTH; ++c) {
+                const uint32_t total = static_cast<uint32_t>(totals[b * BLOCK + c]) * g.multiplier;
+                out[c] = g.onto ? out[c] + total : total;
+            }
         }
     }
 }
 
-template <class Widen>
+template <int BLOCKS, class Widen>
 void gather(const Gather& g, int count) {
-    g.width == 32 ? gather_of<1, Widen>(g, count) : gather_of<2, Widen>(g, count);
+    if (g.width == 32) return gather_of<1, Widen>(g, count);
+    g.width == BLOCK ? gather_of<2, Widen>(g, count) : gather_of<2 * BLOCKS, Widen>(g, count);
 }
 
 }  // namespace

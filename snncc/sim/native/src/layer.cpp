@@ -64,7 +64,7 @@ Strip Layer::strip_at(int map, int32_t place, int end) const {
     Strip strip;
     const int32_t places = static_cast<int32_t>(positions()), left = places - place;
     strip.together = left >= STRIP || places >= 4 * STRIP;
-    strip.steps = strip.followed = false;
+    strip.steps = false;
     strip.count = 0;
     if (strip.together) {
         strip.count = std::min(left, STRIP);

@@ -312,7 +312,8 @@ int Program::add_sums() {
 
 void Program::end_stream(std::unique_ptr<Stepping> neurons, int delay) {
     require(!layer_->terms.empty() || !lasting_terms_.empty(), "a layer without terms");
-    add_operation(std::make_unique<StreamLayer>(std::move(layer_), std::move(lasting_terms_), delay, std::move(neurons)),
+    add_operation(std::make_unique<StreamLayer>(std::move(layer_), std::move(lasting_terms_), delay, std::move(neurons),
+                                                kernels_.gathered),
                   false);
     lasting_terms_.clear();
 }

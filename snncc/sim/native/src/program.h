@@ -38,6 +38,15 @@ struct Block {
     int32_t index, first, count, vectors;
 };
 
+// One block, or two that follow each other.
+struct Band {
+    const Block* blocks;
+    int count;
+    ptrdiff_t apart() const { return static_cast<ptrdiff_t>(STEPS / count) * BLOCK; }  // sums, from block to block
+};
+
+std::vector<Band> bands_of(const std::vector<Block>& blocks, int most);
+
 template <class T>
 class Aligned {
   public:
@@ -109,7 +118,6 @@ struct Strip {
     int count;
     bool together;  // one map, and places that follow each other
     bool steps;     // maps that follow each other, and one place
-    bool followed;  // their spikes are listed
     int map[STRIP];
     int32_t place[STRIP];
 };
@@ -121,8 +129,10 @@ class Term {
     virtual void prepare(Context&) const {}
     // Maps are steps from now on, and most codes may be 0: whether the spikes can be followed instead of multiplying all
     // codes. They are where `list_spikes` came before, and the strip says so.
-    virtual bool follow_spikes() { return false; }
+    virtual bool follow_spikes(int /*most*/) { return false; }
     virtual void list_spikes(Context&) const {}
+    // `narrow` for a band of blocks, `most` at most: sums [band.count][STEPS / band.count][BLOCK] of as many steps.
+    virtual void follow(const Context&, const Strip&, const Band&, uint32_t* sums, bool first) const;
     virtual bool fires() const { return false; }  // whether sums stay in registers until the neurons have fired
     // Sums of a strip, [STRIP][BLOCK]: written if `first`, else added to. With `fire` the neurons get them at once.
     virtual void narrow(const Context&, const Strip&, const Block&, uint32_t* sums, bool first,

@@ -20,10 +20,31 @@ int64_t nanoseconds() {
 }  // namespace
 
 StreamLayer::StreamLayer(std::unique_ptr<Layer> layer, std::vector<std::unique_ptr<Term>> lasting, int delay,
-                         std::unique_ptr<Stepping> neurons)
+                         std::unique_ptr<Stepping> neurons, int gathered)
     : layer_(std::move(layer)), lasting_(std::move(lasting)), delay_(delay), neurons_(std::move(neurons)) {
     require(!layer_->wide, "streaming neurons have at most 32 bits");
-    for (const auto& term : layer_->terms) follows_ |= term->follow_spikes();
+    const int most = lasting_.empty() ? gathered : 1;
+    for (const auto& term : layer_->terms) follows_ |= term->follow_spikes(most);
+    single_ = bands_of(layer_->blocks, 1);
+    wide_ = bands_of(layer_->blocks, most);
+}
+
+std::vector<Band> bands_of(const std::vector<Block>& blocks, int most) {
+    std::vector<Band> bands;
+    for (size_t first = 0; first < blocks.size(); first += static_cast<size_t>(bands.back().count)) {
+        int count = most;
+        while (first + static_cast<size_t>(count) > blocks.size()) count /= 2;
+        bands.push_back({&blocks[first], count});
+    }
+    return bands;
+}
+
+void Term::follow(const Context& context, const Strip& strip, const Band& band, uint32_t* sums, bool first) const {
+    alignas(64) uint32_t own[STRIP * BLOCK];
+    for (int n = 0; n < band.count; ++n, sums += band.apart()) {
+        narrow(context, strip, band.blocks[n], own, true, nullptr);
+        for (int i = 0; i < strip.count * BLOCK; ++i) sums[i] = first ? own[i] : sums[i] + own[i];
+    }
 }
 
 void StreamLayer::run(Context& context) const {
@@ -44,13 +65,13 @@ void StreamLayer::run(Context& context, bool followed) const {
     for (const auto& term : lasting_) term->prepare(context);
     alignas(64) uint32_t constant[STRIP * BLOCK];
     const int32_t places = static_cast<int32_t>(layer_->positions());
-    for (const Block& block : layer_->blocks)
+    for (const Band& band : followed ? wide_ : single_)
         for (int32_t first = 0; first < places; first += STRIP) {
-            const int count = std::min(STRIP, places - first);
-            arriving_always(context, block, first, count, constant);
+            const int count = std::min(STRIP, places - first), steps = STEPS / band.count;
+            arriving_always(context, *band.blocks, first, count, constant);
             for (int m = 0; m < count; ++m)
-                for (int map = context.begin; map < context.end; map += STEPS)
-                    step(context, block, {map, std::min(STEPS, context.end - map), first + m, followed}, constant + m * BLOCK);
+                for (int map = context.begin; map < context.end; map += steps)
+                    step(context, band, {map, std::min(steps, context.end - map), first + m, followed}, constant + m * BLOCK);
         }
 }
 
@@ -59,7 +80,7 @@ void StreamLayer::arriving_always(Context& context, const Block& block, int32_t 
     Strip strip;
     strip.count = count;
     strip.together = true;
-    strip.steps = strip.followed = false;
+    strip.steps = false;
     for (int m = 0; m < count; ++m) {
         strip.map[m] = 1;
         strip.place[m] = first + m;
@@ -67,24 +88,28 @@ void StreamLayer::arriving_always(Context& context, const Block& block, int32_t 
     for (size_t i = 0; i < lasting_.size(); ++i) lasting_[i]->narrow(context, strip, block, constant, i == 0, nullptr);
 }
 
-void StreamLayer::step(Context& context, const Block& block, const Steps& own, const uint32_t* constant) const {
+void StreamLayer::step(Context& context, const Band& band, const Steps& own, const uint32_t* constant) const {
     const auto& terms = layer_->terms;
-    if (terms.empty()) return neurons_->advance(context, own.map, own.count, own.place, block, {constant, 0});
+    if (terms.empty()) return neurons_->advance(context, own.map, own.count, own.place, *band.blocks, {constant, 0});
     alignas(64) uint32_t sums[STRIP * BLOCK];
     Strip strip;
     strip.count = own.count;
     strip.together = false;
     strip.steps = true;
-    strip.followed = own.followed;
     for (int m = 0; m < own.count; ++m) {
         strip.map[m] = own.map + m - delay_;
         strip.place[m] = own.place;
     }
-    for (size_t i = 0; i < terms.size(); ++i) terms[i]->narrow(context, strip, block, sums, i == 0, nullptr);
-    const int width = block.vectors * LANES;
+    for (size_t i = 0; i < terms.size(); ++i)
+        if (own.followed)
+            terms[i]->follow(context, strip, band, sums, i == 0);
+        else
+            terms[i]->narrow(context, strip, *band.blocks, sums, i == 0, nullptr);
+    const int width = band.blocks->vectors * LANES;
     for (int m = 0; m < own.count && !lasting_.empty(); ++m)
         for (int c = 0; c < width; ++c) sums[m * BLOCK + c] += constant[c];
-    neurons_->advance(context, own.map, own.count, own.place, block, {sums, BLOCK});
+    for (int n = 0; n < band.count; ++n)
+        neurons_->advance(context, own.map, own.count, own.place, band.blocks[n], {sums + n * band.apart(), BLOCK});
 }
 
 void StreamLayer::finish(Context& context) const { neurons_->finish(context); }

@@ -17,7 +17,8 @@ class Stepping {
 };
 
 // Which of two ways to run a layer takes less time. Both give the same integers. Each is tried a few times, the faster
-// one is taken for the runs that follow, and then both are tried again: images may differ.
+// one is taken for the runs that follow, and then both are tried again: images may differ. Which comes first alternates,
+// for the runs of an image do too: its later chunk may have few steps.
 class Trials {
   public:
     struct Run {
@@ -26,7 +27,7 @@ class Trials {
     Run next() {
         const int64_t number = runs_++ % PERIOD;
         if (number >= 2 * TRIES) return {best_[1] < best_[0], false, false};
-        return {number % 2 == 1, true, number < 2};
+        return {(number + 1) / 2 % 2 == 1, true, number < 2};
     }
     void took(const Run& run, int64_t time) {
         std::atomic<int64_t>& best = best_[run.second];
@@ -43,7 +44,7 @@ class Trials {
 class StreamLayer : public Operation {
   public:
     StreamLayer(std::unique_ptr<Layer> layer, std::vector<std::unique_ptr<Term>> lasting, int delay,
-                std::unique_ptr<Stepping> neurons);
+                std::unique_ptr<Stepping> neurons, int gathered);
     void run(Context&) const override;
     void finish(Context&) const override;
 
@@ -55,12 +56,13 @@ class StreamLayer : public Operation {
     };
     void run(Context&, bool followed) const;
     void arriving_always(Context&, const Block&, int32_t first, int count, uint32_t* constant) const;
-    void step(Context&, const Block&, const Steps&, const uint32_t* constant) const;
+    void step(Context&, const Band&, const Steps&, const uint32_t* constant) const;
     const std::unique_ptr<Layer> layer_;
     const std::vector<std::unique_ptr<Term>> lasting_;  // their sources are the same in every step: map 1
     const int delay_;
     const std::unique_ptr<Stepping> neurons_;
     bool follows_ = false;   // some term can
+    std::vector<Band> single_, wide_;
     mutable Trials trials_;  // first: all codes are multiplied, second: spikes are followed
 };
 
