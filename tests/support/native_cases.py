@@ -29,7 +29,7 @@ def check_levels(case: Case) -> None:
 
 
 def check_steps(case: Case) -> None:
-    """Spike sums of a streaming graph; every image two times, as both ways to run a layer are tried in turn."""
+    """Spike sums of a streaming graph, every image twice: both ways to run a layer are tried in turn."""
     try:
         engine = NativeStreamEngine(case.graph, 2)
     except NativeError:
