@@ -25,7 +25,7 @@ KERNELS = "SNNCC_NATIVE"
 LIBRARY = "SNNCC_NATIVE_LIBRARY"
 """Environment variable: another build of the library, for example one with sanitizers."""
 
-INTERFACE = 2
+INTERFACE = 3
 """The C interface that this module speaks; a library built from other sources is refused."""
 
 NAMES = ("libsnncc_native.so", "libsnncc_native.dylib", "snncc_native.dll")
@@ -257,7 +257,7 @@ def _pointer(value: Any, kind: Any) -> Any:
 
 
 def _addresses(arrays: Sequence[Array]) -> Any:
-    return (c_void_p * len(arrays))(*(array.ctypes.data if array.size else None for array in arrays))
+    return (c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
 
 
 def _sizes(arrays: Sequence[Array]) -> Any:

@@ -421,11 +421,13 @@ void Program::run_stream(const uint8_t* const* inputs, const int64_t* input_byte
     per_image_.resize(output_sizes_.size(), false);
     for (size_t i = 0; i < input_sizes_.size(); ++i)
         require(input_bytes[i] == input_sizes_[i] * count, "an input has another size");
-    for (size_t i = 0; i < output_sizes_.size(); ++i) {
-        const bool wanted = outputs[i] || !per_image_[i];
-        require(output_bytes[i] == (wanted ? output_sizes_[i] * count * (per_image_[i] ? 1 : steps) : 0), "an output has another size");
-    }
-    in_parallel(count, threads, [&](Counter& next) { run_images(inputs, outputs, steps, until_silent, taken, next); });
+    std::vector<void*> wanted(outputs, outputs + output_sizes_.size());
+    for (size_t i = 0; i < output_sizes_.size(); ++i)
+        if (per_image_[i] && output_bytes[i] == 0)
+            wanted[i] = nullptr;
+        else
+            require(output_bytes[i] == output_sizes_[i] * count * (per_image_[i] ? 1 : steps), "an output has another size");
+    in_parallel(count, threads, [&](Counter& next) { run_images(inputs, wanted.data(), steps, until_silent, taken, next); });
 }
 
 }  // namespace snncc

@@ -211,7 +211,7 @@ class Program {
 
     // Runs images [0, count) through `steps` steps at most; with `until_silent` each until nothing happens any
     // more, and -1 in `taken` where that was not reached. Rows of steps that were not run stay as they are. Sums of
-    // spikes may be null: they are not wanted then.
+    // spikes may have no bytes: they are not wanted then.
     void run_stream(const uint8_t* const* inputs, const int64_t* input_bytes, void* const* outputs,
                     const int64_t* output_bytes, int64_t count, int64_t steps, bool until_silent, int64_t* taken,
                     int threads);
