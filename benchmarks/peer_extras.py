@@ -166,7 +166,7 @@ def _speed(graph: Graph) -> float:
     batch = 16
     feed = {node.name: smooth(*node.type.shape[:2], batch)}
     if isinstance(graph.timing, Rate):
-        run = partial(NativeStreamEngine(graph, workers=1).run, feed)
+        run = partial(NativeStreamEngine(graph, workers=1, with_counts=False).run, feed)
     else:
         run = partial(NativeEngine(graph, workers=1, counter=Counter(graph)).run_counted, feed)
     (taken,) = interleaved([run], 3)

@@ -37,7 +37,7 @@ def _phased(graph: Graph, feed: dict[str, NDArray[np.generic]], threads: int) ->
 
 
 def _streaming(graph: Graph, feed: dict[str, NDArray[np.generic]], threads: int) -> Prepared:
-    engine = NativeStreamEngine(graph, workers=threads)
+    engine = NativeStreamEngine(graph, workers=threads, with_counts=False)
     (output,) = (node.name for node in graph.of_type(Readout))
 
     def density() -> float:

@@ -195,7 +195,7 @@ def make_runner(graph: Graph, engine: str) -> Runner:
         case "native" if phased:
             return _native_runner(graph)
         case "native":
-            return _streaming_runner(graph, NativeStreamEngine(graph))
+            return _streaming_runner(graph, NativeStreamEngine(graph, with_counts=_reads_counts(graph)))
         case "levels" if not isinstance(graph.timing, Rate):
             return _levels_runner(graph)
         case "spikes" if phased:
@@ -262,6 +262,12 @@ def _spikes_runner(graph: Graph) -> Runner:
         return Batch({name: values[name] for name in graph.outputs}, found.costs, phased_steps(graph))
 
     return run
+
+
+def _reads_counts(graph: Graph) -> bool:
+    """Whether more is asked of a streaming graph than its readouts: levels, or that all of them are exact."""
+    readouts = all(isinstance(graph.by_name[name], Readout) for name in graph.outputs)
+    return not (readouts and isinstance(graph.timing, Rate))
 
 
 def _streaming_runner(graph: Graph, engine: StreamEngine | NativeStreamEngine) -> Runner:

@@ -129,7 +129,8 @@ def _stream(channels: int, weights: str, theta: int, reset: Reset, rng: np.rando
 def test_followed_spikes(kernels: str, weights: str, theta: int, channels: int, reset: Reset) -> None:
     rng = np.random.default_rng(theta + channels)
     graph = _stream(channels, weights, theta, reset, rng)
-    x = {"x": rng.integers(0, 256, (2, 1, 8, 8))}
+    # Each image once with all codes multiplied, once with spikes followed.
+    x = {"x": np.repeat(rng.integers(0, 256, (2, 1, 8, 8)), 2, axis=0)}
     with with_kernels(kernels):
         found = NativeStreamEngine(graph, 1).run(x)
     expected = StreamEngine(graph).run(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cache
 from unittest import mock
 
@@ -26,6 +27,11 @@ from support.graphs import Case, Weights, cases, rate_cases
 from support.native import KERNEL_NAMES, needs_native, with_kernels
 
 pytestmark = needs_native
+
+
+def twice(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every image two times: the first runs of a layer multiply codes and follow spikes in turn."""
+    return {name: np.repeat(values, 2, axis=0) for name, values in batch.items()}
 
 
 def assert_same(ours: StreamBatch, theirs: StreamBatch) -> None:
@@ -53,7 +59,8 @@ def test_every_step_equals_the_portable_engine(kernels: str) -> None:
             refused.add(error.what)
             return
         ran += 1
-        assert_same(engine.run(case.batch), StreamEngine(case.graph).run(case.batch))
+        batch = twice(case.batch)
+        assert_same(engine.run(batch), StreamEngine(case.graph).run(batch))
 
     compare()
     assert ran > 10
@@ -97,10 +104,10 @@ def _network(
         Conv(name="a", source="x", weight=weights(70, 2, 3, 3), padding=same),
         population("pa", "a", 70, 18 * 100 * 100),
         MaxPool(name="m", source="pa", kernel=(2, 2), stride=(2, 2), padding=((0, 0), (0, 1))),
-        Conv(name="b", source="m", weight=weights(33, 70, 3, 3), padding=same),
-        population("pb", "b", 33, 630 * 100),
-        Reshape(name="f", source="pb", shape=(33 * 12,)),
-        Dense(name="c", source="f", weight=weights(5, 33 * 12)),
+        Conv(name="b", source="m", weight=weights(130, 70, 3, 3), padding=same),
+        population("pb", "b", 130, 630 * 100),
+        Reshape(name="f", source="pb", shape=(130 * 12,)),
+        Dense(name="c", source="f", weight=weights(5, 130 * 12)),
         Readout(name="y", drives=("c",), bias=Bias(values=Tensor.integer(range(5)))),
     )
     images = rng.integers(0, 256, (3, 2, 6, 7))
@@ -111,7 +118,8 @@ def _network(
 def _expected(
     timing: Rate | Stbif, kind: Weights, lo: int
 ) -> tuple[Graph, dict[str, np.ndarray], StreamBatch]:
-    graph, batch = _network(timing, kind, lo, 15, -lo)
+    graph, images = _network(timing, kind, lo, 15, -lo)
+    batch = twice(images)
     return graph, batch, StreamEngine(graph).run(batch)
 
 
@@ -122,7 +130,9 @@ def test_adversarial_weights_over_several_chunks(kernels: str, kind: Weights, ti
     for lo in (0, -15):
         graph, batch, expected = _expected(timing, kind, lo)
         with with_kernels(kernels):
-            assert_same(NativeStreamEngine(graph, 2).run(batch), expected)
+            engine = NativeStreamEngine(graph, 2)
+        assert_same(engine.run(batch), expected)
+        assert_same(engine.run(batch), expected)  # by kernels that were chosen by time
 
 
 def test_a_network_that_takes_long_to_settle_is_given_more_steps() -> None:
@@ -135,6 +145,14 @@ def test_images_that_do_not_fit_are_run_in_turn() -> None:
     graph, batch = _network(Rate(20), Weights.RANDOM, 0, 15, 0)
     with mock.patch("snncc.sim.native.streams.RECORDED", 1):
         assert_same(NativeStreamEngine(graph).run(batch), StreamEngine(graph).run(batch))
+
+
+def test_sums_of_spikes_that_are_not_wanted_change_nothing_else() -> None:
+    graph, batch = _network(Rate(40), Weights.RANDOM, 0, 15, 0)
+    found = NativeStreamEngine(graph, with_counts=False).run(batch)
+    expected = NativeStreamEngine(graph).run(batch)
+    assert found.counts == {}
+    assert_same(replace(found, counts=expected.counts), expected)
 
 
 def test_switched_off_the_portable_engine_is_chosen() -> None:

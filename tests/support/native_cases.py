@@ -50,12 +50,13 @@ def check_shared(bits: int, top: int) -> None:
 
 
 def check_steps(case: Case) -> None:
-    """Spike sums of a streaming graph."""
+    """Spike sums of a streaming graph, every image twice: both ways to run a layer are tried in turn."""
     try:
         engine = NativeStreamEngine(case.graph, 2)
     except NativeError:
         return
-    found, expected = engine.run(case.batch), StreamEngine(case.graph).run(case.batch)
+    batch = {name: np.repeat(values, 2, axis=0) for name, values in case.batch.items()}
+    found, expected = engine.run(batch), StreamEngine(case.graph).run(batch)
     for name, counts in expected.counts.items():
         np.testing.assert_array_equal(found.counts[name], counts, err_msg=name)
 

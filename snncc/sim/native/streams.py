@@ -46,18 +46,18 @@ class _Probe:
 
 
 class NativeStreamEngine:
-    """What `StreamEngine` gives, to the last integer.
+    """What `StreamEngine` gives, to the last integer; without `counts` if none are wanted: they are large.
 
     Raises NativeError where the library is missing, or says which node it cannot run.
     """
 
-    def __init__(self, graph: Graph, workers: int = 0) -> None:
+    def __init__(self, graph: Graph, workers: int = 0, *, with_counts: bool = True) -> None:
         """Prepare the program."""
         if isinstance(graph.timing, Phased) or not graph.is_integer:
             raise GraphError(
                 "only an integer graph with a streaming code runs step by step", where=graph.name
             )
-        self.graph, self.workers = graph, workers or threads()
+        self.graph, self.workers, self.with_counts = graph, workers or threads(), with_counts
         self._lowering = StreamLowering(graph)
         self._lowering.all()
         self._probes = tuple(self._probe(name) for name in self._lowering.stored if self._is_counted(name))
@@ -113,7 +113,8 @@ class NativeStreamEngine:
     def _outputs(self, count: int, steps: int) -> dict[int, Array]:
         found: dict[int, Array] = {}
         for name, slot in self._lowering.sums.items():
-            found[slot] = np.empty((count, *self.graph.types[name].shape), np.int32)
+            shape = (count, *self.graph.types[name].shape) if self.with_counts else (0,)
+            found[slot] = np.empty(shape, np.int32)
         for name, slot in self._lowering.readouts.items():
             found[slot] = np.zeros((count, steps, *self.graph.types[name].shape), np.int64)
         for probe in self._probes:
@@ -128,7 +129,7 @@ class NativeStreamEngine:
         rate = self._lowering.rate
         steps = rate.steps if rate else max(int(settled.max()), 1) + 1
         return StreamBatch(
-            counts=self._counts(levels, found),
+            counts=self._counts(levels, found) if self.with_counts else {},
             outputs={
                 name: _held(found[slot], taken, steps) for name, slot in self._lowering.readouts.items()
             },

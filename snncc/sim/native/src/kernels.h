@@ -13,7 +13,7 @@ constexpr int LANES = 16;   // output channels of one vector of weights
 constexpr int BLOCK = 64;   // most output channels of a block: four vectors
 constexpr int STRIP = 48;   // most output positions of a strip
 constexpr int STEPS = 32;   // most time steps of a strip
-constexpr int MOST_INPUTS = 1 << 14;  // of a window whose spikes are followed
+constexpr int MOST_INPUTS = (1 << 13) - 1;  // of a window whose spikes are followed: 64 weights each, in 16 bits of 8 bytes
 constexpr int SLACK = 128;  // bytes behind every map that a kernel may read and ignore
 
 // Bytes of a pixel whose codes are bits.
@@ -117,11 +117,20 @@ struct Table {
     int32_t span;
 };
 
+// What arrives at one position in consecutive maps; `apart` 0: the same in all.
+struct Arriving {
+    const uint32_t* sums;
+    ptrdiff_t apart;
+    const uint32_t* at(int map) const { return sums + map * apart; }
+};
+
 // One step of streaming neurons, on `sums` of what arrives; `sent` is the sum of their spikes so far. Codes are
 // spikes + zero. Those of `stbif`, which end when none fires any more, give whether any neuron did.
 struct Rate {
     const uint32_t* offset;  // the bias, in every step
     const int32_t* theta;
+    const int32_t* v_before;     // before the first step
+    const int32_t* sent_before;
     int32_t* v;
     int32_t* sent;
     uint8_t* codes;     // of the first step
@@ -176,7 +185,7 @@ struct Spikes {
     int64_t row, map;  // starts from one row to the next it reads, and from map to map
 };
 
-// sums[m][c] = multiplier * the sum of the weights of the spikes in a window, for maps m that follow each other. The
+// sums[block][m][c] = multiplier * the sum of the weights of the spikes in a window, for maps m that follow each other. The
 // weights of `together` rows of the window, one or all, never leave 16 bits, whichever of them are added.
 struct Gather {
     Spikes spikes;      // `starts` at the window's first pixel
@@ -184,8 +193,9 @@ struct Gather {
     int32_t rows, columns, inputs;  // of the window; inputs per row
     int32_t together;
     const int8_t* weights;          // [rows * inputs + 1][width], the last ones 0
-    int32_t width;                  // 32 or 64
+    int32_t width;                  // 32, or 64 for each block
     uint32_t* sums;
+    ptrdiff_t apart;                // from one block's sums to the next one's
     uint32_t multiplier;
     bool onto;
 };
@@ -217,7 +227,8 @@ struct Kernels {
     void (*add_steps)(int32_t* sums, const uint8_t* codes, int64_t count, int steps, int64_t step, int zero);
     int32_t (*list_spikes)(const uint8_t* codes, int pixels, int channels, uint16_t* ids, int32_t* starts, int32_t known);
     void (*gather)(const Gather&, int count);
-    void (*rate)(const uint32_t* sums, int channels, int steps, const Rate&);
+    int gathered;  // blocks that `gather` takes together at most: 1 or 2
+    void (*rate)(Arriving, int channels, int steps, const Rate&);
     bool (*stbif)(const uint32_t* sums, int count, const Stbif&, uint8_t* codes);
     bool (*stbif_table)(const uint32_t* sums, int count, const StbifTable&, uint8_t* codes);
     uint64_t (*peak)(int64_t rounds);  // products of bytes without any memory access: how many were made

@@ -1,4 +1,4 @@
-// AVX-512 with VNNI, VPOPCNTDQ and BITALG.
+// AVX-512 with VNNI, VPOPCNTDQ, BITALG and VBMI2.
 #include <immintrin.h>
 
 #include "avx512_bits.h"
@@ -128,11 +128,26 @@ struct Widen {
     }
 };
 
+alignas(32) constexpr uint8_t PLACES[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                                            16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+
 int32_t list_spikes(const uint8_t* codes, int pixels, int channels, uint16_t* ids, int32_t* starts, int32_t known) {
-    return list_row(codes, pixels, channels, ids, starts, known, [](const uint8_t* own) {
-        const __m512i x = _mm512_loadu_si512(own);
-        return static_cast<uint64_t>(_mm512_test_epi8_mask(x, x));
-    });
+    const __m512i low = _mm512_cvtepu8_epi16(_mm256_load_si256(reinterpret_cast<const __m256i*>(PLACES)));
+    for (int x = 0; x < pixels; ++x, codes += channels) {
+        starts[x] = known;
+        for (int c = 0; c < channels; c += 64) {
+            const __m512i own = _mm512_loadu_si512(codes + c);
+            const uint64_t mask = _mm512_test_epi8_mask(own, own) & bytes(channels - c);
+            const __m512i first = _mm512_add_epi16(low, _mm512_set1_epi16(static_cast<int16_t>(x * channels + c)));
+            _mm512_storeu_si512(ids + known, _mm512_maskz_compress_epi16(static_cast<__mmask32>(mask), first));
+            known += __builtin_popcount(static_cast<uint32_t>(mask));
+            const __m512i second = _mm512_add_epi16(first, _mm512_set1_epi16(32));
+            _mm512_storeu_si512(ids + known, _mm512_maskz_compress_epi16(static_cast<__mmask32>(mask >> 32), second));
+            known += __builtin_popcount(static_cast<uint32_t>(mask >> 32));
+        }
+    }
+    starts[pixels] = known;
+    return known;
 }
 
 void greatest_of(const Pooling& p) {
@@ -184,7 +199,7 @@ uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count,
 const Kernels AVX512 = {
     "avx512", true, product, depthwise, bits, pack_bits, unpack_bits, stairs, table, scale_rows, add_up,
     greatest_of, interleave_plain, pool_steps<Widen>, add_steps<Widen>, list_spikes,
-    gather<Widen>, rate, stbif, stbif_table_plain, peak, bit_peak, count,
+    gather<2, Widen>, 2, rate, stbif, stbif_table_plain, peak, bit_peak, count,
 };
 
 }  // namespace snncc

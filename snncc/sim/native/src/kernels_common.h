@@ -78,15 +78,18 @@ inline void rate_in(const uint32_t* __restrict sums, int count, const Rate& r, u
     });
 }
 
-[[maybe_unused]] void rate_plain(const uint32_t* sums, int channels, int steps, const Rate& r) {
+[[maybe_unused]] void rate_plain(Arriving in, int channels, int steps, const Rate& r) {
+    const size_t size = sizeof(int32_t) * static_cast<size_t>((channels + LANES - 1) / LANES * LANES);
+    __builtin_memmove(r.v, r.v_before, size);
+    __builtin_memmove(r.sent, r.sent_before, size);
     uint8_t* codes = r.codes;
-    for (int m = 0; m < steps; ++m, sums += BLOCK, codes += r.apart)
+    for (int m = 0; m < steps; ++m, codes += r.apart)
         if (r.hard)
-            rate_in<true, false>(sums, channels, r, codes);
+            rate_in<true, false>(in.at(m), channels, r, codes);
         else if (r.zero)
-            rate_in<false, true>(sums, channels, r, codes);
+            rate_in<false, true>(in.at(m), channels, r, codes);
         else
-            rate_in<false, false>(sums, channels, r, codes);
+            rate_in<false, false>(in.at(m), channels, r, codes);
 }
 
 [[maybe_unused]] bool stbif_plain(const uint32_t* __restrict sums, int count, const Stbif& s, uint8_t* codes) {

@@ -101,7 +101,9 @@ inline int32_t list_row(const uint8_t* codes, int pixels, int channels, uint16_t
     });
 }
 
-// The inputs of `rows` rows of a window that sent a spike, one behind the other, and up to three that weigh nothing.
+// The inputs of `rows` rows of a window that sent a spike, one behind the other, and up to three that weigh nothing: as
+// offsets of their weights in units of 8 bytes, which an address adds for nothing.
+template <int SHIFT>
 inline int spikes_within(const Gather& g, const int32_t* starts, int first, int rows, uint16_t* out) {
     int known = 0;
     for (int row = first; row < first + rows; ++row) {
@@ -110,48 +112,54 @@ inline int spikes_within(const Gather& g, const int32_t* starts, int first, int 
         for (int i = 0; i < count; i += 32) {
             Ids ids;
             __builtin_memcpy(&ids, g.spikes.ids + own[0] + i, sizeof ids);
-            ids += static_cast<uint16_t>(row * g.inputs - g.first_id);
+            ids = (ids + static_cast<uint16_t>(row * g.inputs - g.first_id)) << SHIFT;
             __builtin_memcpy(out + known + i, &ids, sizeof ids);
         }
         known += count;
     }
-    for (int i = 0; i < 3; ++i) out[known + i] = static_cast<uint16_t>(g.rows * g.inputs);
+    for (int i = 0; i < 3; ++i) out[known + i] = static_cast<uint16_t>((g.rows * g.inputs) << SHIFT);
     return known;
+}
+
+// Rows of 32 * HALVES weights. Few of them are added to two sums in turn, so that additions do not wait for each other.
+template <int HALVES, class Widen>
+inline void add_rows(const int8_t* weights, const uint16_t* inputs, int count, Shorts* sums) {
+    constexpr size_t UNIT = HALVES == 1 ? 8 : 4 * HALVES;  // bytes of an offset's
+    constexpr int CHAINS = HALVES > 2 ? 1 : 2;
+    Shorts own[CHAINS][HALVES] = {};
+    for (int i = 0; i < count; i += 4)
+        for (int h = 0; h < HALVES; ++h)
+            for (int n = 0; n < 4; ++n) Widen::add(own[n % CHAINS][h], weights + 32 * h + inputs[i + n] * UNIT);
+    for (int h = 0; h < HALVES; ++h) sums[h] = CHAINS == 2 ? own[0][h] + own[CHAINS - 1][h] : own[0][h];
 }
 
 template <int HALVES, class Widen>
 inline void gather_of(const Gather& g, int count) {
+    constexpr int BLOCKS = (HALVES + 1) / 2, WIDTH = HALVES == 1 ? 32 : BLOCK;
     uint16_t inputs[MOST_INPUTS + 64];
     for (int m = 0; m < count; ++m) {
         int32_t totals[HALVES * 32] = {};
-        const int32_t* starts = g.spikes.starts + m * g.spikes.map;
         for (int row = 0; row < g.rows; row += g.together) {
-            const int known = spikes_within(g, starts, row, g.together, inputs);
-            Shorts even[HALVES] = {}, odd[HALVES] = {};
-            for (int i = 0; i < known; i += 4)
-                for (int h = 0; h < HALVES; ++h) {
-                    const int8_t* weights = g.weights + 32 * h;
-                    Widen::add(even[h], weights + inputs[i] * (HALVES * 32));
-                    Widen::add(odd[h], weights + inputs[i + 1] * (HALVES * 32));
-                    Widen::add(even[h], weights + inputs[i + 2] * (HALVES * 32));
-                    Widen::add(odd[h], weights + inputs[i + 3] * (HALVES * 32));
-                }
-            for (int h = 0; h < HALVES; ++h) {
-                const Shorts sums = even[h] + odd[h];
-                for (int c = 0; c < 32; ++c) totals[32 * h + c] += sums[c];
-            }
+            const int known = spikes_within<HALVES == 1 ? 2 : 3>(g, g.spikes.starts + m * g.spikes.map, row, g.together, inputs);
+            Shorts sums[HALVES];
+            add_rows<HALVES, Widen>(g.weights, inputs, known, sums);
+            for (int h = 0; h < HALVES; ++h)
+                for (int c = 0; c < 32; ++c) totals[32 * h + c] += sums[h][c];
         }
-        uint32_t* out = g.sums + m * BLOCK;
-        for (int c = 0; c < HALVES * 32; ++c) {
-            const uint32_t total = static_cast<uint32_t>(totals[c]) * g.multiplier;
-            out[c] = g.onto ? out[c] + total : total;
+        for (int b = 0; b < BLOCKS; ++b) {
+            uint32_t* out = g.sums + b * g.apart + m * BLOCK;
+            for (int c = 0; c < WIDTH; ++c) {
+                const uint32_t total = static_cast<uint32_t>(totals[b * BLOCK + c]) * g.multiplier;
+                out[c] = g.onto ? out[c] + total : total;
+            }
         }
     }
 }
 
-template <class Widen>
+template <int BLOCKS, class Widen>
 void gather(const Gather& g, int count) {
-    g.width == 32 ? gather_of<1, Widen>(g, count) : gather_of<2, Widen>(g, count);
+    if (g.width == 32) return gather_of<1, Widen>(g, count);
+    g.width == BLOCK ? gather_of<2, Widen>(g, count) : gather_of<2 * BLOCKS, Widen>(g, count);
 }
 
 }  // namespace

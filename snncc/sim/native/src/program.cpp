@@ -218,8 +218,8 @@ int Program::add_sums() {
 
 void Program::end_stream(std::unique_ptr<Stepping> neurons, int delay) {
     require(!layer_->terms.empty() || !lasting_terms_.empty(), "a layer without terms");
-    for (const auto& term : layer_->terms) term->follow_spikes();
-    add_operation(std::make_unique<StreamLayer>(std::move(layer_), std::move(lasting_terms_), delay, std::move(neurons)),
+    add_operation(std::make_unique<StreamLayer>(std::move(layer_), std::move(lasting_terms_), delay, std::move(neurons),
+                                                kernels_.gathered),
                   false);
     lasting_terms_.clear();
 }
@@ -327,9 +327,13 @@ void Program::run_stream(const uint8_t* const* inputs, const int64_t* input_byte
     per_image_.resize(output_sizes_.size(), false);
     for (size_t i = 0; i < input_sizes_.size(); ++i)
         require(input_bytes[i] == input_sizes_[i] * count, "an input has another size");
+    std::vector<void*> wanted(outputs, outputs + output_sizes_.size());
     for (size_t i = 0; i < output_sizes_.size(); ++i)
-        require(output_bytes[i] == output_sizes_[i] * count * (per_image_[i] ? 1 : steps), "an output has another size");
-    in_parallel(count, threads, [&](Counter& next) { run_images(inputs, outputs, steps, until_silent, taken, next); });
+        if (per_image_[i] && output_bytes[i] == 0)
+            wanted[i] = nullptr;
+        else
+            require(output_bytes[i] == output_sizes_[i] * count * (per_image_[i] ? 1 : steps), "an output has another size");
+    in_parallel(count, threads, [&](Counter& next) { run_images(inputs, wanted.data(), steps, until_silent, taken, next); });
 }
 
 }  // namespace snncc

@@ -39,6 +39,15 @@ struct Block {
     int32_t index, first, count, vectors;
 };
 
+// One block, or two that follow each other.
+struct Band {
+    const Block* blocks;
+    int count;
+    ptrdiff_t apart() const { return static_cast<ptrdiff_t>(STEPS / count) * BLOCK; }  // sums, from block to block
+};
+
+std::vector<Band> bands_of(const std::vector<Block>& blocks, int most);
+
 template <class T>
 class Aligned {
   public:
@@ -63,7 +72,6 @@ class Aligned {
 struct SpikeLists {
     std::vector<uint16_t> ids;
     std::vector<int32_t> starts;  // [maps][rows][pixels of a row + 1]
-    double density = 1;
 };
 
 // The maps of one thread.
@@ -120,7 +128,12 @@ class Term {
   public:
     virtual ~Term() = default;
     virtual void prepare(Context&) const {}
-    virtual void follow_spikes() {}  // maps are steps from now on: most codes may be 0
+    // Maps are steps from now on, and most codes may be 0: whether the spikes can be followed instead of multiplying all
+    // codes. They are where `list_spikes` came before, and the strip says so.
+    virtual bool follow_spikes(int /*most*/) { return false; }
+    virtual void list_spikes(Context&) const {}
+    // `narrow` for a band of blocks, `most` at most: sums [band.count][STEPS / band.count][BLOCK] of as many steps.
+    virtual void follow(const Context&, const Strip&, const Band&, uint32_t* sums, bool first) const;
     virtual bool fires() const { return false; }  // whether sums stay in registers until the neurons have fired
     virtual bool fires_bits() const { return false; }  // the same for neurons that write bits, of a term on its own
     // Sums of a strip, [STRIP][BLOCK]: written if `first`, else added to. With `fire` the neurons get them at once.
@@ -200,7 +213,8 @@ class Program {
              const int64_t* output_bytes, int64_t count, int threads);
 
     // Runs images [0, count) through `steps` steps at most; with `until_silent` each until nothing happens any
-    // more, and -1 in `taken` where that was not reached. Rows of steps that were not run stay as they are.
+    // more, and -1 in `taken` where that was not reached. Rows of steps that were not run stay as they are. Sums of
+    // spikes may have no bytes: they are not wanted then.
     void run_stream(const uint8_t* const* inputs, const int64_t* input_bytes, void* const* outputs,
                     const int64_t* output_bytes, int64_t count, int64_t steps, bool until_silent, int64_t* taken,
                     int threads);

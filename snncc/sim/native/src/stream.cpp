@@ -1,265 +1,120 @@
 #include "stream.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <ctime>
 
 namespace snncc {
+namespace {
+
+// Of this thread's work where the system tells: other threads must not decide for it.
+int64_t nanoseconds() {
+#if defined(CLOCK_THREAD_CPUTIME_ID)
+    timespec now{};
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0) return int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
+#endif
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
 
 StreamLayer::StreamLayer(std::unique_ptr<Layer> layer, std::vector<std::unique_ptr<Term>> lasting, int delay,
-                         std::unique_ptr<Stepping> neurons)
+                         std::unique_ptr<Stepping> neurons, int gathered)
     : layer_(std::move(layer)), lasting_(std::move(lasting)), delay_(delay), neurons_(std::move(neurons)) {
     require(!layer_->wide, "streaming neurons have at most 32 bits");
+    const int most = lasting_.empty() ? gathered : 1;
+    for (const auto& term : layer_->terms) follows_ |= term->follow_spikes(most);
+    single_ = bands_of(layer_->blocks, 1);
+    wide_ = bands_of(layer_->blocks, most);
+}
+
+std::vector<Band> bands_of(const std::vector<Block>& blocks, int most) {
+    std::vector<Band> bands;
+    for (size_t first = 0; first < blocks.size(); first += static_cast<size_t>(bands.back().count)) {
+        int count = most;
+        while (first + static_cast<size_t>(count) > blocks.size()) count /= 2;
+        bands.push_back({&blocks[first], count});
+    }
+    return bands;
+}
+
+void Term::follow(const Context& context, const Strip& strip, const Band& band, uint32_t* sums, bool first) const {
+    alignas(64) uint32_t own[STRIP * BLOCK];
+    for (int n = 0; n < band.count; ++n, sums += band.apart()) {
+        narrow(context, strip, band.blocks[n], own, true, nullptr);
+        for (int i = 0; i < strip.count * BLOCK; ++i) sums[i] = first ? own[i] : sums[i] + own[i];
+    }
 }
 
 void StreamLayer::run(Context& context) const {
     if (context.step == 0) neurons_->start(context);
-    for (const auto& term : layer_->terms) term->prepare(context);
+    if (!follows_) return run(context, false);
+    const Trials::Run chosen = trials_.next();
+    if (!chosen.timed) return run(context, chosen.second);
+    const int64_t start = nanoseconds();
+    run(context, chosen.second);
+    trials_.took(chosen, nanoseconds() - start);
+}
+
+void StreamLayer::run(Context& context, bool followed) const {
+    for (const auto& term : layer_->terms) {
+        term->prepare(context);
+        if (followed) term->list_spikes(context);
+    }
     for (const auto& term : lasting_) term->prepare(context);
     alignas(64) uint32_t constant[STRIP * BLOCK];
-    for (const Block& block : layer_->blocks)
-        for (int32_t place = 0; place < layer_->positions(); ++place) {
-            arriving_always(context, block, place, constant);
-            for (int map = context.begin; map < context.end; map += STEPS)
-                step(context, block, map, std::min(STEPS, context.end - map), place, constant);
+    const int32_t places = static_cast<int32_t>(layer_->positions());
+    for (const Band& band : followed ? wide_ : single_)
+        for (int32_t first = 0; first < places; first += STRIP) {
+            const int count = std::min(STRIP, places - first), steps = STEPS / band.count;
+            arriving_always(context, *band.blocks, first, count, constant);
+            for (int m = 0; m < count; ++m)
+                for (int map = context.begin; map < context.end; map += steps)
+                    step(context, band, {map, std::min(steps, context.end - map), first + m, followed}, constant + m * BLOCK);
         }
 }
 
-// What arrives in every step, in the first row of `constant`.
-void StreamLayer::arriving_always(Context& context, const Block& block, int32_t place, uint32_t* constant) const {
-    std::memset(constant, 0, sizeof(uint32_t) * BLOCK);
-    const Strip one{1, true, false, {1}, {place}};
-    for (size_t i = 0; i < lasting_.size(); ++i) lasting_[i]->narrow(context, one, block, constant, i == 0, nullptr);
-}
-
-void StreamLayer::step(Context& context, const Block& block, int map, int count, int32_t place,
-                       const uint32_t* constant) const {
-    alignas(64) uint32_t sums[STRIP * BLOCK];
-    const auto& terms = layer_->terms;
+// What arrives in every step at the `count` positions from `first` on.
+void StreamLayer::arriving_always(Context& context, const Block& block, int32_t first, int count, uint32_t* constant) const {
     Strip strip;
     strip.count = count;
+    strip.together = true;
+    strip.steps = false;
+    for (int m = 0; m < count; ++m) {
+        strip.map[m] = 1;
+        strip.place[m] = first + m;
+    }
+    for (size_t i = 0; i < lasting_.size(); ++i) lasting_[i]->narrow(context, strip, block, constant, i == 0, nullptr);
+}
+
+void StreamLayer::step(Context& context, const Band& band, const Steps& own, const uint32_t* constant) const {
+    const auto& terms = layer_->terms;
+    if (terms.empty()) return neurons_->advance(context, own.map, own.count, own.place, *band.blocks, {constant, 0});
+    alignas(64) uint32_t sums[STRIP * BLOCK];
+    Strip strip;
+    strip.count = own.count;
     strip.together = false;
     strip.steps = true;
-    for (int m = 0; m < count; ++m) {
-        strip.map[m] = map + m - delay_;
-        strip.place[m] = place;
+    for (int m = 0; m < own.count; ++m) {
+        strip.map[m] = own.map + m - delay_;
+        strip.place[m] = own.place;
     }
-    for (size_t i = 0; i < terms.size(); ++i) terms[i]->narrow(context, strip, block, sums, i == 0, nullptr);
-    const int width = block.vectors * LANES;
-    for (int m = 0; m < count && terms.empty(); ++m) std::memcpy(sums + m * BLOCK, constant, sizeof(uint32_t) * width);
-    for (int m = 0; m < count && !terms.empty() && !lasting_.empty(); ++m)
+    for (size_t i = 0; i < terms.size(); ++i)
+        if (own.followed)
+            terms[i]->follow(context, strip, band, sums, i == 0);
+        else
+            terms[i]->narrow(context, strip, *band.blocks, sums, i == 0, nullptr);
+    const int width = band.blocks->vectors * LANES;
+    for (int m = 0; m < own.count && !lasting_.empty(); ++m)
         for (int c = 0; c < width; ++c) sums[m * BLOCK + c] += constant[c];
-    neurons_->advance(context, map, count, place, block, sums);
+    for (int n = 0; n < band.count; ++n)
+        neurons_->advance(context, own.map, own.count, own.place, band.blocks[n], {sums + n * band.apart(), BLOCK});
 }
 
 void StreamLayer::finish(Context& context) const { neurons_->finish(context); }
 
 namespace {
-
-// Potentials and spike sums of a layer, and how they come to the caller.
-class Spiking : public Stepping {
-  public:
-    Spiking(const Layer& layer, StreamTarget target, Classes classes)
-        : target_(std::move(target)), classes_(std::move(classes)), blocks_(layer.blocks),
-          row_(static_cast<int64_t>(layer.blocks.size()) * BLOCK), positions_(layer.positions()), channels_(layer.channels) {}
-
-    void start(Context& context) const override {
-        auto& state = context.arena.state(target_.state);
-        std::memset(state.data(), 0, state.size() * sizeof(int32_t));
-    }
-
-    void finish(Context& context) const override {
-        int32_t* out = static_cast<int32_t*>(context.outputs[target_.slot]) + context.image * positions_ * channels_;
-        const int32_t* sent = context.arena.state(target_.state).data() + positions_ * row_;
-        for (const Block& block : blocks_)
-            for (int64_t place = 0; place < positions_; ++place)
-                for (int32_t c = 0; c < block.count; ++c)
-                    out[(block.first + c) * positions_ + place] = sent[place * row_ + block.index * BLOCK + c];
-    }
-
-  protected:
-    int32_t* potentials(Context& context, int32_t place, const Block& block) const {
-        return context.arena.state(target_.state).data() + place * row_ + block.index * BLOCK;
-    }
-    int32_t* spike_sums(Context& context, int32_t place, const Block& block) const {
-        return potentials(context, place, block) + positions_ * row_;
-    }
-    uint8_t* codes(Context& context, int map, int32_t place, const Block& block) const {
-        return context.arena.map(target_.buffer, map) + target_.places[place] + block.first;
-    }
-    size_t lanes() const { return blocks_.size() * static_cast<size_t>(classes_.count) * BLOCK; }
-    size_t at(const Block& block, int32_t border) const {
-        return (static_cast<size_t>(block.index) * classes_.count + border) * BLOCK;
-    }
-    void happened(Context& context, int map) const { (*context.events)[map] = 1; }
-
-    const StreamTarget target_;
-    const Classes classes_;
-    const std::vector<Block> blocks_;
-    const int64_t row_, positions_, channels_;
-};
-
-class RateNeurons : public Spiking {
-  public:
-    RateNeurons(const Layer& layer, StreamTarget target, Classes classes, const int64_t* theta, const int64_t* offsets,
-                bool with_negative, bool hard)
-        : Spiking(layer, std::move(target), std::move(classes)), negative_(with_negative), hard_(hard), offset_(lanes()),
-          theta_(lanes(), INT32_MAX) {
-        for (const Block& block : blocks_)
-            for (int32_t border = 0; border < classes_.count; ++border)
-                for (int32_t c = 0; c < block.count; ++c) {
-                    const int64_t channel = block.first + c;
-                    require(theta[channel] > 0 && theta[channel] <= INT32_MAX, "a threshold out of range");
-                    offset_[at(block, border) + c] =
-                        static_cast<uint32_t>(offsets[border * channels_ + channel]) + layer.correction[channel];
-                    theta_[at(block, border) + c] = static_cast<int32_t>(theta[channel]);
-                }
-    }
-
-    void start(Context& context) const override {
-        Spiking::start(context);
-        for (const Block& block : blocks_)
-            for (int32_t place = 0; place < positions_; ++place)
-                for (int32_t c = 0; c < block.count; ++c) potentials(context, place, block)[c] = theta_[at(block, 0) + c] / 2;
-    }
-
-    void advance(Context& context, int map, int count, int32_t place, const Block& block,
-                 const uint32_t* sums) const override {
-        const size_t lane = at(block, classes_.at(place));
-        const Rate step{&offset_[lane], &theta_[lane], potentials(context, place, block), spike_sums(context, place, block),
-                        codes(context, map, place, block), context.arena.stride(target_.buffer), static_cast<uint8_t>(negative_), hard_};
-        context.kernels.rate(sums, block.count, count, step);
-    }
-
-  private:
-    const bool negative_, hard_;
-    Aligned<uint32_t> offset_;
-    Aligned<int32_t> theta_;
-};
-
-class StbifNeurons : public Spiking {
-  public:
-    StbifNeurons(const Layer& layer, StreamTarget target, Classes classes, const int64_t* theta, const int64_t* start,
-                 int32_t lo, int32_t hi)
-        : Spiking(layer, std::move(target), std::move(classes)), lo_(lo), hi_(hi), offset_(lanes()), theta_(lanes(), INT32_MAX),
-          start_(lanes()) {
-        for (const Block& block : blocks_)
-            for (int32_t border = 0; border < classes_.count; ++border)
-                for (int32_t c = 0; c < block.count; ++c) {
-                    const int64_t channel = block.first + c;
-                    const size_t lane = at(block, border) + c;
-                    require(theta[channel] > 0 && theta[channel] <= INT32_MAX, "a threshold out of range");
-                    offset_[lane] = layer.correction[channel];
-                    theta_[lane] = static_cast<int32_t>(theta[channel]);
-                    start_[lane] = static_cast<int32_t>(start[border * channels_ + channel]);
-                }
-    }
-
-    void start(Context& context) const override {
-        Spiking::start(context);
-        for (const Block& block : blocks_)
-            for (int32_t place = 0; place < positions_; ++place)
-                std::memcpy(potentials(context, place, block), &start_[at(block, classes_.at(place))], sizeof(int32_t) * BLOCK);
-    }
-
-    void advance(Context& context, int map, int count, int32_t place, const Block& block,
-                 const uint32_t* sums) const override {
-        const size_t lane = at(block, classes_.at(place));
-        const Stbif step{&offset_[lane], &theta_[lane], potentials(context, place, block), spike_sums(context, place, block),
-                         lo_, hi_};
-        for (int m = 0; m < count; ++m)
-            if (context.kernels.stbif(sums + m * BLOCK, block.count, step, codes(context, map + m, place, block)))
-                happened(context, map + m);
-    }
-
-  private:
-    const int32_t lo_, hi_;
-    Aligned<uint32_t> offset_;
-    Aligned<int32_t> theta_, start_;
-};
-
-class StbifTableNeurons : public Spiking {
-  public:
-    StbifTableNeurons(const Layer& layer, StreamTarget target, Classes classes, const int64_t* breakpoints, int32_t lo,
-                      int32_t span)
-        : Spiking(layer, std::move(target), std::move(classes)), lo_(lo), offset_(lanes()), rows_(lanes()) {
-        require(int64_t{classes_.count} * channels_ * (int64_t{span} + 2) < INT32_MAX, "a table of 2^31 entries or more");
-        for (int64_t row = 0; row < int64_t{classes_.count} * channels_; ++row) {
-            entries_.push_back(INT32_MIN);
-            for (int32_t j = 0; j < span; ++j) {
-                const int64_t value = breakpoints[row * span + j];
-                require(value > INT32_MIN && value < INT32_MAX, "a breakpoint out of range");
-                entries_.push_back(static_cast<int32_t>(value));
-            }
-            entries_.push_back(INT32_MAX);
-        }
-        for (const Block& block : blocks_)
-            for (int32_t border = 0; border < classes_.count; ++border)
-                for (int32_t c = 0; c < block.count; ++c) {
-                    offset_[at(block, border) + c] = layer.correction[block.first + c];
-                    rows_[at(block, border) + c] =
-                        static_cast<int32_t>((border * channels_ + block.first + c) * (int64_t{span} + 2));
-                }
-    }
-
-    void advance(Context& context, int map, int count, int32_t place, const Block& block,
-                 const uint32_t* sums) const override {
-        const size_t lane = at(block, classes_.at(place));
-        const StbifTable step{&offset_[lane], entries_.data(), &rows_[lane], potentials(context, place, block),
-                              spike_sums(context, place, block), lo_};
-        for (int m = 0; m < count; ++m)
-            if (context.kernels.stbif_table(sums + m * BLOCK, block.count, step, codes(context, map + m, place, block)))
-                happened(context, map + m);
-    }
-
-  private:
-    const int32_t lo_;
-    Aligned<uint32_t> offset_;
-    Aligned<int32_t> rows_;
-    std::vector<int32_t> entries_;
-};
-
-// The drive after every step, as int64 [step][channel, row, column].
-class StreamReadout : public Stepping {
-  public:
-    StreamReadout(const Layer& layer, Classes classes, const int64_t* offsets, bool every_step, int state, int slot)
-        : classes_(std::move(classes)), blocks_(layer.blocks), correction_(layer.correction),
-          offsets_(offsets, offsets + int64_t{classes_.count} * layer.channels), positions_(layer.positions()),
-          channels_(layer.channels), every_step_(every_step), state_(state), slot_(slot) {}
-
-    void start(Context& context) const override {
-        int64_t* total = totals(context);
-        for (int64_t place = 0; place < positions_; ++place)
-            for (int64_t c = 0; c < channels_; ++c)
-                total[c * positions_ + place] =
-                    every_step_ ? 0 : offsets_[classes_.at(static_cast<int32_t>(place)) * channels_ + c];
-    }
-
-    void advance(Context& context, int map, int count, int32_t place, const Block& block,
-                 const uint32_t* sums) const override {
-        int64_t* total = totals(context);
-        for (int m = 0; m < count; ++m) {
-            int64_t* out = static_cast<int64_t*>(context.outputs[slot_]) + (context.first + map + m) * positions_ * channels_;
-            for (int32_t c = 0; c < block.count; ++c) {
-                const int32_t channel = block.first + c;
-                const int64_t index = channel * positions_ + place;
-                total[index] += static_cast<int32_t>(sums[m * BLOCK + c] + correction_[channel]);
-                if (every_step_) total[index] += offsets_[classes_.at(place) * channels_ + channel];
-                out[index] = total[index];
-            }
-        }
-    }
-
-  private:
-    int64_t* totals(Context& context) const { return reinterpret_cast<int64_t*>(context.arena.state(state_).data()); }
-
-    const Classes classes_;
-    const std::vector<Block> blocks_;
-    const std::vector<uint32_t> correction_;
-    const std::vector<int64_t> offsets_;
-    const int64_t positions_, channels_;
-    const bool every_step_;
-    const int state_, slot_;
-};
 
 class StreamInput : public Operation {
   public:
@@ -291,26 +146,6 @@ class StreamInput : public Operation {
 };
 
 }  // namespace
-
-std::unique_ptr<Stepping> make_rate(const Layer& layer, StreamTarget target, Classes classes, const int64_t* theta,
-                                    const int64_t* offsets, bool with_negative, bool hard) {
-    return std::make_unique<RateNeurons>(layer, std::move(target), std::move(classes), theta, offsets, with_negative, hard);
-}
-
-std::unique_ptr<Stepping> make_stbif(const Layer& layer, StreamTarget target, Classes classes, const int64_t* theta,
-                                     const int64_t* start, int32_t lo, int32_t hi) {
-    return std::make_unique<StbifNeurons>(layer, std::move(target), std::move(classes), theta, start, lo, hi);
-}
-
-std::unique_ptr<Stepping> make_stbif_table(const Layer& layer, StreamTarget target, Classes classes,
-                                           const int64_t* breakpoints, int32_t lo, int32_t span) {
-    return std::make_unique<StbifTableNeurons>(layer, std::move(target), std::move(classes), breakpoints, lo, span);
-}
-
-std::unique_ptr<Stepping> make_stream_readout(const Layer& layer, Classes classes, const int64_t* offsets,
-                                              bool every_step, int state, int slot) {
-    return std::make_unique<StreamReadout>(layer, std::move(classes), offsets, every_step, state, slot);
-}
 
 std::unique_ptr<Operation> make_stream_input(const Geometry& g, int buffer, int slot, bool lasting) {
     return std::make_unique<StreamInput>(g, buffer, slot, lasting);

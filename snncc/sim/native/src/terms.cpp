@@ -72,9 +72,6 @@ void WideConv::add(const uint8_t* window, const Block& block, int64_t multiplier
 
 namespace {
 
-// Spikes per neuron and step below which following them beats multiplying all codes, by vectors of a block.
-constexpr double SPARSE[5] = {0, 0.07, 0.12, 0.18, 0.2};
-
 class Conv : public Tiled {
   public:
     Conv(const Geometry& g, int source, const ConvShape& s, const int8_t* weights, int32_t multiplier,
@@ -90,6 +87,7 @@ class Conv : public Tiled {
             }
         for (const Block& block : layer.blocks) packed_.push_back(pack(block, weights));
         pairs_fit_ = pairs_fit(weights);
+        together_ = fits_short(segments_, weights) ? segments_ : fits_short(1, weights);
         if (layer.width % 4 == 0) step_ = int64_t{s.stride_width} * g.channels;
     }
 
@@ -106,16 +104,16 @@ class Conv : public Tiled {
         return true;
     }
 
-    void follow_spikes() override {
+    bool follow_spikes(int most) override {
         const bool listed = joined_ && geometry_.zero == 0 && shape_.span == 1 && geometry_.row() * geometry_.channels <= UINT16_MAX &&
-                            int64_t{segments_} * length() <= MOST_INPUTS;
-        if (!listed) return;
-        for (const Block& block : blocks_) followed_.push_back(by_input(block));
-        together_ = fits_short(segments_) ? segments_ : 1;
-        if (!fits_short(together_)) followed_.clear();
+                            int64_t{segments_} * length() <= MOST_INPUTS && together_ > 0;
+        if (!listed) return false;
+        followed_.resize(blocks_.size());
+        for (const Band& band : bands_of(blocks_, most)) followed_[band.blocks->index] = by_input(band);
+        return true;
     }
 
-    void prepare(Context& context) const override {
+    void list_spikes(Context& context) const override {
         if (followed_.empty()) return;
         SpikeLists& lists = context.arena.spikes(source_);
         const int64_t pixels = geometry_.row(), rows = geometry_.pixels() / pixels, length = pixels * geometry_.channels;
@@ -129,14 +127,23 @@ class Conv : public Tiled {
                                                     geometry_.channels, lists.ids.data(),
                                                     lists.starts.data() + (map * rows + row) * (pixels + 1), known);
             }
-        lists.density = static_cast<double>(known) / static_cast<double>(geometry_.elements() * (context.end - context.begin));
+    }
+
+    void follow(const Context& context, const Strip& strip, const Band& band, uint32_t* sums, bool first) const override {
+        if (followed_.empty()) return Tiled::follow(context, strip, band, sums, first);
+        const SpikeLists& lists = context.arena.spikes(source_);
+        const int64_t pixels = geometry_.row(), map = geometry_.pixels() / pixels * (pixels + 1);
+        const int64_t pixel = places_[strip.place[0]] / geometry_.channels, y = pixel / pixels, x = pixel % pixels;
+        const int32_t* starts = lists.starts.data() + strip.map[0] * map + y * (pixels + 1) + x;
+        const Spikes spikes{lists.ids.data(), starts, shape_.dilation_height * (pixels + 1), map};
+        context.kernels.gather({spikes, static_cast<int32_t>(x * geometry_.channels), shape_.kernel_height, shape_.kernel_width,
+                                length(), together_, followed_[band.blocks->index].data(), width_of(band), sums, band.apart(),
+                                multiplier_, !first}, strip.count);
     }
 
   protected:
     void sum(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool onto,
              const Fire* fire) const override {
-        if (strip.steps && !followed_.empty() && context.arena.spikes(source_).density < SPARSE[block.vectors])
-            return gather(context, strip, block, sums, onto);
         const int64_t group = int64_t{block.first / (shape_.outputs / shape_.groups)} * shape_.fan_in;
         const uint8_t* rows[STRIP];
         rows_of(context, strip, places_, group, rows);
@@ -168,44 +175,34 @@ class Conv : public Tiled {
         return packed;
     }
 
-    void gather(const Context& context, const Strip& strip, const Block& block, uint32_t* sums, bool onto) const {
-        const SpikeLists& lists = context.arena.spikes(source_);
-        const int64_t pixels = geometry_.row(), map = geometry_.pixels() / pixels * (pixels + 1);
-        const int64_t pixel = places_[strip.place[0]] / geometry_.channels, y = pixel / pixels, x = pixel % pixels;
-        const int32_t* starts = lists.starts.data() + strip.map[0] * map + y * (pixels + 1) + x;
-        const Spikes spikes{lists.ids.data(), starts, shape_.dilation_height * (pixels + 1), map};
-        context.kernels.gather({spikes, static_cast<int32_t>(x * geometry_.channels), shape_.kernel_height, shape_.kernel_width,
-                                length(), together_, followed_[block.index].data(), width_of(block), sums,
-                                own_multiplier(context.kernels), onto}, strip.count);
-    }
+    static int32_t width_of(const Band& band) { return band.count == 1 && band.blocks->vectors <= 2 ? 32 : band.count * BLOCK; }
 
-    static int32_t width_of(const Block& block) { return block.vectors > 2 ? 64 : 32; }
-
-    // [stretches][inputs][32 or 64 channels] and a row of zeros, from what `pack` made.
-    Aligned<int8_t> by_input(const Block& block) const {
-        const int64_t width = width_of(block), groups = (length() + 3) / 4;
+    // [stretches][inputs][width] and a row of zeros, from what `pack` made.
+    Aligned<int8_t> by_input(const Band& band) const {
+        const int64_t width = width_of(band), groups = (length() + 3) / 4;
         Aligned<int8_t> rows(static_cast<size_t>((int64_t{segments_} * length() + 1) * width), 0);
-        for (int64_t s = 0; s < segments_; ++s)
-            for (int64_t i = 0; i < length(); ++i)
-                for (int32_t c = 0; c < block.count; ++c)
-                    rows[static_cast<size_t>((s * length() + i) * width + c)] = packed_[block.index][static_cast<size_t>(
-                        ((s * groups + i / 4) * block.vectors * LANES + c) * 4 + i % 4)];
+        for (const Block* block = band.blocks; block < band.blocks + band.count; ++block)
+            for (int64_t s = 0; s < segments_; ++s)
+                for (int64_t i = 0; i < length(); ++i)
+                    for (int32_t c = 0; c < block->count; ++c)
+                        rows[static_cast<size_t>((s * length() + i) * width + (block - band.blocks) * BLOCK + c)] =
+                            packed_[block->index][static_cast<size_t>(((s * groups + i / 4) * block->vectors * LANES + c) * 4 + i % 4)];
         return rows;
     }
 
     // Whether 16 bits hold every sum of some of the weights of so many stretches.
-    bool fits_short(int32_t stretches) const {
-        const int64_t inputs = int64_t{stretches} * length(), all = int64_t{segments_} * length();
-        for (const Block& block : blocks_)
-            for (int64_t first = 0; first < all; first += inputs)
-                for (int32_t c = 0; c < block.count; ++c) {
-                    int64_t low = 0, high = 0;
-                    for (int64_t i = first; i < first + inputs; ++i) {
-                        const int8_t weight = followed_[block.index][static_cast<size_t>(i * width_of(block) + c)];
+    bool fits_short(int32_t stretches, const int8_t* weights) const {
+        const int64_t kernel = int64_t{shape_.kernel_height} * shape_.kernel_width, taps = kernel / segments_ * stretches;
+        for (int64_t row = 0; row < int64_t{shape_.outputs} * shape_.fan_in; row += shape_.fan_in)
+            for (int64_t first = 0; first < kernel; first += taps) {
+                int64_t low = 0, high = 0;
+                for (int64_t i = 0; i < shape_.fan_in; ++i)
+                    for (int64_t tap = first; tap < first + taps; ++tap) {
+                        const int8_t weight = weights[(row + i) * kernel + tap];
                         (weight < 0 ? low : high) += weight;
                     }
-                    if (low < INT16_MIN || high > INT16_MAX) return false;
-                }
+                if (low < INT16_MIN || high > INT16_MAX) return false;
+            }
         return true;
     }
 
@@ -225,7 +222,7 @@ class Conv : public Tiled {
     std::unique_ptr<Term> skip_;  // factors per channel that the kernel adds
     bool joined_, pairs_fit_;
     int64_t step_ = 0;  // from one position to the next, in every four of a row
-    int32_t together_ = 1;  // stretches whose sums fit 16 bits
+    int32_t together_;  // stretches whose sums fit 16 bits: all, 1 or none
     int32_t segments_ = 0;  // stretches of bytes that lie next to each other
     std::vector<int32_t> places_, offsets_;
     std::vector<Aligned<int8_t>> packed_, followed_;  // the second, where spikes can be followed
