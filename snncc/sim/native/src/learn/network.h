@@ -86,6 +86,7 @@ class Workspace {
     std::vector<Memory> memory_;
 };
 
+// One call of `run` at a time.
 class Network {
   public:
     Network(const Kernels& kernels, int32_t steps, int32_t inputs);
