@@ -79,17 +79,28 @@ inline bool fire(const Wiring& w, Room& room, int32_t position, int64_t& spikes,
     return loud;
 }
 
+inline const float* row(const Wiring& w, const Target& target) {
+    return w.weights + static_cast<int64_t>(target.row) * w.stride;
+}
+
+// `action(target)` for all targets of the spikes of a step.
+template <class Action>
+inline void each_target(const Wiring& w, Events in, int32_t step, Action action) {
+    const int64_t end = in.starts[step + 1] - in.starts[0];
+    for (int64_t i = in.starts[step] - in.starts[0]; i < end; ++i)
+        for (int64_t k = w.starts[in.places[i]]; k < w.starts[in.places[i] + 1]; ++k) action(w.targets[k]);
+}
+
 // V[t] = decay V[t-1] - threshold S[t-1] + sum of the weights of the spikes of step t-1, where something happens.
 template <class Compare>
 void forward(const Wiring& w, Events in, Room& room, bool record) {
     clear_row(room.state, w.positions * w.stride);
-    int64_t spikes = 0, actives = 0;
-    int32_t *now = room.listed[0], *next = room.listed[1];
-    int32_t count = 0;
+    int32_t *now = room.listed[0], *next = room.listed[1], count = 0;
     for (int32_t p = 0; p < w.positions; ++p) {
         room.times[p] = 0;
         if (w.restless) now[count++] = p;
     }
+    int64_t spikes = 0, actives = 0;
     room.spikes.starts[0] = room.active.starts[0] = 0;
     for (int32_t t = 1;; ++t) {
         room.spikes.starts[t] = spikes;
@@ -98,13 +109,10 @@ void forward(const Wiring& w, Events in, Room& room, bool record) {
         for (int32_t i = 0; i < count; ++i) bring(w, room, now[i], t);
         for (int64_t i = room.spikes.starts[t - 1]; !w.to_zero && i < spikes; ++i)
             room.state[room.spikes.places[i]] -= w.threshold;
-        for (int64_t i = in.starts[t - 1] - in.starts[0]; i < in.starts[t] - in.starts[0]; ++i)
-            for (int64_t k = w.starts[in.places[i]]; k < w.starts[in.places[i] + 1]; ++k) {
-                const Target target = w.targets[k];
-                if (room.times[target.position] != t) now[count++] = target.position;
-                add_row(bring(w, room, target.position, t), w.weights + static_cast<int64_t>(target.row) * w.stride,
-                        w.stride);
-            }
+        each_target(w, in, t - 1, [&](const Target& target) {
+            if (room.times[target.position] != t) now[count++] = target.position;
+            add_row(bring(w, room, target.position, t), row(w, target), w.stride);
+        });
         int32_t loud = 0;
         for (int32_t i = 0; i < count; ++i)
             if (fire<Compare>(w, room, now[i], spikes, actives, record)) next[loud++] = now[i];
@@ -122,9 +130,7 @@ inline void read(const Wiring& w, Events in, Room& room, bool greatest, float* s
     for (int c = 0; c < w.stride; ++c) when[c] = 0;
     for (int32_t t = 1; t < w.steps; ++t) {
         scale_row(u, w.powers[1], w.stride);
-        for (int64_t i = in.starts[t - 1] - in.starts[0]; i < in.starts[t] - in.starts[0]; ++i)
-            for (int64_t k = w.starts[in.places[i]]; k < w.starts[in.places[i] + 1]; ++k)
-                add_row(u, w.weights + static_cast<int64_t>(w.targets[k].row) * w.stride, w.stride);
+        each_target(w, in, t - 1, [&](const Target& target) { add_row(u, row(w, target), w.stride); });
         if (!greatest) {
             add_row(scores, u, w.stride);
             continue;
@@ -137,36 +143,43 @@ inline void read(const Wiring& w, Events in, Room& room, bool greatest, float* s
     }
 }
 
+// A step's gradients by V through its own spikes join those that come from later steps.
+inline void join(const Wiring& w, Room& room, int32_t t) {
+    for (int64_t i = room.spikes.starts[t]; w.to_zero && i < room.spikes.starts[t + 1]; ++i)
+        room.state[room.spikes.places[i]] = 0;
+    for (int64_t i = room.active.starts[t]; i < room.active.starts[t + 1]; ++i) {
+        if (room.active.values[i] == 0) continue;
+        const int32_t place = room.active.places[i], p = w.positions == 1 ? 0 : place / w.stride;
+        if (room.times[p] < 0) {
+            clear_row(room.state + static_cast<int64_t>(p) * w.stride, w.stride);
+            room.times[p] = t;
+        }
+        bring(w, room, p, t)[place - p * w.stride] += room.active.values[i];
+    }
+}
+
+// The gradient by V of an active neuron of the layer below, through its spike of step t-1.
+inline float passed_down(const Wiring& w, Room& room, int32_t t, int32_t place, float x, float slope) {
+    float sum = 0;
+    for (int64_t k = w.starts[place]; k < w.starts[place + 1]; ++k)
+        if (room.times[w.targets[k].position] > 0)
+            sum += dot(row(w, w.targets[k]), bring(w, room, w.targets[k].position, t), w.stride);
+    const float root = slope * (x < 0 ? -x : x) + 1;
+    return sum / (root * root);
+}
+
 inline void backward(const Wiring& w, Events in, Room& room, float* gradient, const Active* below, float below_slope) {
     for (int32_t p = 0; p < w.positions; ++p) room.times[p] = -1;  // nothing has come back to it yet
     for (int64_t i = below ? below->starts[w.steps - 1] : 0; below && i < below->starts[w.steps]; ++i)
         below->values[i] = 0;  // nobody has received the last step's spikes
     for (int32_t t = w.steps - 1; t > 0; --t) {
-        for (int64_t i = room.spikes.starts[t]; w.to_zero && i < room.spikes.starts[t + 1]; ++i)
-            room.state[room.spikes.places[i]] = 0;
-        for (int64_t i = room.active.starts[t]; i < room.active.starts[t + 1]; ++i) {
-            if (room.active.values[i] == 0) continue;
-            const int32_t place = room.active.places[i], p = w.positions == 1 ? 0 : place / w.stride;
-            if (room.times[p] < 0) {
-                clear_row(room.state + static_cast<int64_t>(p) * w.stride, w.stride);
-                room.times[p] = t;
-            }
-            bring(w, room, p, t)[place - p * w.stride] += room.active.values[i];
-        }
-        for (int64_t i = in.starts[t - 1] - in.starts[0]; i < in.starts[t] - in.starts[0]; ++i)
-            for (int64_t k = w.starts[in.places[i]]; k < w.starts[in.places[i] + 1]; ++k)
-                if (room.times[w.targets[k].position] > 0)
-                    add_row(gradient + static_cast<int64_t>(w.targets[k].row) * w.stride,
-                            bring(w, room, w.targets[k].position, t), w.stride);
-        for (int64_t i = below ? below->starts[t - 1] : 0; below && i < below->starts[t]; ++i) {
-            float sum = 0;
-            for (int64_t k = w.starts[below->places[i]]; k < w.starts[below->places[i] + 1]; ++k)
-                if (room.times[w.targets[k].position] > 0)
-                    sum += dot(w.weights + static_cast<int64_t>(w.targets[k].row) * w.stride,
-                               bring(w, room, w.targets[k].position, t), w.stride);
-            const float x = below->values[i], root = below_slope * (x < 0 ? -x : x) + 1;
-            below->values[i] = sum / (root * root);
-        }
+        join(w, room, t);
+        each_target(w, in, t - 1, [&](const Target& target) {
+            if (room.times[target.position] > 0)
+                add_row(gradient + static_cast<int64_t>(target.row) * w.stride, bring(w, room, target.position, t), w.stride);
+        });
+        for (int64_t i = below ? below->starts[t - 1] : 0; below && i < below->starts[t]; ++i)
+            below->values[i] = passed_down(w, room, t, below->places[i], below->values[i], below_slope);
     }
 }
 
