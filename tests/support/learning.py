@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snncc.learn.engine import Engine, Weights
@@ -117,3 +118,22 @@ def check_gradients(case: LearningCase, runs: list[Run], threads: int = 1) -> No
         reference = np.mean([r.gradients[k] for r in runs], axis=0)
         size = max(float(np.mean([np.abs(r.gradients[k]).max() for r in runs])), 1e-6)
         np.testing.assert_allclose(gradient, reference, rtol=1e-3, atol=2e-4 * size, err_msg=str(k))
+
+
+def check_threads(case: LearningCase) -> None:
+    """Two threads give the bits of one."""
+    trains, chosen = from_spikes(case.spikes), np.arange(len(case.spikes))
+    (found, gradients), (expected, others) = (
+        Engine(case.network, threads=n).gradients(case.weights, trains, chosen, case.labels) for n in (2, 1)
+    )
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    for gradient, other in zip(gradients, others, strict=True):
+        np.testing.assert_array_equal(gradient, other)
+
+
+def run_all(examples: int) -> None:
+    """So many networks."""
+    options = settings(
+        max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    options(given(cases(most=50))(check_threads))()

@@ -1,4 +1,4 @@
-"""Random graphs of every timing, and learning networks, through the native engine."""
+"""Random graphs of every timing through the native engine, compared with the reference."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from snncc.learn.engine import Engine
-from snncc.learn.trains import from_spikes
 from snncc.sim.native.levels import NativeEngine
 from snncc.sim.native.library import NativeError
 from snncc.sim.native.streams import NativeStreamEngine
@@ -15,7 +13,6 @@ from snncc.sim.streams import StreamEngine
 from snncc_ir.costs import Counter
 from snncc_ir.semantics import evaluate
 from snncc_ir.timing import Stbif
-from support import learning
 from support.graphs import Case, cases, rate_cases
 
 COPIES = 40
@@ -42,17 +39,6 @@ def check_steps(case: Case) -> None:
         np.testing.assert_array_equal(found.counts[name], counts, err_msg=name)
 
 
-def check_learning(case: learning.LearningCase) -> None:
-    """Gradients with two threads are those with one."""
-    trains, chosen = from_spikes(case.spikes), np.arange(len(case.spikes))
-    found, expected = (
-        Engine(case.network, threads=n).gradients(case.weights, trains, chosen, case.labels) for n in (2, 1)
-    )
-    np.testing.assert_array_equal(found[0].scores, expected[0].scores)
-    for gradient, other in zip(found[1], expected[1], strict=True):
-        np.testing.assert_array_equal(gradient, other)
-
-
 def run_all(examples: int) -> None:
     """So many graphs of each kind."""
     options = settings(
@@ -60,4 +46,3 @@ def run_all(examples: int) -> None:
     )
     options(given(cases())(check_levels))()
     options(given(st.one_of(cases(timing=Stbif()), rate_cases()))(check_steps))()
-    options(given(learning.cases(most=50))(check_learning))()
