@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from snncc.folder import replace_file
 from snncc.learn.data import Labelled
-from snncc.learn.engine import Floats
+from snncc.learn.engine import Floats, Weights
 from snncc.learn.network import Network
 from snncc.learn.recipe import Recipe
 from snncc.learn.state import Epoch, State, Sums
@@ -30,10 +30,15 @@ MOST_TEXT = 2**24
 """Bytes of the JSON text."""
 
 
-def name_of(network: Network, recipe: Recipe, data: Labelled, held_out: Labelled | None) -> str:
-    """A digest of everything that decides what a training computes, its first weights aside."""
+def name_of(
+    network: Network, recipe: Recipe, data: Labelled, held_out: Labelled | None, weights: Weights
+) -> str:
+    """A digest of everything that decides what a training computes; `weights` are the first."""
     digests = (data.digest, None if held_out is None else held_out.digest)
-    return hashlib.sha256(repr((network, recipe, digests)).encode()).hexdigest()
+    found = hashlib.sha256(repr((network, recipe, digests)).encode())
+    for array in weights:
+        found.update(array.tobytes())
+    return found.hexdigest()
 
 
 def write(path: Path, state: State, name: str) -> None:
@@ -67,7 +72,7 @@ def read(path: Path, like: State, name: str) -> State:
             plain = json.loads(text)
             if plain["version"] != VERSION or plain["training"] != name:
                 raise ArtefactError(
-                    "is of a training with another network, recipe, data or version",
+                    "is of a training with another network, recipe, data, first weights or version",
                     where=str(path),
                     hint="name another file, or remove this one to start again",
                 )

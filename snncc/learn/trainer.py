@@ -51,14 +51,14 @@ class Trainer:
             check(held_out, network, to_learn=False)
         self.network, self.recipe, self.data, self.held_out = network, recipe, data, held_out
         self.engine = Engine(network, threads=threads)
-        self.begin = start(weights)
+        self.weights = weights
         self.per_epoch = math.ceil(len(data) / recipe.batch)
 
     def run(self, *, kept: Path | None = None, every: int = 0, watch: Watch = no_watch) -> State:
         """Train to the end; returns the last state."""
-        state, name = self.begin, ""
+        state, name = start(self.weights), ""
         if kept is not None:
-            name = checkpoint.name_of(self.network, self.recipe, self.data, self.held_out)
+            name = checkpoint.name_of(self.network, self.recipe, self.data, self.held_out, self.weights)
             state = checkpoint.read(kept, state, name) if kept.exists() else state
         total = self.recipe.epochs * self.per_epoch
         progress = watch("training")

@@ -237,13 +237,14 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     _train(kept=kept)
     others = (
         lambda: _train(kept=kept, recipe=replace(RECIPE, seed=1)),
+        lambda: _train(kept=kept, scale=2),
         lambda: _train(kept=kept, data=replace(DATA, labels=LABELS[::-1].copy())),
     )
     for other in others:
         with pytest.raises(ArtefactError) as found:
             other()
         assert str(found.value) == (
-            f"{kept}: is of a training with another network, recipe, data or version; "
+            f"{kept}: is of a training with another network, recipe, data, first weights or version; "
             "name another file, or remove this one to start again"
         )
 
@@ -294,12 +295,13 @@ def test_nothing_is_loaded_or_allocated_that_does_not_belong(
         _train(kept=kept)
 
 
-def test_names_of_trainings_differ(tmp_path: Path) -> None:
+def test_names_of_trainings_differ() -> None:
     names = {
-        checkpoint.name_of(network, recipe, data, held_out)
+        checkpoint.name_of(network, recipe, data, held_out, initial(NETWORK, seed))
         for network in (NETWORK, replace(NETWORK, surrogate=Surrogate(band=math.inf)))
         for recipe in (RECIPE, replace(RECIPE, epochs=3))
         for data in (DATA, replace(DATA, labels=LABELS[::-1].copy()))
         for held_out in (None, DATA)
+        for seed in (0, 1)
     }
-    assert len(names) == 16
+    assert len(names) == 32

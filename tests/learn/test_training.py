@@ -135,5 +135,6 @@ def test_the_rate_falls_along_a_cosine() -> None:
 def test_the_weights_given_stay_as_they_are() -> None:
     weights = _weights()
     before = [weight.tobytes() for weight in weights]
-    Trainer(NETWORK, RECIPE, DATA, weights).run()
+    trainer = Trainer(NETWORK, RECIPE, DATA, weights)
+    _same(trainer.run(), trainer.run())
     assert [weight.tobytes() for weight in weights] == before
