@@ -7,8 +7,8 @@
 
 #include "layer.h"
 #include "operations.h"
-#include "parallel.h"
 #include "stream.h"
+#include "threads.h"
 
 namespace snncc {
 

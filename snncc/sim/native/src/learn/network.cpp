@@ -10,7 +10,7 @@
 #endif
 
 #include "../layer.h"
-#include "../parallel.h"
+#include "../threads.h"
 
 namespace snncc::learn {
 namespace {
