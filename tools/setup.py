@@ -255,7 +255,8 @@ def write_stamp(venv: Path, key: str, python: str) -> None:
 
 def set_up_project() -> bool:
     """Make or update `.venv`; True if there was anything to do."""
-    built_from = [ROOT / "pyproject.toml", ROOT / "CMakeLists.txt", *sorted(NATIVE.iterdir())]
+    sources = sorted(path for path in NATIVE.rglob("*") if path.is_file())
+    built_from = [ROOT / "pyproject.toml", ROOT / "CMakeLists.txt", *sources]
     key = key_of(*(path.read_text() for path in built_from), shutil.which("c++") or "")
     stamp = read_stamp(PROJECT_VENV)
     wanted = project_python() if os.environ.get("PYTHON") or not stamp else None

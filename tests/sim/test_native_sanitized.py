@@ -25,10 +25,12 @@ set(CMAKE_BUILD_TYPE Release)
 add_subdirectory("{SOURCES}" library)
 """
 
+CASES = ("support.native_cases", "support.learning")
+"""Each in a process of its own; learning needs nothing but the library."""
+
 RUN = """
-import sys
-from support.native_cases import run_all
-run_all(int(sys.argv[1]))
+import importlib, sys
+importlib.import_module(sys.argv[1]).run_all(int(sys.argv[2]))
 print("done")
 """
 
@@ -73,9 +75,10 @@ def _run(library: Path, kernels: str, runtimes: tuple[str, ...], **options: str)
         PYTHONPATH=str(Path(__file__).parents[1]),
         **options,
     )
-    command = [sys.executable, "-c", RUN, "30"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-4000:]
+    for cases in CASES:
+        command = [sys.executable, "-c", RUN, cases, "30"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-4000:]
 
 
 @pytest.mark.parametrize("kernels", KERNEL_NAMES)

@@ -1,44 +1,19 @@
 // The C interface: numbers and pointers in, -1 and a message where something does not fit.
-#include <exception>
-#include <string>
-
+#include "api.h"
 #include "layer.h"
 #include "program.h"
-
-#if defined(_WIN32)
-#define SNNCC_EXPORT extern "C" __declspec(dllexport)
-#else
-#define SNNCC_EXPORT extern "C" __attribute__((visibility("default")))
-#endif
 
 using snncc::ConvShape;
 using snncc::Geometry;
 using snncc::PoolShape;
 using snncc::Program;
 using snncc::Wide;
-
-namespace {
-
-thread_local std::string message;
-
-template <class Action>
-int guarded(Action action) {
-    try {
-        return action();
-    } catch (const std::exception& error) {
-        message = error.what();
-    } catch (...) {
-        message = "an unknown error";
-    }
-    return -1;
-}
-
-}  // namespace
+using snncc::guarded;
 
 // Goes up with every change of these functions or of their structures; library.py has the same number.
-SNNCC_EXPORT int snncc_interface() { return 3; }
+SNNCC_EXPORT int snncc_interface() { return 4; }
 
-SNNCC_EXPORT const char* snncc_message() { return message.c_str(); }
+SNNCC_EXPORT const char* snncc_message() { return snncc::message.c_str(); }
 
 SNNCC_EXPORT const char* snncc_kernels(const char* wanted) {
     const snncc::Kernels* found = snncc::find_kernels(wanted);

@@ -1,0 +1,1 @@
+"""Networks of spiking neurons that learn: sparse spiking gradient descent (docs/learning.md)."""

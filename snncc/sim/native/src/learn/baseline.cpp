@@ -1,0 +1,24 @@
+// Plain C++: any processor.
+#include "sweeps.h"
+
+namespace snncc::learn {
+namespace {
+
+struct Plain {
+    static uint32_t above(const float* v, float bound) {
+        uint32_t found = 0;
+        for (int l = 0; l < WIDTH; ++l) found |= static_cast<uint32_t>(v[l] > bound) << l;
+        return found;
+    }
+    static uint32_t within(const float* v, float centre, float reach) {
+        uint32_t found = 0;
+        for (int l = 0; l < WIDTH; ++l) found |= static_cast<uint32_t>(__builtin_fabsf(v[l] - centre) < reach) << l;
+        return found;
+    }
+};
+
+}  // namespace
+
+const Kernels BASELINE = {forward<Plain>, read, backward, add_row, adam};
+
+}  // namespace snncc::learn
