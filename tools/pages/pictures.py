@@ -151,8 +151,7 @@ def staircase() -> str:
     points = [(x(drive), y(level)) for drive, level in zip(drives.tolist(), levels.tolist(), strict=True)]
     picture.line("other", [points[0], (x(0), y(0)), (x(TOP * THETA), y(TOP)), points[-1]])
     picture.line("line", _steps(points))
-    rule = f"n = clip(floor((U + b + floor(theta/2)) / theta), 0, {TOP}), theta = {THETA}, b = 0"
-    picture.text(230, 250, rule)
+    picture.text(330, 250, f"level n, threshold {THETA}, bias 0, levels 0..{TOP}")
     picture.text(590, 322, "drive U; dashed: the rectifier, U / theta clipped", "small", "end")
     return picture.svg()
 

@@ -1,8 +1,8 @@
-"""Build the documentation site in build/site; a warning is an error.
+"""Build the documentation site in build/site, or OUT/site for `stage.py OUT`; a warning is an error.
 
-The pages of the repository are copied to build/pages with their folders, so that their relative links mean
-the same in both places; README.md becomes the first page. Pages made from the code, and the order of all,
-are added.
+The pages of the repository are copied to `pages` beside it with their folders, so that their relative
+links mean the same in both places; README.md becomes the first page. Pages made from the code, and the
+order of all, are added.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import options
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-STAGE = ROOT / "build" / "pages"
-SITE = ROOT / "build" / "site"
+BUILD = ROOT / "build"
 
 LINK = re.compile(r"(!?\[[^\]]*\]\()(?![a-z]+:|#)([^)#\s]+)")
 
@@ -46,16 +45,16 @@ def staged(page: Path) -> Path:
     return Path("index.md") if page == Path("README.md") else page
 
 
-def copy(page: Path) -> None:
+def copy(page: Path, stage: Path) -> None:
     """Copy a page, its links to the first page turned, and the files and pictures that it links to."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    target = STAGE / staged(page)
+    target = stage / staged(page)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(LINK.sub(lambda link: link[1] + _turned(page, link[2]), text), encoding="utf-8")
     for _, link in LINK.findall(text):
         file = (ROOT / page).parent / link
         if file.is_file() and file.suffix != ".md":
-            copied = STAGE / file.resolve().relative_to(ROOT)
+            copied = stage / file.resolve().relative_to(ROOT)
             copied.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copied)
 
@@ -77,26 +76,28 @@ def contents() -> str:
     return "\n\n" + "\n\n".join(trees) + "\n"
 
 
-def stage() -> None:
+def lay_out(stage: Path) -> None:
     """Lay out everything that Sphinx reads."""
-    shutil.rmtree(STAGE, ignore_errors=True)
+    shutil.rmtree(stage, ignore_errors=True)
     for page in pages():
-        copy(page)
-    with (STAGE / "index.md").open("a", encoding="utf-8") as index:
+        copy(page, stage)
+    with (stage / "index.md").open("a", encoding="utf-8") as index:
         index.write(contents())
-    (STAGE / "operators.md").write_text(operators.page(), encoding="utf-8")
-    (STAGE / "commands.md").write_text(options.page(), encoding="utf-8")
-    shutil.copyfile(HERE / "api.rst", STAGE / "api.rst")
+    (stage / "operators.md").write_text(operators.page(), encoding="utf-8")
+    (stage / "commands.md").write_text(options.page(), encoding="utf-8")
+    shutil.copyfile(HERE / "api.rst", stage / "api.rst")
 
 
 def main() -> int:
-    """Stage and build."""
-    stage()
-    shutil.rmtree(SITE, ignore_errors=True)
+    """Lay out the pages and build."""
+    out = Path(sys.argv[1]) if len(sys.argv) > 1 else BUILD
+    stage, site = out / "pages", out / "site"
+    lay_out(stage)
+    shutil.rmtree(site, ignore_errors=True)
     build = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-E", "-b", "html", "-c", str(HERE)]
-    done = subprocess.run([*build, "-d", ROOT / "build" / "doctrees", STAGE, SITE], check=False)
+    done = subprocess.run([*build, "-d", out / "doctrees", stage, site], check=False)
     if done.returncode == 0:
-        print(f"{SITE.relative_to(ROOT)}/index.html: {len(list(SITE.rglob('*.html')))} pages")
+        print(f"{site / 'index.html'}: {len(list(site.rglob('*.html')))} pages")
     return done.returncode
 
 
