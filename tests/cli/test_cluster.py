@@ -212,7 +212,8 @@ def test_a_scheduler_of_another_version(snncc: Snncc, tmp_path: Path) -> None:
 def test_what_cannot_go_to_a_cluster(snncc: Snncc, monkeypatch: pytest.MonkeyPatch) -> None:
     make(snncc)
     anywhere = "tcp://127.0.0.1:1"
-    assert error(snncc(*SIMULATE, "--shards", "kept")) == "--shards kept: goes with --scheduler alone; leave it out"
+    message = "--shards kept: goes with --scheduler alone; leave it out"
+    assert error(snncc(*SIMULATE, "--shards", "kept")) == message
     assert error(spread(snncc, anywhere, "--engine", "lava")) == (
         "--scheduler: engine lava does not run there; there are native, levels, spikes, reference"
     )
