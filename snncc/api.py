@@ -4,6 +4,7 @@ net = snncc.compile("model.onnx", "model.snncc", target="sim", calibrate=images,
 run = net.simulate(images, labels)
 run.outputs, run.accuracy, run.evaluation.counts
 net.verify().equal
+net.report("model.html", images, labels)
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from snncc.explain import IMAGES, Explanation
 from snncc.explain import explain as explain_artefact
 from snncc.options import CompileOptions, PixelScaling
 from snncc.passes.published import Published
+from snncc.reporting.report import ReportOptions, Written
+from snncc.reporting.report import report as write_report
 from snncc.simulate import Simulation
 from snncc.simulate import simulate as simulate_artefact
 from snncc.steps import StepOptions
@@ -104,6 +107,39 @@ class Network:
         return explain_artefact(
             self.path, _data(images, labels), model_path=None if model is None else Path(model), limit=limit
         )
+
+    def report(
+        self,
+        path: File,
+        data: Images | None = None,
+        labels: ArrayLike | None = None,
+        *,
+        model: File | None = None,
+        limit: int = IMAGES,
+        chip: str | None = None,
+        verify: bool = True,
+        force: bool = False,
+    ) -> Written:
+        """Write everything that is known of the network as one HTML page to the file `path`.
+
+        `data` (a file or folder, or images `[N, *shape]`) and `labels[N]` are those of `simulate`; the first
+        `limit` images are measured on, and without any the page says nothing of accuracy. `model` is the ONNX
+        file that was compiled, by default the one of its name beside the artefact or in the working folder.
+        `chip` lays the network on a chip of cores other than its own: loihi1, loihi2 or a .toml file.
+        `verify` compares all engines, which can take long. What comes back has the `file`, its `size` in
+        bytes and the names of its `sections`.
+
+        Raises ToolError without the extra `report`, DataError for images that the network does not take,
+        ArtefactError where the page cannot be written, or is there already (`force` replaces it).
+        """
+        options = ReportOptions(
+            data=None if data is None else _data(data, labels),
+            model=None if model is None else Path(model),
+            limit=limit,
+            chip=chip,
+            climb=verify,
+        )
+        return write_report(self.path, Path(path), options, force=force)
 
 
 def compile(

@@ -27,7 +27,9 @@ Target = Annotated[
 ]
 Chip = Annotated[
     str | None,
-    typer.Option(help="A chip of the target; default: its first.", autocompletion=completion.chips),
+    typer.Option(
+        help="A chip of the target, or a .toml file; default: its first.", autocompletion=completion.chips
+    ),
 ]
 CoreChip = Annotated[
     str | None,

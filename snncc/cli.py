@@ -295,6 +295,10 @@ def report_command(
     ] = None,
     model: SourceModel = None,
     limit: Annotated[int, typer.Option(min=1, help="Only the first images.")] = 256,
+    chip: Annotated[
+        str | None,
+        typer.Option(metavar="CHIP", help="Lay it on a chip of cores: loihi1, loihi2 or a .toml file."),
+    ] = None,
     climb: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare all engines, which can take long.")
     ] = True,
@@ -305,13 +309,10 @@ def report_command(
     as_json: Json = False,
 ) -> None:
     """Write one HTML page with everything that is known of an artefact."""
-    from snncc.report import require
-
-    require("snncc report")
     from snncc.reporting.report import ReportOptions, report
 
     file = output or Path(f"{artefact.resolve().stem}.html")
-    options = ReportOptions(data=data, model=model, limit=limit, climb=climb)
+    options = ReportOptions(data=data, model=model, limit=limit, chip=chip, climb=climb)
     with stages() as watch:
         written = report(artefact, file, options, force=force, watch=watch)
     if as_json:
@@ -325,7 +326,8 @@ def export(
     artefact: ArtefactPath,
     form: Annotated[Exchange, typer.Option("--to", help="The file format.")],
     output: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="The file; default: OUT.nir here.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="The file; default: OUT.nir or OUT.net here."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier file.")] = False,
     as_json: Json = False,
@@ -334,7 +336,7 @@ def export(
     from snncc.answers import print_exported
     from snncc.export import export as run
 
-    file = output or Path(f"{artefact.resolve().stem}.{form.value}")
+    file = output or Path(f"{artefact.resolve().stem}{form.suffix}")
     print_exported(run(artefact, form, file, force=force), as_json=as_json)
 
 

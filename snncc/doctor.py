@@ -10,7 +10,8 @@ from typing import Any
 from snncc import __version__, report
 from snncc.sim.native.library import NativeError, native, threads
 from snncc.targets import load_target, target_names
-from snncc_backends.nir import require
+from snncc_backends import nir
+from snncc_backends.lava import netx
 from snncc_ir import extras
 from snncc_ir.backend import Backend
 from snncc_ir.errors import SnnccError
@@ -37,7 +38,7 @@ class Part:
 def examine() -> tuple[Part, ...]:
     """Every part, in the order in which a user meets them."""
     targets = (part for name in target_names() for part in _target(load_target(name)))
-    return (_native(), _nir(), _report(), _dask(), *targets)
+    return (_native(), _nir(), _netx(), _report(), _dask(), *targets)
 
 
 def as_plain(parts: tuple[Part, ...]) -> dict[str, Any]:
@@ -68,10 +69,19 @@ def _native() -> Part:
 def _nir() -> Part:
     use = "export --to nir, compile of .nir files"
     try:
-        require("")
+        nir.require("")
     except SnnccError as error:
         return Part(name="nir", use=use, missing=str(error))
     return Part(name="nir", use=use, missing=None)
+
+
+def _netx() -> Part:
+    use = "export --to netx"
+    try:
+        netx.require("")
+    except SnnccError as error:
+        return Part(name="netx", use=use, missing=str(error))
+    return Part(name="netx", use=use, missing=None)
 
 
 def _report() -> Part:

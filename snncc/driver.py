@@ -20,6 +20,7 @@ from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
 from snncc.golden import golden_inputs, golden_vectors
 from snncc.loss import loss, predictions_of
+from snncc.machines import choose_machine
 from snncc.options import CompileOptions, check_options, check_partition, default_passes, implied
 from snncc.passes.base import Context, Pass
 from snncc.passes.binarise import Binarise
@@ -28,7 +29,7 @@ from snncc.samples import CORRECTION_IMAGES, Samples, calibration_of, image_dige
 from snncc.sim.drives import Layers
 from snncc.sim.evaluate import evaluate_images
 from snncc.sim.training.trainer import Training
-from snncc.targets import find_machine, load_target
+from snncc.targets import load_target
 from snncc_ir.backend import Backend
 from snncc_ir.certificates import Requantised
 from snncc_ir.errors import SnnccError, TargetError
@@ -82,11 +83,12 @@ class Built:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """All that a compilation has before its first pass."""
+    """All that a compilation has before its first pass; `chip` is what the manifest says of the machine."""
 
     options: CompileOptions
     backend: Backend
     machine: Machine
+    chip: Mapping[str, str]
     model: Model
     lowered: Lowered
     samples: Samples
@@ -106,7 +108,8 @@ def prepare(path: Path, options: CompileOptions) -> Prepared:
     """Check the options, and read the model and the calibration images."""
     artefact.check_free(options.output, force=options.force)
     backend = load_target(options.target)
-    machine = find_machine(backend, options.machine, options.lanes)
+    chosen = choose_machine(backend, options.machine, options.lanes)
+    machine = chosen.machine
     options = implied(options, machine)
     check_options(options)
     check_partition(options, machine)
@@ -121,7 +124,13 @@ def prepare(path: Path, options: CompileOptions) -> Prepared:
     lowered = lower(model)
     samples = read_samples(model, lowered, options)
     return Prepared(
-        options=options, backend=backend, machine=machine, model=model, lowered=lowered, samples=samples
+        options=options,
+        backend=backend,
+        machine=machine,
+        chip=chosen.notes,
+        model=model,
+        lowered=lowered,
+        samples=samples,
     )
 
 
@@ -279,7 +288,7 @@ def _notes(prepared: Prepared, pipeline: Pipeline) -> dict[str, Any]:
         "snncc": __version__,
         "source": {"file": model.path.name, "sha256": model.sha256, "external": dict(model.external)},
         "target": prepared.backend.name,
-        "chip": prepared.machine.name,
+        **prepared.chip,
         **({"partition": True} if prepared.options.partition else {}),
         **({"lanes": prepared.machine.lanes} if prepared.machine.lanes else {}),
         **({"chain": [asdict(part) for part in prepared.machine.chain]} if prepared.machine.chain else {}),

@@ -8,7 +8,8 @@ from snncc import artefact
 from snncc.artefact import Artefact
 from snncc.fit import with_plan
 from snncc.golden import golden_inputs
-from snncc.targets import find_machine, load_target
+from snncc.machines import recorded_machine
+from snncc.targets import load_target
 from snncc_ir.machine import Machine, Part
 
 
@@ -17,8 +18,7 @@ def machine_of(found: Artefact) -> Machine:
     lanes = found.manifest.get("lanes")
     if lanes is not None and not _is_number(lanes):
         raise artefact.damaged(found.path / artefact.MANIFEST, "its entry lanes is no number")
-    machine = find_machine(load_target(str(found.manifest["target"])), str(found.manifest["chip"]), lanes)
-    machine = replace(machine, chain=_chain_of(found))
+    machine = replace(recorded_machine(found, lanes), chain=_chain_of(found))
     return with_plan(found.graph, machine, found.golden) if _is_cut(found) else machine
 
 

@@ -101,7 +101,7 @@ def explain(
     """
     found = artefact.read(path)
     images, labels = load_images(found, data, limit)
-    model = _find_model(found, model_path)
+    model = find_model(found, model_path)
     hybrid = Hybrid(float_graph(lower(model).graph, str(found.manifest["pipeline"])), found.graph)
     form = format_of(found.graph.inputs[0])
     switches = hybrid.switches
@@ -131,7 +131,11 @@ def float_graph(graph: Graph, pipeline: str) -> Graph:
     return graph
 
 
-def _find_model(found: Artefact, given: Path | None) -> Model:
+def find_model(found: Artefact, given: Path | None) -> Model:
+    """The ONNX file that an artefact was compiled from: `given`, or of its name beside it or here.
+
+    Raises SnnccError where it is not there, or is another one.
+    """
     source = found.manifest["source"]
     name = Path(str(source["file"])).name
     places = [given] if given else [found.path.absolute().parent / name, Path(name)]
@@ -247,10 +251,10 @@ def table(explanation: Explanation) -> tuple[list[str], list[list[str]]]:
             levels = "-" if row["levels"] is None else "{}..{}".format(*row["levels"])
             cells = [_percent(explanation, own.get(cause)) for cause in causes]
             total = sum(explanation.share(loss) for loss in own.values())
-            lost = sum(_points(loss) for loss in own.values())
+            lost = sum(points_lost(loss) for loss in own.values())
             rows.append([row["name"], str(row["neurons"]), levels, *cells, f"{total:.1%}", f"{lost:+.2f}"])
     whole = "100.0%" if found.total.error > 0 else "-"
-    rows.append(["total", "", "", *("" for _ in causes), whole, f"{_points(found.total):+.2f}"])
+    rows.append(["total", "", "", *("" for _ in causes), whole, f"{points_lost(found.total):+.2f}"])
     return ["node", "neurons", "levels", *(cause.value for cause in causes), "sum", f"{points}, points"], rows
 
 
@@ -258,7 +262,8 @@ def _percent(explanation: Explanation, loss: Loss | None) -> str:
     return "-" if loss is None else f"{round(explanation.share(loss), 3) + 0.0:.1%}"
 
 
-def _points(loss: Loss) -> float:
+def points_lost(loss: Loss) -> float:
+    """Percentage points of accuracy; of answers that differ where there are no labels."""
     return 100 * (loss.disagreement if loss.wrong is None else loss.wrong)
 
 

@@ -12,20 +12,21 @@ from typing import Any
 from snncc import __version__, artefact
 from snncc.artefact import Artefact
 from snncc.folder import replace_file
-from snncc_backends.nir import require
+from snncc_backends import nir
+from snncc_backends.lava import netx
 from snncc_ir.codes import Exchange
 from snncc_ir.errors import ArtefactError, TargetError
 from snncc_ir.graph import Graph
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
-"""How every NIR file begins."""
+"""How the files of all formats begin."""
 
 Writer = Callable[[Graph, Mapping[str, str]], tuple[bytes, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """A file that was written: its nodes, the neurons among them, and its size in bytes."""
+    """A file that was written: its nodes (netx: layers), the neurons among them, and its size in bytes."""
 
     file: Path
     form: Exchange
@@ -51,7 +52,7 @@ def export(path: Path, form: Exchange, file: Path, *, force: bool = False) -> Ex
     Raises ToolError where the format's package is not installed, TargetError where it cannot express the
     network, ArtefactError where the file cannot be written or replaced.
     """
-    _check_free(file, force=force)
+    _check_free(file, form, force=force)
     writer = _writer(form)
     found = artefact.read(path)
     try:
@@ -72,7 +73,11 @@ def export(path: Path, form: Exchange, file: Path, *, force: bool = False) -> Ex
 
 def _writer(form: Exchange) -> Writer:
     """What writes the format, loaded only here: its package is an extra."""
-    require(f"--to {form.value}")
+    where = f"--to {form.value}"
+    if form is Exchange.NETX:
+        netx.require(where)
+        return importlib.import_module("snncc_backends.lava.netx.write").net_file
+    nir.require(where)
     return importlib.import_module("snncc_backends.nir.write").nir_file
 
 
@@ -86,8 +91,8 @@ def _notes(found: Artefact) -> dict[str, str]:
     }
 
 
-def _check_free(file: Path, *, force: bool) -> None:
-    """Refuse to replace what is no NIR file, or what is one without `force`."""
+def _check_free(file: Path, form: Exchange, *, force: bool) -> None:
+    """Refuse to replace what is no file of that kind, or what is one without `force`."""
     if not file.parent.is_dir():
         raise ArtefactError("its folder does not exist", where=str(file), hint="make it, or give another -o")
     if not file.exists():
@@ -98,7 +103,9 @@ def _check_free(file: Path, *, force: bool) -> None:
         )
     if not file.is_file() or not _begins_as_hdf5(file):
         raise ArtefactError(
-            "is no NIR file, so --force does not replace it", where=str(file), hint="give another -o"
+            f"is no {form.value.upper()} file, so --force does not replace it",
+            where=str(file),
+            hint="give another -o",
         )
 
 

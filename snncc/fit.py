@@ -15,10 +15,10 @@ from snncc.cores.activity import Activity, phased_activity, recoded, streamed_ac
 from snncc.cores.energy import Cost, Estimate, estimate
 from snncc.cores.planning import Planned, make_plan
 from snncc.golden import GOLDEN_SAMPLES, golden_inputs
+from snncc.machines import recorded_machine
 from snncc.samples import load_images
 from snncc.sim.levels import LevelEngine
 from snncc.sim.streams import StreamEngine
-from snncc.targets import find_machine, load_target
 from snncc_backends.chips import find_chip
 from snncc_ir.codes import PHASED_CODES, Code, Reset
 from snncc_ir.encoding import format_of
@@ -94,11 +94,7 @@ def fit_artefact(
 
     Without images those of the golden vectors count. None where it was compiled for no chip of cores.
     """
-    if chip is None:
-        backend = load_target(str(found.manifest["target"]))
-        machine = find_machine(backend, str(found.manifest["chip"]))
-    else:
-        machine = find_chip(chip)
+    machine = recorded_machine(found) if chip is None else find_chip(chip)
     if machine.core is None:
         return None
     levels = images_among(found.golden)

@@ -14,15 +14,15 @@ import numpy as np
 from snncc import __version__, artefact
 from snncc.driver import Compiled, size_of
 from snncc.golden import GOLDEN_SAMPLES, golden_inputs, golden_vectors
+from snncc.machines import Chosen, choose_machine
 from snncc.options import CompileOptions
 from snncc.samples import Samples
-from snncc.targets import find_machine, load_target
+from snncc.targets import load_target
 from snncc_backends.nir import require
 from snncc_ir.backend import Backend
 from snncc_ir.encoding import format_of
 from snncc_ir.errors import SnnccError, TargetError
 from snncc_ir.graph import Graph
-from snncc_ir.machine import Machine
 
 TAKEN = ("output", "target", "machine", "lanes", "steps", "force", "watch", "code")
 """The options that say something of a NIR file; its own steps come first."""
@@ -38,7 +38,8 @@ def import_network(path: Path, options: CompileOptions, max_loss: float | None =
     require(str(path))
     artefact.check_free(options.output, force=options.force)
     backend = load_target(options.target)
-    machine = find_machine(backend, options.machine, options.lanes)
+    chosen = choose_machine(backend, options.machine, options.lanes)
+    machine = chosen.machine
     lifted = importlib.import_module("snncc_backends.nir.lift").lift(path, options.steps, None)
     graph: Graph = lifted.graph
     refusals = backend.refusals(graph, machine)
@@ -46,7 +47,7 @@ def import_network(path: Path, options: CompileOptions, max_loss: float | None =
         raise TargetError(f"cannot express this network: {'; '.join(refusals)}", where=machine.name)
     golden = golden_vectors(graph, _noise(graph))
     files = backend.emit(graph, machine, golden_inputs(golden))
-    notes = {**_notes(path, graph, backend, machine), "outputs": dict(lifted.outputs)}
+    notes = {**_notes(path, graph, backend, chosen), "outputs": dict(lifted.outputs)}
     artefact.write(options.output, graph, golden, files, notes, force=options.force)
     summary = {
         "artefact": str(options.output),
@@ -87,7 +88,7 @@ def _noise(graph: Graph) -> Samples:
     return Samples(images=form.to_reals(drawn), form=form, synthetic=True, calibrates=False)
 
 
-def _notes(path: Path, graph: Graph, backend: Backend, machine: Machine) -> dict[str, Any]:
+def _notes(path: Path, graph: Graph, backend: Backend, chosen: Chosen) -> dict[str, Any]:
     levels = graph.levels(graph.inputs[0].name)
     return {
         "snncc": __version__,
@@ -97,8 +98,8 @@ def _notes(path: Path, graph: Graph, backend: Backend, machine: Machine) -> dict
             "external": {},
         },
         "target": backend.name,
-        "chip": machine.name,
-        **({"lanes": machine.lanes} if machine.lanes else {}),
+        **chosen.notes,
+        **({"lanes": chosen.machine.lanes} if chosen.machine.lanes else {}),
         "pipeline": "",
         "input": f"levels {levels.lo}..{levels.hi}, as the file says them",
         "pixels": levels.lo == 0,

@@ -76,7 +76,7 @@ def find_machine(backend: Backend, name: str | None, lanes: int | None = None) -
     """The backend's machine called `name`, or its default, with so many lanes if it has lanes."""
     machine = next(iter(backend.machines.values())) if name is None else backend.machines.get(name)
     if machine is not None:
-        return machine if lanes is None else _with_lanes(machine, lanes)
+        return machine if lanes is None else with_lanes(machine, lanes)
     raise TargetError(
         f"target {backend.name} has no chip {name!r}",
         where="--chip",
@@ -84,7 +84,8 @@ def find_machine(backend: Backend, name: str | None, lanes: int | None = None) -
     )
 
 
-def _with_lanes(machine: Machine, lanes: int) -> Machine:
+def with_lanes(machine: Machine, lanes: int) -> Machine:
+    """The machine with so many lanes; TargetError where it has none."""
     if not machine.lanes:
         raise TargetError(f"{machine.name} has no lanes to choose", where="--lanes", hint="leave it out")
     return replace(machine, lanes=lanes)

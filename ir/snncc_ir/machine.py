@@ -41,8 +41,9 @@ class Core:
     """What one core of a Loihi style chip has, and how it packs synapses (docs/cores.md).
 
     A neuron takes one of `compartments`, with reset `subtract` `soft_compartments`, each beyond the first
-    with a synapse, an input axon and an output axon of its own. A pixel takes `input_compartments`, a
-    pooling window `pool_compartments` (0: the chip cannot pool). Axons enter a list of synapses of at most
+    with a synapse, an input axon and an output axon of its own. A pixel takes `input_compartments` (none
+    where it is a bias, `pixels.bias_inputs`, and spikes have no payload), a pooling window
+    `pool_compartments` (0: the chip cannot pool). Axons enter a list of synapses of at most
     `list_words` words; `partial_bits` is the width of a partial sum that one core can send to another (0:
     it cannot), `signed_spikes` is 1 where spikes have a sign.
     """

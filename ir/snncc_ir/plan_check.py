@@ -19,6 +19,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.linear import pool_counts, pool_divisor, wire
 from snncc_ir.machine import Core, Machine, Mesh
 from snncc_ir.nodes import AnyNode, Conv, Dense, Input, Linear, MaxPool, Population, Readout, SumPool, Wiring
+from snncc_ir.pixels import bias_inputs
 from snncc_ir.plan import RESOURCES, Plan, Slice, Usage, three_axes
 from snncc_ir.tensors import signed_bits
 from snncc_ir.timing import Rate
@@ -102,6 +103,7 @@ class _Checker:
         self.ids: dict[str, Ints] = {}
         self.reads: dict[str, list[Projection]] = {}
         self.neurons = self.longest = 0
+        self.biases = bias_inputs(graph) if machine.payload_bits.value == 0 else frozenset[str]()
         self.parts = {(part.owner, part.projection) for part in plan.partials}
         for node in graph.nodes:
             self._walk(node)
@@ -111,7 +113,8 @@ class _Checker:
     def _walk(self, node: AnyNode) -> None:
         match node:
             case Input():
-                self._number(node.name, self.core.input_compartments.value)
+                is_bias = node.name in self.biases
+                self._number(node.name, 0 if is_bias else self.core.input_compartments.value)
             case MaxPool():
                 self._number(node.name, self.core.pool_compartments.value)
                 self.reads[node.name] = [Projection(node, self.ids[node.source], 1)]
@@ -124,7 +127,7 @@ class _Checker:
                 self.reads[node.name] = [
                     Projection(linear, self.ids[linear.source], *self._bits(node, linear))
                     for linear in self.graph.projections(node)
-                    if (node.name, linear.name) not in self.parts
+                    if (node.name, linear.name) not in self.parts and linear.source not in self.biases
                 ]
 
     def _number(self, name: str, compartments: int) -> None:

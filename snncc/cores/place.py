@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -34,15 +35,36 @@ ENOUGH = 1e-3
 """Share of the cost that a pass must save for another to follow."""
 
 
+UNUSED = 1e-9
+"""Share of the busiest link's spikes below which a link carries none: sums of floats leave that much."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """Spikes per image that a router sends to its neighbour, on the same chip or the next."""
+
+    start: Place
+    stop: Place
+    spikes: float
+
+
 @dataclass(frozen=True)
 class Placement:
-    """The place of each core; spikes times hops per image, the same in row-major order, the busiest link."""
+    """The place of each core, the links that carry spikes; spikes times hops per image, the busiest link.
+
+    The figures called row-major are those of the same cores in row-major order.
+    """
 
     places: tuple[Place, ...]
+    links: tuple[Link, ...]
     hops: float
     row_major_hops: float
-    busiest: float
     row_major_busiest: float
+
+    @property
+    def busiest(self) -> float:
+        """Spikes over the link that carries most."""
+        return max((link.spikes for link in self.links), default=0.0)
 
 
 def place(chip: Ints, traffic: Traffic, mesh: Mesh) -> Placement:
@@ -52,10 +74,10 @@ def place(chip: Ints, traffic: Traffic, mesh: Mesh) -> Placement:
     found = _best_of_several(routers, traffic, chip)
     return Placement(
         places=tuple(routers.place(int(router)) for router in found),
+        links=tuple(routers.links(found, traffic)),
         hops=routers.cost(found, traffic),
         row_major_hops=routers.cost(row_major, traffic),
-        busiest=routers.busiest(found, traffic),
-        row_major_busiest=routers.busiest(row_major, traffic),
+        row_major_busiest=max((link.spikes for link in routers.links(row_major, traffic)), default=0.0),
     )
 
 
@@ -96,12 +118,18 @@ class _Routers:
         """Spikes times hops."""
         return float((traffic.spikes * self.distance(router[traffic.source], router[traffic.target])).sum())
 
-    def busiest(self, router: Ints, traffic: Traffic) -> float:
-        """Spikes over the link that carries most; they go along the row first, then along the column."""
+    def links(self, router: Ints, traffic: Traffic) -> Iterator[Link]:
+        """What every link carries; spikes go along the row first, then along the column."""
         start, stop = router[traffic.source], router[traffic.target]
         along = _loads(self.column[start], self.column[stop], self.row[start], traffic.spikes)
+        for row, first, last, spikes in along:
+            yield Link(self._at(first, row), self._at(last, row), spikes)
         down = _loads(self.row[start], self.row[stop], self.column[stop], traffic.spikes)
-        return max(along, down)
+        for column, first, last, spikes in down:
+            yield Link(self._at(column, first), self._at(column, last), spikes)
+
+    def _at(self, column: int, row: int) -> Place:
+        return Place(column // self.columns, column % self.columns, row)
 
     def snake(self, chip: Ints) -> Ints:
         """Routers for cores in their order, down one column of their chip and up the next."""
@@ -115,17 +143,17 @@ class _Routers:
         return np.asarray(chip * size + np.array(order)[place])
 
 
-def _loads(start: Ints, stop: Ints, line: Ints, spikes: Reals) -> float:
-    """The most spikes over one link, in one direction, of lines from `start` to `stop`."""
+def _loads(start: Ints, stop: Ints, line: Ints, spikes: Reals) -> Iterator[tuple[int, int, int, float]]:
+    """The line, the two ends and the spikes of every link, in its direction, on lines of routers."""
     size, lines = int(max(start.max(initial=0), stop.max(initial=0))) + 1, int(line.max(initial=0)) + 1
-    most = 0.0
-    for first, last in ((start, stop), (stop, start)):
+    for first, last, onward in ((start, stop, 1), (stop, start, 0)):
         going = first < last
         load = np.zeros((lines, size + 1))
         np.add.at(load, (line[going], first[going]), spikes[going])
         np.add.at(load, (line[going], last[going]), -spikes[going])
-        most = max(most, float(load.cumsum(axis=1).max(initial=0.0)))
-    return most
+        load = load.cumsum(axis=1)
+        for row, place in np.argwhere(load > UNUSED * load.max()).tolist():
+            yield row, place + 1 - onward, place + onward, float(load[row, place])
 
 
 class _Search:

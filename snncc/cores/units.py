@@ -15,6 +15,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.linear import pool_factors, wire
 from snncc_ir.machine import Core, Machine
 from snncc_ir.nodes import Conv, Dense, Input, Linear, MaxPool, Population, Readout, Scale, SumPool, Wiring
+from snncc_ir.pixels import bias_inputs
 from snncc_ir.plan import Partial, three_axes
 from snncc_ir.tensors import signed_bits
 from snncc_ir.timing import Rate
@@ -129,11 +130,13 @@ class _Maker:
         self.units: list[Unit] = []
         self.values: dict[str, Ids] = {}
         self.first = 0
+        self.biases = frozenset[str]() if machine.payload_bits.value else bias_inputs(graph)
 
     def add(self, node: object) -> None:
         match node:
             case Input():
-                self._unit(node.name, self.core.input_compartments.value, ())
+                own = 0 if node.name in self.biases else self.core.input_compartments.value
+                self._unit(node.name, own, ())
             case MaxPool():
                 self._unit(node.name, self.core.pool_compartments.value, (self._pool(node),))
             case Wiring():
@@ -152,7 +155,11 @@ class _Maker:
         self.units.append(unit)
 
     def _reads(self, node: Population | Readout) -> tuple[Read, ...]:
-        return tuple(self._read(node, projection) for projection in self.graph.projections(node))
+        return tuple(
+            self._read(node, projection)
+            for projection in self.graph.projections(node)
+            if projection.source not in self.biases
+        )
 
     def _read(self, node: Population | Readout, projection: Linear) -> Read:
         read = self._mapped(projection)

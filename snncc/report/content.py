@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 NUMBER = re.compile(r"[+-]?[\d,]+(\.\d+)?(e[+-]\d+)?%?|-|")
+
+
+LONG = re.compile(r"([+-]?)(\d{4,})(\.\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,16 @@ class Table:
         return tuple(
             all(NUMBER.fullmatch(row[column]) for row in self.rows) for column in range(len(self.heads))
         )
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    """A table whose long numbers have commas."""
+    return Table(heads=tuple(heads), rows=tuple(tuple(map(_grouped, row)) for row in rows))
+
+
+def _grouped(cell: str) -> str:
+    found = LONG.fullmatch(cell)
+    return cell if found is None else f"{found[1]}{int(found[2]):,}{found[3] or ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,19 +107,26 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """Shares of a whole: `values[cause][i]` belongs to `names[i]`."""
+    """Parts of a whole: `values[cause][i]` belongs to `names[i]`."""
 
     names: tuple[str, ...]
     values: dict[str, tuple[float, ...]]
 
+    @property
+    def has_some(self) -> bool:
+        """False where there is nothing to draw."""
+        return any(any(values) for values in self.values.values())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """Where the loss comes from."""
+    """Where the loss comes from: percent of the squared error, and points lost of what `lost_what` says."""
 
     headline: str
     table: Table
     shares: Shares
+    lost: Shares
+    lost_what: str
     notes: tuple[str, ...]
 
 
@@ -131,17 +152,23 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """Accuracy against costs: of codes and of streaming curves."""
+    """Accuracy against costs: of codes, of which `own` is the artefact's, and of streaming curves."""
 
     images: int
+    own: str
     points: tuple[Point, ...]
     curves: tuple[Curve, ...]
     notes: tuple[str, ...]
 
     @property
+    def all_points(self) -> tuple[Point, ...]:
+        """Those of the codes, and of all curves."""
+        return (*self.points, *(point for curve in self.curves for point in curve.points))
+
+    @property
     def energies_known(self) -> bool:
         """True where the chip has figures for energy."""
-        return any(point.microjoules is not None for point in self.points)
+        return any(point.microjoules is not None for point in self.all_points)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,30 +262,61 @@ class Raster:
 
 @dataclass(frozen=True, kw_only=True)
 class MeshCore:
-    """A core at its router, with the share of the resource that fills it most."""
+    """A core, the `slot`-th at its router: the share of its fullest resource, and of its neurons by unit."""
 
     column: int
     row: int
+    slot: int
     fill: float
+    units: dict[str, float]
     tip: str
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeshLink:
+    """Spikes per image from a router to the next on its right or below, `there`, and from that, `back`.
+
+    `share` is what the busier direction carries of the busiest link of all.
+    """
+
+    column: int
+    row: int
+    right: bool
+    there: float
+    back: float
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mesh:
-    """The cores of one chip."""
+    """The routers of one chip with `slots` cores each; what leaves its last column goes to the next chip."""
 
     chip: int
     columns: int
     rows: int
+    slots: int
     cores: tuple[MeshCore, ...]
+    links: tuple[MeshLink, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """Shares of a limit: of all cores together, and of the core that uses most of it."""
+
+    name: str
+    all: float
+    most: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cores:
-    """How a network lies on chips of cores."""
+    """How a network lies on chips of cores; `units` in their order."""
 
     headline: Statement
+    traffic: str
+    units: tuple[str, ...]
     meshes: tuple[Mesh, ...]
+    uses: tuple[Use, ...]
     tables: dict[str, Table]
     notes: tuple[str, ...]
 

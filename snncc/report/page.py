@@ -18,8 +18,12 @@ from PIL import Image
 from snncc.report import plots
 from snncc.report.content import Array, CodeRaster, Content, Picture, Raster
 from snncc.report.diagram import layout
+from snncc.report.mesh import picture
 
 FOLDER = Path(__file__).parent / "page"
+
+FIRST_HUE, HUES = 215, 320
+"""Degrees of the colour of the first unit, and that the units share."""
 
 
 def render(content: Content) -> str:
@@ -36,11 +40,18 @@ def render(content: Content) -> str:
         content=content,
         plots=plots,
         diagram=layout(content.network.boxes),
+        chips=() if content.cores is None else tuple(map(picture, content.cores.meshes)),
+        hues={} if content.cores is None else _hues(content.cores.units),
         raster=None if content.raster is None else _script(_plain_raster(content.raster)),
         style=_file("style.css"),
         program=program,
         digest=base64.b64encode(hashlib.sha256(program.encode()).digest()).decode(),
     )
+
+
+def _hues(units: tuple[str, ...]) -> dict[str, int]:
+    """A hue in degrees for every unit, from blue on around the circle in the order of the network."""
+    return {unit: (FIRST_HUE + HUES * place // len(units)) % 360 for place, unit in enumerate(units)}
 
 
 def _file(name: str) -> Markup:

@@ -66,8 +66,15 @@ def _drawn(name: str, width: float, height: float, draw: Callable[[Figure], None
     return Markup(text)  # matplotlib escapes every text
 
 
-def shares(found: Shares) -> Markup:
-    """Bars of shares in percent, one per name, stacked by cause; what is negative goes to the left."""
+WIDTH = 5.6
+"""Inches of a plot that has a row for each name: as wide as a phone at the size of its text."""
+
+LONGEST = 24
+"""Characters of a name that are shown."""
+
+
+def shares(found: Shares, label: str, name: str) -> Markup:
+    """Bars of parts, one per name, stacked by cause; what is negative goes to the left."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -75,12 +82,12 @@ def shares(found: Shares) -> Markup:
         ends = {True: [0.0] * len(found.names), False: [0.0] * len(found.names)}
         for colour, (cause, values) in zip(SERIES, found.values.items(), strict=False):
             starts = [ends[value >= 0][place] for place, value in enumerate(values)]
-            axes.barh(places, [100 * v for v in values], left=starts, color=colour, label=cause, height=0.7)
+            axes.barh(places, values, left=starts, color=colour, label=cause, height=0.7)
             for place, value in enumerate(values):
-                ends[value >= 0][place] += 100 * value
-        _name_rows(axes, found.names, "share of the squared output error, %")
+                ends[value >= 0][place] += value
+        _name_rows(axes, found.names, label)
 
-    return _drawn("loss", 8, 1.3 + 0.24 * len(found.names), draw)
+    return _drawn(name, WIDTH, 1.3 + 0.24 * len(found.names), draw)
 
 
 def cycles(found: Fpga) -> Markup:
@@ -92,17 +99,20 @@ def cycles(found: Fpga) -> Markup:
         for colour, (part, values) in zip(SERIES, found.cycles.items(), strict=False):
             axes.barh(range(len(ends)), values, left=ends, color=colour, label=part, height=0.7)
             ends = [end + value for end, value in zip(ends, values, strict=True)]
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         _name_rows(axes, found.layers, "clock cycles per image")
 
-    return _drawn("cycles", 8, 1.3 + 0.28 * len(found.layers), draw)
+    return _drawn("cycles", WIDTH, 1.3 + 0.28 * len(found.layers), draw)
 
 
 def _name_rows(axes: Axes, names: tuple[str, ...], label: str) -> None:
-    axes.set_yticks(range(len(names)), names)
+    shown = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}\u2026" for name in names]
+    axes.set_yticks(range(len(names)), shown)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(label)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, columnspacing=1.2, handlelength=1.2)
 
 
 AXES: dict[str, Callable[[Point], float | None]] = {
@@ -116,28 +126,43 @@ AXES: dict[str, Callable[[Point], float | None]] = {
 
 def costs(found: Costs) -> tuple[Markup, ...]:
     """Accuracy against each cost that is known, on a logarithmic axis: codes as points, streams as curves."""
-    points = (*found.points, *(point for curve in found.curves for point in curve.points))
-    known = [(label, cost) for label, cost in AXES.items() if any(cost(p) is not None for p in points)]
+    known = [
+        (label, cost)
+        for label, cost in AXES.items()
+        if any(cost(point) is not None for point in found.all_points)
+    ]
     return tuple(
         _drawn(f"costs{index}", 5.2, 3.6, partial(_draw_cost, found, label, cost))
         for index, (label, cost) in enumerate(known)
     )
 
 
-MARKERS = "osD^v"
+SHAPES = (("o", 8), ("s", 8), ("D", 8), ("^", 12))
+"""Markers of the codes and their sizes: two at the same place are both seen."""
+
+LINES_OF_CURVES = ((SERIES[4], "-"), (SERIES[5], "--"))
+"""Of the last curve, and of the one before it."""
 
 
 def _draw_cost(found: Costs, label: str, cost: Callable[[Point], float | None], figure: Figure) -> None:
     axes = figure.subplots()
-    for colour, marker, point in zip(SERIES, MARKERS, found.points, strict=False):
-        x = cost(point)
-        if x is not None:
-            style = {"color": colour, "linestyle": "none", "markersize": 9, "alpha": 0.85}
-            axes.plot([x], [100 * point.accuracy], marker, label=point.name, **style)  # type: ignore[arg-type]
-    for curve in found.curves:
+    for curve, (colour, line) in zip(reversed(found.curves), LINES_OF_CURVES, strict=False):
         path = [(x, 100 * point.accuracy) for point in curve.points if (x := cost(point)) is not None]
         if path:
-            axes.plot(*zip(*path, strict=True), color=SERIES[5], label=curve.name)
+            axes.plot(
+                *zip(*path, strict=True),
+                color=colour,
+                linestyle=line,
+                marker="." if len(path) < len(curve.points) else "",
+                label=curve.name,
+            )
+    for colour, (shape, size), point in zip(SERIES, SHAPES, found.points, strict=False):
+        x = cost(point)
+        if x is not None:
+            face = colour if point.name == found.own else "none"
+            style = {"linestyle": "none", "markersize": size, "markeredgewidth": 2, "zorder": 3}
+            colours = {"color": colour, "markerfacecolor": face}
+            axes.plot([x], [100 * point.accuracy], shape, label=point.name, **style, **colours)  # type: ignore[arg-type]
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))

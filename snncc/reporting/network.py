@@ -7,7 +7,7 @@ from typing import Any
 
 from snncc import artefact, summary
 from snncc.artefact import Artefact
-from snncc.report.content import Box, Kind, Network, Table
+from snncc.report.content import Box, Kind, Network, table
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import NODE_NAMES, AnyNode, Conv, Input, Linear, MaxPool, Population, Readout, SumPool
 from snncc_ir.types import Levels, shape_text
@@ -31,8 +31,8 @@ def network(found: Artefact) -> Network:
         if not isinstance(node, Linear)
     ]
     rows = tuple((*cells, _origin(graph.by_name[cells[0]])) for cells in map(tuple, summary.rows(graph)))
-    table = Table(heads=(*summary.COLUMNS, "from"), rows=rows)
-    return Network(boxes=tuple(boxes), table=table, timing=summary.timing_note(graph))
+    listed = table((*summary.COLUMNS, "from"), rows)
+    return Network(boxes=tuple(boxes), table=listed, timing=summary.timing_note(graph))
 
 
 CERTIFICATE = ("proved", "tabled", "approximated")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +15,23 @@ from snncc.dataset import Data
 from snncc.driver import size_of
 from snncc.emitted import machine_of
 from snncc.explain import IMAGES
-from snncc.fit import Fit, fit
+from snncc.fit import Fit
 from snncc.folder import replace_file
-from snncc.report.content import Accuracy, Content, Fact, Mood, Overview, Statement, Table, Verified
-from snncc.report.page import render
-from snncc.reporting import activity, hardware
+from snncc.report import require
+from snncc.report.content import Accuracy, Content, Fact, Mood, Overview, Statement, Verified, table
+from snncc.reporting import activity
 from snncc.reporting.accuracy import accuracy
+from snncc.reporting.beside import Source
+from snncc.reporting.cores import cores
+from snncc.reporting.energy import by_code, meter_on
+from snncc.reporting.fpga import fpga
 from snncc.reporting.images import Images, find_images
 from snncc.reporting.network import network
 from snncc.samples import image_digests
 from snncc.sim.evaluate import evaluate_images
 from snncc.summary import timing_note
 from snncc.verify import Status, verify
+from snncc_backends.chips import find_chip
 from snncc_ir.errors import ArtefactError
 from snncc_ir.progress import Watch, no_watch, silent
 
@@ -37,10 +44,14 @@ DIGESTS = "digests"
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions:
-    """What a report is made on: `model` is the ONNX file, by default beside the artefact or here."""
+    """What a report is made on: `model` is the ONNX file, by default beside the artefact or here.
+
+    `chip` is a chip of cores to lay the network on; by default the artefact's own, if it is one.
+    """
 
     data: Path | Data | None = None
     model: Path | None = None
+    chip: str | None = None
     limit: int = IMAGES
     climb: bool = True
 
@@ -67,8 +78,10 @@ def report(
     Raises ToolError without the extra `report`, DataError for images that the network does not take,
     ArtefactError where the page cannot be written or replaced.
     """
+    require("snncc report")
     _check_free(file, force=force)
     content = gather(artefact.read(path), options, watch)
+    render: Callable[[Content], str] = import_module("snncc.report.page").render  # needs the extra
     page = PAGE + render(content).encode()
     try:
         replace_file(file, page)
@@ -84,10 +97,13 @@ def report(
 def gather(found: Artefact, options: ReportOptions, watch: Watch = no_watch) -> Content:
     """Measure everything that the page shows."""
     images = find_images(found, options.data, options.limit)
-    fitted = _fitted(found, images)
-    measured = accuracy(
-        found, images, options.data, (options.model, options.limit), hardware.energies(fitted), watch
-    )
+    machine = find_chip(options.chip) if options.chip else machine_of(found)
+    meter = meter_on(machine, images)
+    fitted = None if meter is None else meter.fit(found.graph)
+    measured = None
+    if options.data is not None:
+        source = Source(found=found, data=options.data, model=options.model, limit=options.limit)
+        measured = accuracy(source, images, meter, by_code(fitted), watch)
     verified = _verified(found, climb=options.climb, watch=watch)
     return Content(
         title=str(found.manifest["source"]["file"]),
@@ -97,17 +113,11 @@ def gather(found: Artefact, options: ReportOptions, watch: Watch = no_watch) -> 
         accuracy=measured,
         levels=activity.levels(found.graph, images) if found.graph.populations else None,
         raster=activity.raster(found.graph, images),
-        cores=None if fitted is None else hardware.cores(fitted),
-        fpga=hardware.fpga(found, images, watch),
+        cores=None if fitted is None else cores(fitted),
+        fpga=fpga(found, images, watch),
         verified=verified,
         manifest=_manifest(found),
     )
-
-
-def _fitted(found: Artefact, images: Images) -> Fit | None:
-    """The fit on the chip of cores that it was compiled for; None for another target."""
-    machine = machine_of(found)
-    return None if machine.core is None else fit(found.graph, machine, images.levels)
 
 
 def _check_free(file: Path, *, force: bool) -> None:
@@ -148,10 +158,12 @@ def _verified(found: Artefact, *, climb: bool, watch: Watch) -> Verified:
         text = f"differs from the reference: {', '.join(different)}"
     if absent:
         text += f"; not run here: {', '.join(absent)}"
-    rows = tuple((each.engine, each.status.value, str(each.inputs), each.detail) for each in ladder.rungs)
+    heads: tuple[str, ...] = ("engine", "status", "inputs", "detail")
+    rows = [(each.engine, each.status.value, str(each.inputs), each.detail) for each in ladder.rungs]
+    shown = len(heads) if any(each.detail for each in ladder.rungs) else len(heads) - 1
     return Verified(
         verdict=Statement(text=text, mood=Mood.GOOD if ladder.equal else Mood.BAD),
-        table=Table(heads=("engine", "status", "inputs", "detail"), rows=rows),
+        table=table(heads[:shown], (row[:shown] for row in rows)),
     )
 
 
@@ -211,7 +223,7 @@ def _statements(
     if measured is not None and measured.loss is not None:
         said.append(Statement(text=measured.loss.headline))
     if fitted is not None:
-        said.append(hardware.cores(fitted).headline)
+        said.append(cores(fitted).headline)
     if found.manifest["calibration"]["kind"] == "synthetic":
         text = "Calibrated on random noise: thresholds are guesses, and accuracy suffers."
         said.append(Statement(text=text, mood=Mood.BAD))

@@ -51,6 +51,22 @@ def test_load_verify_and_explain(network: snncc.Network, model: Path) -> None:
     assert explanation.found.images == 8
 
 
+def test_report(network: snncc.Network, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    written = network.report(file, pixels(), LABELS, limit=8, chip="loihi2", verify=False)
+    assert (written.file, written.size) == (file, file.stat().st_size)
+    assert "accuracy" in written.sections
+    assert "cores" in written.sections
+    text = file.read_text(encoding="utf-8")
+    run = network.simulate(pixels(), LABELS, limit=8)
+    assert f"<dt>accuracy on 8 images</dt><dd>{run.accuracy:.2%}</dd>" in text
+    with pytest.raises(ArtefactError, match="exists already"):
+        network.report(file)
+    assert "accuracy" not in network.report(str(file), force=True, verify=False).sections
+    with pytest.raises(TypeError, match="labels go with an array"):
+        network.report(tmp_path / "other.html", "data.npz", LABELS)
+
+
 def test_channels_have_their_own_scaling(model: Path, tmp_path: Path) -> None:
     network = snncc.compile(
         model,
@@ -85,8 +101,11 @@ def test_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     monkeypatch.chdir(ROOT)
     scope: dict[str, object] = {}
-    exec(block.replace('"digits.snncc"', repr(str(tmp_path / "digits.snncc"))), scope)
+    for name in ("digits.snncc", "digits.html"):
+        block = block.replace(f'"{name}"', repr(str(tmp_path / name)))
+    exec(block, scope)
     assert scope["run"].accuracy > 0.9
+    assert (tmp_path / "digits.html").stat().st_size > 0
 
 
 def test_the_import_is_light() -> None:

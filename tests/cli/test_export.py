@@ -94,3 +94,41 @@ def test_the_mistakes_of_compiling_a_file(snncc: Snncc, tmp_path: Path) -> None:
         "snncc: error: --scale, --mean, --std, --level-bits: a NIR file says it already, or has no use "
         "for it; leave it out\n"
     )
+
+
+def test_netx_files_by_the_command(snncc: Snncc, tmp_path: Path) -> None:
+    model, data = str(STRIDED / "digits_strided.onnx"), str(STRIDED / "digits.npz")
+    given = ("--target", "lava", "--chip", "loihi1", "--calibrate", data, "--scale", "255", "--steps", "4")
+    assert snncc("compile", model, *given, "-o", "net.snncc").code == 0
+    done = snncc("export", "net.snncc", "--to", "netx", "--json")
+    found = artefact.read(tmp_path / "net.snncc").graph
+    neurons = sum(int(np.prod(found.types[node.name].shape)) for node in found.populations)
+    layers, size = 1 + len(found.populations), (tmp_path / "net.net").stat().st_size
+    assert (done.code, done.err) == (0, "")
+    assert done.json == {
+        "file": "net.net", "format": "netx", "nodes": layers, "neurons": neurons, "bytes": size
+    }  # fmt: skip
+    assert snncc("export", "net.snncc", "--to", "netx", "--force").out == (
+        f"net.net: {layers} nodes, {neurons} neurons, {size:,} bytes\n"
+    )
+
+
+def test_the_mistakes_of_netx_files(snncc: Snncc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ("--target", "lava", "--calibrate", "data.npz", "--scale", "255")
+    assert snncc("compile", "model.onnx", *given, "-o", "net.snncc").code == 0
+    assert snncc("export", "net.snncc", "--to", "netx").err == (
+        "snncc: error: net.snncc: a netx file cannot express this network: small: phased timing; loihi1 "
+        "has rate neurons alone, choose --code rate; compile a network without branches with --target lava "
+        "--chip loihi1\n"
+    )
+    (tmp_path / "net.net").write_text("mine")
+    assert snncc("export", "net.snncc", "--to", "netx", "--force").err == (
+        "snncc: error: net.net: is no NETX file, so --force does not replace it; give another -o\n"
+    )
+    missing = lambda name: None if name == "h5py" else find_spec(name)  # noqa: E731
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", missing)
+    assert snncc("export", "net.snncc", "--to", "netx", "-o", "other.net").err == (
+        "snncc: error: --to netx: needs the Python package h5py, which is not installed; "
+        'pip install "h5py>=3.7"\n'
+    )

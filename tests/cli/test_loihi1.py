@@ -116,6 +116,23 @@ def test_explain_knows_the_pixels_neurons(snncc: Snncc) -> None:
     assert "image_neurons" in done.out
 
 
+def test_explain_counts_every_pixel_once(snncc: Snncc) -> None:
+    graph = compiled(snncc, "--steps", "4")
+    done = snncc("explain", "out.snncc", "--chip", "loihi1", "--json")
+    assert done.code == 0, done.err
+    fit = done.json["fit"]
+    nodes = (*graph.populations, *(graph.by_name[name] for name in graph.outputs))
+    assert sum(core["usage"][0] for core in fit["use"]) == sum(
+        int(np.prod(graph.types[node.name].shape)) for node in nodes
+    )
+    (source,) = graph.inputs
+    held = {item["unit"] for core in fit["use"] for item in core["slices"]}
+    assert held == {node.name for node in nodes}
+    units = fit["estimates"]["rate"]["units"]
+    assert source.name not in units
+    assert units["image_neurons"]["spikes"] == units["image_neurons"]["synops"] == 0
+
+
 @pytest.mark.slow
 def test_every_engine_agrees(snncc: Snncc) -> None:
     """Lava included; where it is missing, that rung is not run, and fails where tools are required."""

@@ -28,7 +28,8 @@ def test_the_page_of_a_residual_network(snncc: Snncc, tmp_path: Path) -> None:
     assert f"<dt>accuracy on 12 images</dt><dd>{accuracy}</dd>" in text
     for code in ("radix", "graded", "count", "ttfs"):
         assert f'<tr><td>{code}</td><td class="n">{accuracy}</td>' in text
-    assert "<tr><td>rate</td>" in text
+    assert "<tr><td>rate, same weights</td>" in text
+    assert "rate, Rueckauer, is left out: other.npz: has no images to calibrate on" in text
     assert "It is approximate however long it runs." in text
     assert f'<td class="n">{simulated["synops_per_image"]:,.0f}</td>' in text
     assert "The engines were not compared (--no-verify); snncc verify does it." in text
@@ -81,15 +82,16 @@ def test_clock_cycles_of_an_fpga(snncc: Snncc, tmp_path: Path) -> None:
 
 def test_hostile_names_are_escaped(snncc: Snncc, tmp_path: Path) -> None:
     model = onnx.load("model.onnx")
-    hostile = "<script>alert(1)</script>"
+    hostile = "</script><img src=x onerror=alert(1)>&quot;"
     for node in model.graph.node:
         node.name = hostile + node.name
     Path("<b>&.onnx").write_bytes(model.SerializeToString())
     snncc("compile", "<b>&.onnx", "--target", "lava", "--calibrate", "data.npz", "--scale", "255", "-o", "m")
     assert snncc("report", "m", "--data", "other.npz", "--no-verify").code == 0
     text = (tmp_path / "m.html").read_text(encoding="utf-8")
-    assert hostile not in text
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;relu1" in text
+    assert "<img" not in text
+    assert text.count("</script>") == 2
+    assert "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;&amp;quot;relu1" in text
     assert "<title>&lt;b&gt;&amp;.onnx - snncc report</title>" in text
     assert "<b>&" not in text
 

@@ -25,6 +25,24 @@ return [...document.querySelectorAll('section:not([hidden]) *')].filter((each) =
   return each.getBoundingClientRect().right > innerWidth + 1;
 }).map((each) => each.outerHTML.slice(0, 80));
 """
+OVERLAPPING = """
+const found = [];
+for (const svg of document.querySelectorAll('section:not([hidden]) svg')) {
+  const texts = [...svg.querySelectorAll('text')];
+  const boxes = texts.map((each) => [each.textContent, each.getBoundingClientRect()]);
+  boxes.forEach(([one, a], index) => {
+    for (const [other, b] of boxes.slice(index + 1)) {
+      const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+      const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+      if (across > 1 && down > 3) found.push(`${one} | ${other}`);
+    }
+  });
+}
+return found;
+"""
+OUTLINE = "return getComputedStyle(document.activeElement).outlineStyle"
+LOADED = "return performance.getEntriesByType('navigation')[0].loadEventEnd"
+STEP = "return Number(document.getElementById('step').value)"
 
 
 def tabs(page: Chrome) -> list[str]:
@@ -69,6 +87,35 @@ def check_raster(page: Chrome) -> None:
     page.find_element(By.ID, "play").click()
 
 
+def check_raster_keys(page: Chrome) -> None:
+    canvas = page.find_element(By.ID, "spikes")
+    last = int(page.find_element(By.ID, "step").get_attribute("max") or 0)
+    moves = (
+        (Keys.END, last), (Keys.ARROW_LEFT, last - 1), (Keys.HOME, 0), (Keys.ARROW_LEFT, 0),
+        (Keys.ARROW_RIGHT, 1),
+    )  # fmt: skip
+    for key, step in moves:
+        canvas.send_keys(key)
+        assert page.execute_script(STEP) == step
+    assert page.execute_script(OUTLINE) == "solid"
+
+
+def check_order(page: Chrome) -> None:
+    """Tab leads from the theme through the one tab that is chosen to what the section holds."""
+    page.find_element(By.ID, "tab-raster").click()
+    page.find_element(By.ID, "theme").click()
+    seen = []
+    for _ in range(12):
+        page.switch_to.active_element.send_keys(Keys.TAB)
+        assert page.execute_script(OUTLINE) == "solid"
+        seen.append(
+            page.execute_script("return document.activeElement.id || document.activeElement.textContent")
+        )
+    assert seen[0] == "tab-raster"
+    assert [each for each in seen[1:] if each.startswith("tab-")] == []
+    assert seen.index("radix") < seen.index("play") < seen.index("step") < seen.index("spikes")
+
+
 def check_theme(page: Chrome) -> None:
     colour = "return getComputedStyle(document.body).backgroundColor"
     before = page.execute_script(colour)
@@ -76,11 +123,12 @@ def check_theme(page: Chrome) -> None:
     assert page.execute_script(colour) != before
 
 
-def check_width(page: Chrome) -> None:
+def check_width(page: Chrome, width: int) -> None:
     for name in tabs(page):
         page.find_element(By.ID, f"tab-{name}").click()
-        assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+        assert page.execute_script("return document.documentElement.scrollWidth") <= width
         assert page.execute_script(TOO_WIDE) == []
+        assert page.execute_script(OVERLAPPING) == []
 
 
 @pytest.mark.slow
@@ -94,9 +142,14 @@ def test_in_chromium(snncc: Snncc, tmp_path: Path, target: str) -> None:
     assert snncc("report", "model.snncc", "--data", "other.npz", "--no-verify").code == 0
     with browser(1280) as page:
         open_page(page, tmp_path / "model.html")
+        took = WebDriverWait(page, 10).until(lambda found: found.execute_script(LOADED))
+        assert took < 2000
         check_tabs(page)
         check_raster(page)
+        check_raster_keys(page)
         check_theme(page)
-        resize(page, 390)
-        check_width(page)
+        check_order(page)
+        for width in (1280, 390):
+            resize(page, width)
+            check_width(page, width)
         assert messages(page) == []

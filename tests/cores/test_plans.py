@@ -65,6 +65,7 @@ def machines(draw: Callable[..., Any], tight: bool) -> Machine:
     return replace(
         TEMPLATE,
         weight_bits=Limit(draw(st.sampled_from((4, 8))), "drawn"),
+        payload_bits=Limit(draw(st.sampled_from((0, 8))), "drawn"),
         core=replace(
             TEMPLATE.core,
             **{name: Limit(value, "drawn") for name, value in values.items()},

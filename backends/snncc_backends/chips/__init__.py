@@ -63,13 +63,14 @@ def find_chip(name: str) -> Machine:
             where="--chip",
             hint=f"there are {', '.join(CORE_CHIPS)}, or give a description (.toml, see docs/cores.md)",
         )
-    machine = machine_from_toml(_read(Path(name)), name)
+    machine = machine_from_toml(read_description(Path(name)), name)
     if machine.core is None:
         raise TargetError("describes no cores", where=name, hint="give it the tables core, mesh and events")
     return machine
 
 
-def _read(path: Path) -> str:
+def read_description(path: Path) -> str:
+    """The text of a description; raises TargetError where it cannot be read or is too large."""
     try:
         if path.stat().st_size > MAX_FILE:
             raise TargetError(f"is larger than {MAX_FILE} bytes", where=str(path))

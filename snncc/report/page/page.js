@@ -56,10 +56,22 @@ class Raster {
     this.choices($("codes"), data.codes.map((each) => ({ text: each.code })), (index) => this.choose(index, this.picture));
     this.choices($("pictures"), data.pictures.map((each) => ({ text: each.caption, png: each.png })), (index) => this.choose(this.code, index));
     this.slider.addEventListener("input", () => this.go(Number(this.slider.value)));
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
     $("play").addEventListener("click", () => (this.timer ? this.stop() : this.play()));
     new ResizeObserver(() => this.draw()).observe($("stage"));
     document.documentElement.addEventListener("themechange", () => this.draw());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+  }
+
+  key(event) {
+    const { steps, window } = this.shown ?? {};
+    if (event.key === " ") this.timer ? this.stop() : this.play();
+    else {
+      const next = { ArrowLeft: this.step - 1, ArrowRight: this.step + 1, PageUp: this.step - window, PageDown: this.step + window, Home: 0, End: steps }[event.key];
+      if (next === undefined || !this.shown) return;
+      this.go(Math.max(0, Math.min(steps, next)));
+    }
+    event.preventDefault();
   }
 
   choices(place, items, chosen) {

@@ -15,7 +15,8 @@ from snncc_ir.graph import Graph
 from snncc_ir.lif import GREATEST_SUM, GREATEST_VTH, is_bias
 from snncc_ir.machine import Machine
 from snncc_ir.neurons import Staircase
-from snncc_ir.nodes import AnyNode, Conv, Dense, Input, Linear, MaxPool, Population, Readout, Scale, SumPool
+from snncc_ir.nodes import AnyNode, Conv, Dense, Input, Linear, MaxPool, Population, Readout, SumPool
+from snncc_ir.pixels import is_pixels
 from snncc_ir.timing import Rate
 
 MOST_SYNAPSES = 2**27
@@ -55,7 +56,7 @@ def _node(graph: Graph, node: AnyNode) -> Iterator[str]:
             yield f"{node.name}: pools by the maximum, which no LIF neuron does; use strided convolutions"
         case Input():
             for reader in graph.readers[node.name]:
-                if not _is_pixels(graph, reader):
+                if not is_pixels(graph, reader):
                     yield (
                         f"{node.name}: is read by {reader.name}; a pixel is the bias of a neuron of its own, "
                         "add the pass spike_input"
@@ -73,14 +74,6 @@ def _node(graph: Graph, node: AnyNode) -> Iterator[str]:
             yield from _delays(graph, node)
         case _:
             return
-
-
-def _is_pixels(graph: Graph, node: AnyNode) -> bool:
-    """True for the projection that makes each pixel the bias of a neuron which nothing else reaches."""
-    if not isinstance(node, Scale):
-        return False
-    (reader,) = graph.readers[node.name]
-    return isinstance(reader, Population) and reader.drives == (node.name,)
 
 
 def _delays(graph: Graph, node: Population | Readout) -> Iterator[str]:

@@ -1,21 +1,18 @@
-"""What a network takes of its chip or FPGA, and where time and energy go there."""
+"""What a network takes of its FPGA, and where time goes there."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from snncc import artefact, fit_report
+from snncc import artefact
 from snncc.artefact import Artefact
 from snncc.clocked import CORES, ESTIMATED, LAYERS, core_rows, layer_rows, pipeline_figures
 from snncc.emitted import machine_of
-from snncc.fit import Fit, limits_of_machine
 from snncc.golden import golden_inputs
-from snncc.report.content import Cores, Fact, Fpga, Mesh, MeshCore, Mood, Statement, Table
+from snncc.report.content import Fact, Fpga, Table
 from snncc.reporting.images import Images
 from snncc.sim.evaluate import Batch, engine_runner
 from snncc.targets import load_target
-from snncc_ir.codes import Code
-from snncc_ir.plan import RESOURCES
 from snncc_ir.progress import Watch
 
 CYCLES = "cycles"
@@ -23,58 +20,6 @@ CYCLES = "cycles"
 
 CYCLE_IMAGES = 4
 CYCLE_FORMAT = ",.1f"
-
-
-def energies(found: Fit | None) -> dict[Code, float]:
-    """Microjoules per image by code; empty where there are no figures."""
-    if found is None:
-        return {}
-    return {code: each.total.energy / 1000 for code, each in found.estimates.items()}
-
-
-def cores(found: Fit) -> Cores:
-    """The fit on a chip of cores."""
-    tables = {
-        "An image by unit": fit_report.units(found),
-        "An image by code": fit_report.codes(found),
-        "Cores": fit_report.cores(found),
-    }
-    fits = found.planned is not None
-    return Cores(
-        headline=Statement(text=fit_report.headline(found), mood=Mood.GOOD if fits else Mood.BAD),
-        meshes=_meshes(found),
-        tables={title: _table(*table) for title, table in tables.items() if table[0]},
-        notes=tuple(fit_report.lines(found)),
-    )
-
-
-def _table(heads: list[str], rows: list[list[str]]) -> Table:
-    return Table(heads=tuple(heads), rows=tuple(tuple(row) for row in rows))
-
-
-def _meshes(found: Fit) -> tuple[Mesh, ...]:
-    """Every chip; cores that share a router stand beside each other."""
-    mesh = found.machine.mesh
-    if found.planned is None or mesh is None:
-        return ()
-    plan, limits = found.planned.plan, limits_of_machine(found.machine)
-    shared = mesh.router_cores.value
-    chips: dict[int, list[MeshCore]] = {}
-    at_router: dict[tuple[int, int, int], int] = {}
-    for index, (core, place) in enumerate(zip(plan.cores, plan.places, strict=True)):
-        fills = [used / most for used, most in zip(core.usage, limits, strict=True)]
-        fill = max(fills)
-        names = ", ".join(dict.fromkeys(item.unit for item in core.slices))
-        router = (place.chip, place.column, place.row)
-        beside = at_router.get(router, 0)
-        at_router[router] = beside + 1
-        tip = f"core {index}: {names}; {fill:.0%} of its {RESOURCES[fills.index(fill)].value}"
-        made = MeshCore(column=place.column * shared + beside, row=place.row, fill=min(fill, 1.0), tip=tip)
-        chips.setdefault(place.chip, []).append(made)
-    return tuple(
-        Mesh(chip=chip, columns=mesh.columns.value * shared, rows=mesh.rows.value, cores=tuple(made))
-        for chip, made in sorted(chips.items())
-    )
 
 
 def fpga(found: Artefact, images: Images, watch: Watch) -> Fpga | None:
