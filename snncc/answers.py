@@ -30,7 +30,7 @@ def print_check(report: Report, *, as_json: bool) -> None:
         {"name": v.name, "op": v.op, "verdict": v.verdict.value, "reason": v.reason} for v in report.verdicts
     ]
     if as_json:
-        print_json({"nodes": rows, "supported": report.supported})
+        print_json("check", {"nodes": rows, "supported": report.supported})
         return
     print_table(("node", "operator", "verdict", "reason"), [tuple(row.values()) for row in rows])
     rejected = sum(row["verdict"] == "rejected" for row in rows)
@@ -43,7 +43,7 @@ def print_compiled(compiled: Compiled, *, as_json: bool) -> None:
         warn(text)
     size = compiled.summary
     if as_json:
-        print_json(size)
+        print_json("compile", size)
         return
     if size["requantised"]:
         rows = [tuple(str(row[key]) for key in CERTIFICATE) for row in size["requantised"]]
@@ -92,7 +92,9 @@ def print_summary(graph: Graph, found: Fit | None, *, as_json: bool) -> None:
     """What can be said of an artefact without the network that it was made of."""
     if as_json:
         plain = {} if found is None else {"fit": fit.as_plain(found)}
-        print_json({"nodes": summary.summary(graph), "timing": summary.timing_note(graph), **plain})
+        print_json(
+            "explain", {"nodes": summary.summary(graph), "timing": summary.timing_note(graph), **plain}
+        )
         return
     print_table(summary.COLUMNS, summary.rows(graph))
     say(summary.timing_note(graph))
@@ -145,7 +147,7 @@ def print_simulation(simulation: Simulation, *, as_json: bool) -> None:
         **simulation.steps.as_plain(),
     }
     if as_json:
-        print_json(result)
+        print_json("simulate", result)
         return
     accuracy = "no labels" if simulation.accuracy is None else f"accuracy {simulation.accuracy:.2%}"
     say(f"{images} images, engine {evaluation.engine}: {accuracy}")
@@ -173,7 +175,7 @@ def print_ladder(ladder: Ladder, *, as_json: bool) -> None:
     """The verdict of every engine."""
     plain = plain_ladder(ladder)
     if as_json:
-        print_json(plain)
+        print_json("verify", plain)
         return
     rows = [tuple(str(cell) for cell in row.values()) for row in plain["engines"]]
     print_table(("engine", "status", "inputs", "detail"), rows)
@@ -183,7 +185,7 @@ def print_build(built: Build, *, as_json: bool) -> None:
     """What the tools found, beside the estimate."""
     plain = built.plain
     if as_json:
-        print_json(plain)
+        print_json("build", plain)
         return
     rows = [
         (name.replace("_", " "), _known(estimated), _known(plain["result"][name]))
@@ -202,7 +204,7 @@ def _known(number: float | None) -> str:
 def print_exported(exported: Exported, *, as_json: bool) -> None:
     """What was written, and where."""
     if as_json:
-        print_json(exported.plain)
+        print_json("export", exported.plain)
         return
     say(
         f"{exported.file}: {counted(exported.nodes, 'node')}, {counted(exported.neurons, 'neuron')}, "
@@ -213,7 +215,7 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
 def print_explanation(found: Explanation, *, as_json: bool) -> None:
     """The loss by population and cause."""
     if as_json:
-        print_json(explain.as_plain(found))
+        print_json("explain", explain.as_plain(found))
         return
     print_table(*explain.table(found))
     for line in (*explain.notes(found), explain.headline(found), explain.advice(found)):

@@ -14,7 +14,6 @@ from snncc.arguments import (
     ArtefactPath,
     Chip,
     CoreChip,
-    Device,
     Engine,
     Json,
     ModelPath,
@@ -25,9 +24,10 @@ from snncc.arguments import (
 )
 from snncc.console import print_json, print_table, print_text, say, stages
 from snncc.guard import P, end_on_signals, guarded
+from snncc.outward_commands import build, export
 from snncc.passes.published import Published
-from snncc_ir.codes import CodeOption, Exchange, Reset
-from snncc_ir.hardware import Stage
+from snncc.sweep_command import sweep
+from snncc_ir.codes import CodeOption, Reset
 from snncc_ir.machine import Goal
 
 app = typer.Typer(
@@ -232,27 +232,7 @@ def verify(
         raise typer.Exit(1)
 
 
-@command()
-def build(
-    artefact: ArtefactPath,
-    stage: Annotated[Stage, typer.Option(help="How far.")] = Stage.BITSTREAM,
-    device: Device = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier build.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", metavar="DIR", help="Report and bitstream; default: OUT.build beside it."
-        ),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Synthesise an FPGA network, place and route it, and pack its bitstream."""
-    from snncc.answers import print_build
-    from snncc.build import build as run
-
-    with stages() as watch:
-        built = run(artefact, stage, device=device, folder=output, force=force, watch=watch)
-    print_build(built, as_json=as_json)
+command()(build)
 
 
 @command()
@@ -279,12 +259,16 @@ def explain(
     refuse_idle(data=data, model=model, limit=limit, chip=chip)
     if data is None or chip is not None:
         whole = read(artefact)
-        fitted = fit.fit_artefact(whole, chip, data, limit or fit.IMAGES)
+        with stages() as watch:
+            fitted = fit.fit_artefact(whole, chip, data, limit or fit.IMAGES, watch)
         print_summary(whole.graph, fitted, as_json=as_json)
         return
     with stages() as watch:
         found = attribute(artefact, data, model_path=model, limit=limit or IMAGES, watch=watch)
     print_explanation(found, as_json=as_json)
+
+
+command()(sweep)
 
 
 @command("report")
@@ -316,28 +300,12 @@ def report_command(
     with stages() as watch:
         written = report(artefact, file, options, force=force, watch=watch)
     if as_json:
-        print_json(written.plain)
+        print_json("report", written.plain)
     else:
         say(f"{written.file}: {', '.join(written.sections)}; {written.size:,} bytes")
 
 
-@command()
-def export(
-    artefact: ArtefactPath,
-    form: Annotated[Exchange, typer.Option("--to", help="The file format.")],
-    output: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="The file; default: OUT.nir or OUT.net here."),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier file.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Write a compiled network as a file for other simulators and chips."""
-    from snncc.answers import print_exported
-    from snncc.export import export as run
-
-    file = output or Path(f"{artefact.resolve().stem}{form.suffix}")
-    print_exported(run(artefact, form, file, force=force), as_json=as_json)
+command()(export)
 
 
 @command()
@@ -353,7 +321,7 @@ def show(
 
     found = read(artefact)
     if as_json:
-        print_json(describe(found))
+        print_json("show", describe(found))
     elif text:
         print_text(print_graph(found.graph))
     else:
@@ -369,7 +337,7 @@ def targets(as_json: Json = False) -> None:
 
     listing = list_targets()
     if as_json:
-        print_json({"targets": [asdict(target) for target in listing]})
+        print_json("targets", {"targets": [asdict(target) for target in listing]})
     else:
         print_table(("target", "chip", "codes", "engines", "description"), rows(listing))
 
@@ -381,7 +349,7 @@ def doctor(as_json: Json = False) -> None:
 
     parts = examine()
     if as_json:
-        print_json(as_plain(parts))
+        print_json("doctor", as_plain(parts))
     else:
         say(headline())
         print_table(COLUMNS, [part.row for part in parts])

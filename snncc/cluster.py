@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from distributed import Client, Future, TimeoutError, wait
 from distributed.comm import CommClosedError, get_address_host_port
@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 
 from snncc.artefact import Artefact
 from snncc.folder import replace_file
-from snncc.shards import Refused, Shard, run_shard, shards
+from snncc.shards import Refused, run_shard, shards
 from snncc.sim.evaluate import Evaluation
 from snncc.sim.parts import from_bytes, merge
 from snncc_ir.errors import SnnccError, ToolError
 from snncc_ir.progress import Progress
 
 Array = NDArray[Any]
+T = TypeVar("T")
+R = TypeVar("R")
 
 CONNECT = 10.0
 """Seconds in which a scheduler must answer."""
@@ -58,7 +60,7 @@ class Cluster:
         files = {shard: self.folder / shard.name for shard in wanted}
         kept = {shard: _read(file) for shard, file in files.items() if file.is_file()}
         missing = [shard for shard in wanted if shard not in kept]
-        for shard, result in _results(self.address, missing):
+        for shard, result in results(self.address, run_shard, missing):
             _make(self.folder)
             _write(files[shard], result)
             kept[shard] = _read(files[shard])
@@ -88,18 +90,22 @@ def _write(file: Path, result: bytes) -> None:
         raise SnnccError(f"cannot be written ({error.strerror or error})", where=str(file)) from error
 
 
-def _results(address: str, missing: Sequence[Shard]) -> Iterator[tuple[Shard, bytes]]:
-    """Every shard with its result, in the order in which they end; nobody is asked for none."""
-    if not missing:
+def results(address: str, run: Callable[[T], R | Refused], tasks: Sequence[T]) -> Iterator[tuple[T, R]]:
+    """Every task with what `run` gives of it on a worker, in the order in which they end.
+
+    Nobody is asked for none. Raises ToolError where the cluster cannot do it, and the SnnccError of a worker
+    that refuses a task.
+    """
+    if not tasks:
         return
     with _connected(address) as client:
         _check(client, address)
-        pending = dict(zip(client.map(run_shard, missing, pure=False), missing, strict=True))
+        pending = dict(zip(client.map(run, tasks, pure=False), tasks, strict=True))
         while pending:
             for future in _ended(client, address, pending):
-                result = _result(future, pending[future], address)
+                result = _result(future, str(pending[future]), address)
                 if result is not None:
-                    yield pending.pop(future), result
+                    yield pending.pop(future), cast(R, result)
 
 
 @contextmanager
@@ -132,7 +138,7 @@ def _greet(address: str) -> None:
 
 def _stopped(address: str, what: str) -> ToolError:
     return ToolError(
-        what, where=f"--scheduler {address}", hint="finished shards are kept: run the same again later"
+        what, where=f"--scheduler {address}", hint="what is finished is kept: run the same again later"
     )
 
 
@@ -150,7 +156,7 @@ def _check(client: Client, address: str) -> None:
         raise ToolError(f"the scheduler {what}", where=where, hint="install the same version everywhere")
 
 
-def _ended(client: Client, address: str, pending: Mapping[Future, Shard]) -> set[Future]:
+def _ended(client: Client, address: str, pending: Iterable[Future]) -> set[Future]:
     """The futures that are done; after a while none, if there is still somebody to work on them."""
     try:
         return set(wait(list(pending), timeout=PATIENCE, return_when="FIRST_COMPLETED").done)
@@ -160,14 +166,14 @@ def _ended(client: Client, address: str, pending: Mapping[Future, Shard]) -> set
         return set()
 
 
-def _result(future: Future, shard: Shard, address: str) -> bytes | None:
+def _result(future: Future, task: str, address: str) -> object:
     """What a worker gave; None where it died with it, and the shard is to be run again."""
     try:
         result = future.result(timeout=PATIENCE)
     except TimeoutError:
         return None
     except KilledWorker as error:
-        raise _stopped(address, f"several workers died of {shard}") from error
+        raise _stopped(address, f"several workers died of {task}") from error
     if isinstance(result, Refused):
         raise result.error()
-    return bytes(result)
+    return result

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from snncc.schemas import schema_name
 from snncc_ir import progress
 from snncc_ir.errors import SnnccError
 
@@ -69,9 +70,9 @@ def fail(text: str) -> None:
     errors.print(f"snncc: error: {printable(text)}", style="red")
 
 
-def print_json(value: dict[str, Any]) -> None:
-    """One object on standard output."""
-    print_text(json.dumps(value) + "\n")
+def print_json(command: str, value: dict[str, Any]) -> None:
+    """The answer of a command (docs/json.md) on standard output."""
+    print_text(json.dumps({"schema": schema_name(command), **value}) + "\n")
 
 
 def print_text(text: str) -> None:

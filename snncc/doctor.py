@@ -85,7 +85,7 @@ def _netx() -> Part:
 
 
 def _report() -> Part:
-    use = "report"
+    use = "report, sweep --plot"
     try:
         report.require("")
     except SnnccError as error:

@@ -82,13 +82,31 @@ class Built:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """All that a compilation has before its first pass; `chip` is what the manifest says of the machine."""
+class Settled:
+    """Options that go together, and what they name; `chip` is what the manifest says of the machine."""
 
     options: CompileOptions
     backend: Backend
     machine: Machine
     chip: Mapping[str, str]
+
+    def prepared(self, model: Model, lowered: Lowered, samples: Samples) -> Prepared:
+        """With what was read for them."""
+        return Prepared(
+            options=self.options,
+            backend=self.backend,
+            machine=self.machine,
+            chip=self.chip,
+            model=model,
+            lowered=lowered,
+            samples=samples,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared(Settled):
+    """All that a compilation has before its first pass."""
+
     model: Model
     lowered: Lowered
     samples: Samples
@@ -107,6 +125,17 @@ def compile_model(path: Path, options: CompileOptions) -> Compiled:
 def prepare(path: Path, options: CompileOptions) -> Prepared:
     """Check the options, and read the model and the calibration images."""
     artefact.check_free(options.output, force=options.force)
+    settled = settle(options)
+    model = load(path)
+    lowered = lower(model)
+    return settled.prepared(model, lowered, read_samples(model, lowered, settled.options))
+
+
+def settle(options: CompileOptions) -> Settled:
+    """Target and machine of the options, and the options with what the machine leaves no choice of.
+
+    Raises SnnccError where they do not go together.
+    """
     backend = load_target(options.target)
     chosen = choose_machine(backend, options.machine, options.lanes)
     machine = chosen.machine
@@ -120,18 +149,7 @@ def prepare(path: Path, options: CompileOptions) -> Prepared:
             hint="leave them out",
         )
     check_choice(parse(options.passes or default_passes(options, machine)), machine)
-    model = load(path)
-    lowered = lower(model)
-    samples = read_samples(model, lowered, options)
-    return Prepared(
-        options=options,
-        backend=backend,
-        machine=machine,
-        chip=chosen.notes,
-        model=model,
-        lowered=lowered,
-        samples=samples,
-    )
+    return Settled(options=options, backend=backend, machine=machine, chip=chosen.notes)
 
 
 def write(prepared: Prepared, built: Built, start: float, more: Mapping[str, Any]) -> Compiled:
@@ -142,7 +160,7 @@ def write(prepared: Prepared, built: Built, start: float, more: Mapping[str, Any
     machine, balanced = _balanced(prepared, built.graph)
     prepared = replace(prepared, machine=machine)
     options, backend, machine, graph = prepared.options, prepared.backend, prepared.machine, built.graph
-    _check_target(graph, backend, machine)
+    check_target(graph, backend, machine)
     more = {
         "requantised": [asdict(certificate) for certificate in built.findings.certificates],
         **_binary_cost(prepared, built),
@@ -160,7 +178,7 @@ def write(prepared: Prepared, built: Built, start: float, more: Mapping[str, Any
         {**_notes(prepared, built.pipeline), **more},
         force=options.force,
     )
-    fitted = fit(graph, machine, images_among(golden)) if machine.core else None
+    fitted = fit(graph, machine, images_among(golden), options.watch) if machine.core else None
     choice = built.findings.choices[-1] if built.findings.choices else None
     summary = {
         "artefact": str(options.output),
@@ -275,7 +293,8 @@ def _balanced(prepared: Prepared, graph: Graph) -> tuple[Machine, dict[str, Any]
     return found.machine, {"balanced": expected}
 
 
-def _check_target(graph: Graph, backend: Backend, machine: Machine) -> None:
+def check_target(graph: Graph, backend: Backend, machine: Machine) -> None:
+    """Raise TargetError where the machine cannot express the graph."""
     refusals = backend.refusals(graph, machine)
     if refusals:
         raise TargetError(f"cannot express this network: {'; '.join(refusals)}", where=machine.name)

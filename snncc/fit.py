@@ -27,6 +27,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine
 from snncc_ir.nodes import Conv, Dense
 from snncc_ir.plan import RESOURCES, CoreUse, Place
+from snncc_ir.progress import Watch, no_watch
 from snncc_ir.tensors import Tensor
 from snncc_ir.timing import Phased, Rate
 
@@ -66,12 +67,12 @@ class Run:
         return codes.pop() if len(codes) == 1 else None
 
 
-def fit(graph: Graph, machine: Machine, levels: Mapping[str, Array]) -> Fit:
+def fit(graph: Graph, machine: Machine, levels: Mapping[str, Array], watch: Watch = no_watch) -> Fit:
     """Map a graph on a chip of cores; spikes are counted on images `levels[name][N, *shape]` of its input."""
     runs = measure(graph, machine, levels)
     planned, reason = None, ""
     try:
-        planned = make_plan(graph, machine, dict(runs[0].activity.spikes))
+        planned = make_plan(graph, machine, dict(runs[0].activity.spikes), watch("partition"))
     except TargetError as error:
         reason = str(error)
     costs = [estimate(planned, run.graph, machine, run.activity) for run in runs] if planned else []
@@ -88,7 +89,11 @@ def fit(graph: Graph, machine: Machine, levels: Mapping[str, Array]) -> Fit:
 
 
 def fit_artefact(
-    found: Artefact, chip: str | None = None, data: Path | None = None, limit: int = IMAGES
+    found: Artefact,
+    chip: str | None = None,
+    data: Path | None = None,
+    limit: int = IMAGES,
+    watch: Watch = no_watch,
 ) -> Fit | None:
     """The fit of an artefact on its own chip or another one; spikes are counted on `limit` images of `data`.
 
@@ -102,7 +107,7 @@ def fit_artefact(
         images, _ = load_images(found, data, limit)
         (node,) = found.graph.inputs
         levels = {node.name: np.asarray(format_of(node).to_levels(np.asarray(images)))}
-    return fit(found.graph, machine, levels)
+    return fit(found.graph, machine, levels, watch)
 
 
 def with_plan(graph: Graph, machine: Machine, golden: Mapping[str, Array]) -> Machine:
@@ -110,8 +115,25 @@ def with_plan(graph: Graph, machine: Machine, golden: Mapping[str, Array]) -> Ma
 
     Raises TargetError where the chip cannot hold the graph.
     """
-    own, *_ = measure(graph, replace(machine, codes=frozenset()), images_among(golden))
+    own = _own_run(graph, machine, images_among(golden))
     return replace(machine, plan=make_plan(graph, machine, dict(own.activity.spikes)).plan)
+
+
+def own_cost(
+    graph: Graph, machine: Machine, levels: Mapping[str, Array], watch: Watch = no_watch
+) -> tuple[Planned, Estimate]:
+    """The plan that `fit` makes, and what an image costs in the graph's own codes.
+
+    Raises TargetError where the chip cannot hold the graph.
+    """
+    own = _own_run(graph, machine, levels)
+    planned = make_plan(graph, machine, dict(own.activity.spikes), watch("partition"))
+    return planned, estimate(planned, graph, machine, own.activity)
+
+
+def _own_run(graph: Graph, machine: Machine, levels: Mapping[str, Array]) -> Run:
+    own, *_ = measure(graph, replace(machine, codes=frozenset()), levels)
+    return own
 
 
 def images_among(golden: Mapping[str, Array]) -> dict[str, Array]:

@@ -33,8 +33,8 @@ def guarded(body: Callable[P, None]) -> Callable[P, None]:
         except SnnccError as error:
             fail(str(error))
             raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            fail(STOPPED)
+        except KeyboardInterrupt as stop:  # Python's own says nothing
+            fail(str(stop) or STOPPED)
             raise typer.Exit(INTERRUPTED) from None
         except ImportError as error:
             if not _is_interrupt(error):

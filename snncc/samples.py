@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -165,14 +165,36 @@ def image_digests(form: InputFormat, images: Array) -> list[str]:
     return found
 
 
+def overlap(form: InputFormat, images: Array, known: Set[str]) -> tuple[str, ...]:
+    """A warning where images are among those whose digests are `known`, which were calibrated on."""
+    shared = sum(digest in known for digest in image_digests(form, images)) if known else 0
+    if not shared:
+        return ()
+    return (f"{shared} of {len(images)} images were calibrated on; accuracy on them says little",)
+
+
 def load_images(found: Artefact, source: Path | Data, limit: int | None) -> tuple[Array, Array | None]:
     """The first images of a data set in the layout of the artefact's input, and their labels, if any."""
+    form = format_of(found.graph.inputs[0])
+    images, labels = images_for(form, source, limit, pixels=bool(found.manifest.get("pixels")))
+    if labels is not None:
+        classes = math.prod(found.graph.types[found.graph.outputs[0]].shape)
+        _check_labels(labels, classes, source if isinstance(source, Path) else source.path)
+    return images, labels
+
+
+def images_for(
+    form: InputFormat, source: Path | Data, limit: int | None, *, pixels: bool
+) -> tuple[Array, Array | None]:
+    """The first images of a data set in the layout of an input, and their labels, if any.
+
+    `pixels` says whether the network was compiled on pixels.
+    """
     data = dataset.load(source)
     if data.images is None:
         raise DataError("has no array called 'images'", where=str(data.path), hint=dataset.NAMED)
-    form = format_of(found.graph.inputs[0])
     images = dataset.fit(data.images[:limit], form.levels.shape, data.path)
-    if images.dtype == np.uint8 and not found.manifest.get("pixels"):
+    if images.dtype == np.uint8 and not pixels:
         raise DataError(
             "holds pixels (uint8), but the network was compiled on real numbers",
             where=str(data.path),
@@ -180,10 +202,7 @@ def load_images(found: Artefact, source: Path | Data, limit: int | None) -> tupl
         )
     if images.dtype.kind == "f" and not np.isfinite([images.min(), images.max()]).all():
         raise DataError("images hold NaN or infinity", where=str(data.path), hint="take those images out")
-    labels = None if data.labels is None else data.labels[:limit]
-    if labels is not None:
-        _check_labels(labels, math.prod(found.graph.types[found.graph.outputs[0]].shape), data.path)
-    return images, labels
+    return images, None if data.labels is None else data.labels[:limit]
 
 
 def _check_labels(labels: Array, classes: int, path: Path) -> None:

@@ -70,15 +70,23 @@ class Refused:
         return SnnccError(self.what, where=self.where, hint=self.hint)
 
 
+def refused(error: SnnccError, where: str = "") -> Refused:
+    """An error as it travels, with the place of the worker before its own."""
+    return Refused(
+        what=error.what, where=": ".join(part for part in (where, error.where) if part), hint=error.hint
+    )
+
+
 def shards(found: Artefact, data: Path, images: Array, engine: str | None, size: int) -> Iterator[Shard]:
     """The shards of the images `[N, *shape]` of `data`, `size` images each."""
     for first in range(0, len(images), size):
         last = min(first + size, len(images))
-        work = Work(network=found.digest, images=_digest(images[first:last]), engine=engine)
+        work = Work(network=found.digest, images=digest_of(images[first:last]), engine=engine)
         yield Shard(artefact=found.path.resolve(), data=data.resolve(), first=first, last=last, work=work)
 
 
-def _digest(images: Array) -> str:
+def digest_of(images: Array) -> str:
+    """The sha256 of an array: its type, its shape and its values."""
     found = hashlib.sha256(f"{images.dtype.str} {images.shape}".encode())
     found.update(np.ascontiguousarray(images).tobytes())
     return found.hexdigest()
@@ -91,10 +99,7 @@ def run_shard(shard: Shard) -> bytes | Refused:
         form = format_of(network.graph.inputs[0])
         return to_bytes(evaluate_images(network.graph, form, images, shard.work.engine, silent))
     except SnnccError as error:
-        where = f"worker on {socket.gethostname()}"
-        return Refused(
-            what=error.what, where=f"{where}: {error.where}" if error.where else where, hint=error.hint
-        )
+        return refused(error, f"worker on {socket.gethostname()}")
 
 
 def _agreed(shard: Shard) -> tuple[Artefact, Array]:
@@ -102,7 +107,7 @@ def _agreed(shard: Shard) -> tuple[Artefact, Array]:
     for _ in range(2):
         network, images = _load(shard.artefact, shard.data)
         part = images[shard.first : shard.last]
-        found = Work(network=network.digest, images=_digest(part), engine=shard.work.engine)
+        found = Work(network=network.digest, images=digest_of(part), engine=shard.work.engine)
         if found == shard.work:
             return network, part
         _load.cache_clear()

@@ -15,7 +15,7 @@ from snncc import artefact
 from snncc.artefact import Artefact
 from snncc.dataset import Data
 from snncc.emitted import check_target_files, machine_of
-from snncc.samples import image_digests, load_images
+from snncc.samples import load_images, overlap
 from snncc.sim.evaluate import Evaluation, Runner, engine_runner, evaluate_images
 from snncc.steps import NO_OPTIONS, StepOptions, StepReport, check_options, report
 from snncc.targets import check_runs, find_engine, load_target, target_names
@@ -85,7 +85,8 @@ def simulate(
         )
     runner = None if own else _foreign_runner(found, str(engine), watch)
     progress = silent if runner else watch("simulate")
-    warnings = (*_overlap(found, form, images), *_off_range(form, images))
+    known = set(found.manifest.get("calibration", {}).get("digests", []))
+    warnings = (*overlap(form, images, known), *_off_range(form, images))
     if elsewhere is None:
         evaluation = evaluate_images(found.graph, form, images, engine, progress, runner)
     else:
@@ -151,14 +152,6 @@ def _foreign_runner(found: Artefact, name: str, watch: Watch) -> Runner:
         raise ToolError(f"engine {name} cannot run here: {missing}")
     progress = watch(f"simulate in {name}")
     return engine_runner(found.graph, lambda levels: engine.run(found.graph, machine, levels, progress))
-
-
-def _overlap(found: Artefact, form: InputFormat, images: Array) -> tuple[str, ...]:
-    known = set(found.manifest.get("calibration", {}).get("digests", []))
-    shared = sum(digest in known for digest in image_digests(form, images)) if known else 0
-    if not shared:
-        return ()
-    return (f"{shared} of {len(images)} images were calibrated on; accuracy on them says little",)
 
 
 def _off_range(form: InputFormat, images: Array) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from snncc.cores.tiles import Choice, Tiling, boxes_of, total, within
 from snncc.cores.units import Network, Unit
 from snncc_ir.errors import TargetError
 from snncc_ir.plan import RESOURCES, Box, CoreUse, Resource, Slice, Usage
+from snncc_ir.progress import Progress, silent
 
 SMALLEST_CUT = 0.05
 """Share of a box that is worth cutting off to fill a core."""
@@ -64,9 +65,15 @@ def limits_of(network: Network) -> Usage:
 
 
 def partition(
-    network: Network, rates: NDArray[np.float32], charges: Mapping[str, float], bounds: Usage
+    network: Network,
+    rates: NDArray[np.float32],
+    charges: Mapping[str, float],
+    bounds: Usage,
+    progress: Progress = silent,
 ) -> Partition:
     """Cut and pack the network; `rates` are the spikes of every neuron per image.
+
+    `progress` hears of the units that are placed, and never of the last: the cores have no place yet.
 
     `bounds` are the cores that each resource needs at least. `charges` are what an output axon of a unit
     counts, 1 where none is given: more where many of them leave their chip.
@@ -76,7 +83,7 @@ def partition(
     least = max(bounds)
 
     def attempt(packing: Packing) -> Partition:
-        return _Partitioner(network, rates, charges, packing).run(bounds)
+        return _Partitioner(network, rates, charges, packing).run(bounds, progress)
 
     found = attempt(Packing.PLAIN)
     if len(found.cores) <= least or least > MANY or len(found.cores) > 1 + FAR * least:
@@ -104,14 +111,16 @@ class _Partitioner:
         self.fan_out = np.zeros(self.network.neurons, dtype=np.int64)
         self.expected = self._least_axons()
 
-    def run(self, bounds: Usage) -> Partition:
+    def run(self, bounds: Usage, progress: Progress) -> Partition:
         """Place all units."""
         if self.packing is Packing.SPREADING:
             self.bins = Bins(self.limits, max(bounds))
         traffic = 0.0
-        for unit in reversed(self.network.units):
+        units = tuple(reversed(self.network.units))
+        for done, unit in enumerate(units, start=1):
             placed = self._place_unit(unit) if unit.compartments else []
             traffic += self._connect(unit, placed)
+            progress(done, len(units) + 1)
         return Partition(self.bins.cores, traffic, bounds, self.limit_of, self.fan_out)
 
     def _least_axons(self) -> dict[str, int]:

@@ -21,6 +21,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.machine import Machine, Mesh
 from snncc_ir.nodes import MaxPool, Population, Readout
 from snncc_ir.plan import CoreUse, Plan, Resource
+from snncc_ir.progress import Progress, silent
 
 Rates = NDArray[np.float32]
 Homes = NDArray[np.int64]
@@ -75,7 +76,9 @@ def _delays(graph: Graph, node: Population | Readout, machine: Machine) -> Itera
             )
 
 
-def make_plan(graph: Graph, machine: Machine, rates: dict[str, Rates] | None = None) -> Planned:
+def make_plan(
+    graph: Graph, machine: Machine, rates: dict[str, Rates] | None = None, progress: Progress = silent
+) -> Planned:
     """Map an integer graph; `rates` are spikes per image of every neuron of inputs, populations and pools.
 
     Raises TargetError where the chip cannot hold the graph.
@@ -89,8 +92,9 @@ def make_plan(graph: Graph, machine: Machine, rates: dict[str, Rates] | None = N
     spikes = _rates(network, rates)
     charges: dict[str, float] = {}
     for _ in range(TRIES):
-        cut = partition(network, spikes, charges, bounds)
+        cut = partition(network, spikes, charges, bounds, progress)
         planned = _placed(network, machine.name, machine.mesh, cut, spikes)
+        progress(1, 1)
         crowded = _crowded(planned, network.core.output_axons.value, charges)
         if not crowded:
             return planned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from pathlib import Path
@@ -10,13 +11,13 @@ import numpy as np
 import pytest
 
 from snncc import cli
-from support.command import Result, Snncc
+from support.command import Result, Snncc, validator
 from support.trained import pixels, write_data, write_residual
 
 
 @pytest.fixture
 def snncc(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Snncc:
-    """Run a command in an empty folder that holds a model and images."""
+    """Run a command in an empty folder that holds a model and images; what --json prints has its schema."""
     monkeypatch.chdir(tmp_path)
     write_residual(tmp_path / "model.onnx")
     write_data(tmp_path / "data.npz", pixels(), labels=np.arange(40) % 5)
@@ -30,6 +31,8 @@ def snncc(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tm
         for number, handler in before.items():
             signal.signal(number, handler)
         out, err = capfd.readouterr()
+        if "--json" in arguments and out:
+            validator(arguments[0]).validate(json.loads(out))
         return Result(int(stop.value.code or 0), out, err)
 
     return run

@@ -171,7 +171,7 @@ def test_a_cluster_that_ends_leaves_its_shards(
     monkeypatch.setattr(cluster, "_write", write_and_end)
     what = "the scheduler has gone" if whole else "has no workers any more"
     assert error(spread(snncc, alone.address)) == (
-        f"--scheduler {alone.address}: {what}; finished shards are kept: run the same again later"
+        f"--scheduler {alone.address}: {what}; what is finished is kept: run the same again later"
     )
     assert list(Path("a.shards").glob("*.shard"))
 
@@ -272,3 +272,17 @@ def test_a_worker_says_why_it_refuses(snncc: Snncc, dask: LocalCluster, tmp_path
     old = run_shard(replace(shard, work=replace(shard.work, version="0.0.1")))
     assert isinstance(old, Refused)
     assert str(old.error()) == f"{at}runs snncc 0.1.0, asked by snncc 0.0.1{same}"
+
+
+SWEEP = ("sweep", "model.onnx", "--calibrate", "other.npz", "--data", "data.npz", "--scale", "255",
+         "--levels", "2,4", "--weights", "8", "--codes", "radix,stbif", "--chips", "any,loihi2")  # fmt: skip
+
+
+def test_a_sweep_on_a_cluster_prints_what_one_machine_does(snncc: Snncc, dask: LocalCluster) -> None:
+    local = snncc(*SWEEP, "--folder", "local")
+    distributed = snncc(*SWEEP, "--folder", "remote", "--scheduler", dask.address)
+    assert (distributed.code, distributed.out) == (local.code, local.out)
+    kept = [{file.name: file.read_bytes() for file in Path(name).iterdir()} for name in ("local", "remote")]
+    assert kept[0] == kept[1]
+    np.savez("data.npz", images=np.load("data.npz")["images"][:9])  # resolved anew by workers that knew it
+    assert snncc(*SWEEP, "--scheduler", dask.address).out == snncc(*SWEEP, "--folder", "local").out

@@ -55,6 +55,7 @@ def test_simulate_reports_what_the_design_promises(snncc: Snncc) -> None:
     result = snncc("simulate", "model.snncc", "--data", "other.npz", "--limit", "7", "--json")
     assert result.code == 0
     assert set(result.json) == {
+        "schema",
         "engine", "images", "accuracy", "predictions",
         "steps", "spikes_per_image", "synops_per_image", "seconds",
     }  # fmt: skip

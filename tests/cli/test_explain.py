@@ -21,6 +21,7 @@ def test_the_loss_by_population_and_cause(snncc: Snncc) -> None:
     assert result.code == 0, result.err
     found = result.json
     assert set(found) == {
+        "schema",
         "artefact", "model", "images", "accuracy", "float_accuracy", "total", "nodes", "worst", "advice",
         "imported",
     }  # fmt: skip

@@ -32,6 +32,7 @@ def test_the_command_on_the_digits_network(snncc: Snncc, tmp_path: Path, reset: 
     neurons = sum(int(np.prod(found.graph.types[node.name].shape)) for node in found.graph.populations)
     nodes = len(Machine(tmp_path / "digits.nir").nodes)
     assert done.json == {
+        "schema": "snncc/export/1",
         "file": "digits.nir", "format": "nir", "nodes": nodes, "neurons": neurons, "bytes": size
     }  # fmt: skip
     inputs = {name: x[:1] for name, x in golden_inputs(found.golden).items()}
@@ -106,6 +107,7 @@ def test_netx_files_by_the_command(snncc: Snncc, tmp_path: Path) -> None:
     layers, size = 1 + len(found.populations), (tmp_path / "net.net").stat().st_size
     assert (done.code, done.err) == (0, "")
     assert done.json == {
+        "schema": "snncc/export/1",
         "file": "net.net", "format": "netx", "nodes": layers, "neurons": neurons, "bytes": size
     }  # fmt: skip
     assert snncc("export", "net.snncc", "--to", "netx", "--force").out == (

@@ -115,7 +115,7 @@ def test_a_chip_that_there_is_not(snncc: Snncc) -> None:
 def test_an_artefact_of_no_chip_of_cores_is_summarised_as_ever(snncc: Snncc) -> None:
     rate(snncc)
     result = snncc("explain", "model.snncc", "--json")
-    assert set(result.json) == {"nodes", "timing"}
+    assert set(result.json) == {"schema", "nodes", "timing"}
 
 
 def test_a_chip_reads_as_many_images_as_it_is_told(snncc: Snncc) -> None:

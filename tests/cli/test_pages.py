@@ -20,7 +20,15 @@ pages = tool("readme_commands")
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = ROOT / "examples" / "digits"
 SLOW = frozenset(
-    {"README.md", "docs/first-steps.md", "docs/fpga.md", "docs/lava.md", "docs/report.md", "docs/tuning.md"}
+    {
+        "README.md",
+        "docs/first-steps.md",
+        "docs/fpga.md",
+        "docs/lava.md",
+        "docs/report.md",
+        "docs/sweep.md",
+        "docs/tuning.md",
+    }
 )
 """Pages whose commands take more than a few seconds, most of them in Lava."""
 
@@ -54,6 +62,8 @@ def folder(tmp_path: Path) -> Path:
         few = {"images": digits["images"][:40], "labels": digits["labels"][:40]}
         np.savez(tmp_path / "images.npz", **few, calibration=digits["calibration"][:64])
     (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "digits.onnx").symlink_to("model.onnx")
+    (tmp_path / "digits.npz").symlink_to("images.npz")
     return tmp_path
 
 

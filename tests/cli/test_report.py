@@ -20,7 +20,9 @@ def test_the_page_of_a_residual_network(snncc: Snncc, tmp_path: Path) -> None:
     result = snncc("report", "model.snncc", "--data", "other.npz", "--no-verify", "--json")
     assert result.code == 0, result.err
     page = (tmp_path / "model.html").read_bytes()
-    assert result.json == {"file": "model.html", "bytes": len(page), "sections": SECTIONS}
+    assert result.json == {
+        "schema": "snncc/report/1", "file": "model.html", "bytes": len(page), "sections": SECTIONS
+    }  # fmt: skip
     assert len(page) < 500_000
     text = page.decode()
     simulated = snncc("simulate", "model.snncc", "--data", "other.npz", "--json").json

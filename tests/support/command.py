@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import jsonschema
+
+from snncc.schemas.schema import schema_of
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,12 @@ class Result:
     def json(self) -> dict:
         """Standard output, which must be one object."""
         return json.loads(self.out)
+
+
+@functools.cache
+def validator(command: str) -> jsonschema.Draft202012Validator:
+    """What checks an answer of a command."""
+    return jsonschema.Draft202012Validator(schema_of(command))
 
 
 Snncc = Callable[..., Result]

@@ -24,10 +24,26 @@ LINK = re.compile(r"(!?\[[^\]]*\]\()(?![a-z]+:|#)([^)#\s]+)")
 
 NAVIGATION = {
     "Start": ("docs/first-steps", "docs/idea", "docs/limits"),
-    "Use": ("docs/accuracy", "docs/tuning", "docs/explain", "docs/report", "docs/methods", "docs/cluster"),
+    "Use": (
+        "docs/accuracy",
+        "docs/tuning",
+        "docs/explain",
+        "docs/report",
+        "docs/methods",
+        "docs/sweep",
+        "docs/cluster",
+    ),
     "Targets": ("docs/targets", "docs/lava", "docs/cores", "docs/fpga", "docs/nir"),
     "Figures": ("docs/results", "benchmarks/RESULTS", "docs/engine", "examples/digits/README"),
-    "Reference": ("commands", "operators", "api", "docs/artefact", "ir/SPEC", "ir/vectors/README"),
+    "Reference": (
+        "commands",
+        "operators",
+        "api",
+        "docs/json",
+        "docs/artefact",
+        "ir/SPEC",
+        "ir/vectors/README",
+    ),
     "Extend": ("docs/backends", "CONTRIBUTING", "CHANGELOG"),
 }
 GENERATED = ("commands", "operators", "api")
