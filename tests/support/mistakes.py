@@ -262,6 +262,16 @@ MISTAKES: Table = {
         "report model.snncc --out no/page.html": "no/page.html: its folder does not exist; make it, or give "
         "another --out",
     },
+    "sweep": {
+        "sweep nowhere.onnx --data data.npz": "nowhere.onnx: no such file; check the path",
+        "sweep text.onnx --data data.npz": "text.onnx: is not an ONNX model, or is truncated; "
+        "export or copy it again",
+        "sweep model.onnx --data nowhere.npz": NOT_THERE,
+        "sweep model.onnx --data data.npz --levels 99": "--levels: '99' is not a whole number of 1 to 8; "
+        "write a list such as 2,4,8",
+        "sweep model.onnx --data data.npz --pick nonsense": "--pick: cannot read 'nonsense'; write conditions "
+        'and one goal, as in "loss<=0.5, min energy"',
+    },
     "export": {
         "export nowhere --to nir": NOWHERE,
         "export corrupt.snncc --to nir": CORRUPT,
