@@ -36,7 +36,7 @@ export PYTHON
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check format bench peers clean distclean ready fpga-tables fpga-csim fpga-rtl \
+.PHONY: help setup demo test test-long check docs format bench peers clean distclean ready fpga-tables fpga-csim fpga-rtl \
   fpga-synth fpga-pnr fpga-bit ready-with-lava ready-with-tools
 
 help: ## Print this list
@@ -61,6 +61,9 @@ check: ready ## Lint, format check, types, import layers, commands in the docume
 	$(PY) -m mypy tools
 	.venv/bin/lint-imports --no-logo
 	$(PY) tools/readme_commands.py
+
+docs: ready ## Build the documentation site in build/site; warnings are errors
+	@$(PY) tools/pages/stage.py
 
 format: ready ## Format the code and repair what ruff can repair
 	$(PY) -m ruff check --fix-only .

@@ -24,6 +24,7 @@ from snncc.dataset import Data, of_arrays
 from snncc.explain import IMAGES, Explanation
 from snncc.explain import explain as explain_artefact
 from snncc.options import CompileOptions, PixelScaling
+from snncc.passes.published import Published
 from snncc.reporting.report import ReportOptions, Written
 from snncc.reporting.report import report as write_report
 from snncc.simulate import Simulation
@@ -31,7 +32,9 @@ from snncc.simulate import simulate as simulate_artefact
 from snncc.steps import StepOptions
 from snncc.verify import Ladder
 from snncc.verify import verify as verify_artefact
+from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
+from snncc_ir.machine import Goal
 
 File = str | os.PathLike[str]
 Images = File | ArrayLike
@@ -76,7 +79,11 @@ class Network:
         return simulate_artefact(self.path, data, engine=engine, limit=limit, steps=steps)
 
     def verify(self, engine: str | None = None) -> Ladder:
-        """Compare all engines of the target, or one, with the reference; `equal` says whether they agree."""
+        """Compare all engines of the target, or one, with the reference; `equal` says whether they agree.
+
+        They run the artefact's golden images, random and extreme ones; integers are compared, without any
+        tolerance (ir/SPEC.md). Raises ToolError where the one `engine` cannot run; of all, it is `not run`.
+        """
         return verify_artefact(self.path, only=engine)
 
     def explain(
@@ -89,8 +96,13 @@ class Network:
     ) -> Explanation:
         """Attribute the loss against the float network to populations and causes, on `limit` images.
 
-        `model` is the ONNX file that was compiled, by default the one of its name beside the artefact or in
-        the working folder. Raises SnnccError where it is not there or is another one.
+        `images` and `labels` are those of `simulate`; without labels no accuracy is attributed. `found.total`
+        is the loss, `found.parts` what each population's weights, rounding and saturation have of it: squared
+        error in the outputs' real units, shares of images from 0 to 1. A part is the mean over an order of
+        the causes and its reverse (docs/explain.md). `model` is the ONNX file that was compiled, by default
+        the one of its name beside the artefact or in the working folder.
+
+        Raises SnnccError where the model is not there or is another one, DataError for the images.
         """
         return explain_artefact(
             self.path, _data(images, labels), model_path=None if model is None else Path(model), limit=limit
@@ -147,7 +159,11 @@ def compile(
     code: str = "radix",
     steps: int = 64,
     reset: str = "subtract",
+    published: str | None = None,
+    partition: bool = False,
     lanes: int | None = None,
+    target_fps: float | None = None,
+    max_lut: int | None = None,
     passes: str | None = None,
     force: bool = False,
 ) -> Network:
@@ -155,16 +171,20 @@ def compile(
 
     Every option is that of `snncc compile` of its name. `calibrate` is a file or folder, or an array of
     images `[N, *shape]`; a pixel p means (p / scale - mean) / std to the network, with one number or one per
-    channel. `max_loss` is in percentage points, `steps` in time steps.
+    channel. `max_loss` is in percentage points, `steps` in time steps, `target_fps` in images per second.
+    `published` names a conversion of the literature, with its sources in docs/methods.md.
 
     Raises SnnccError, whose text says what, where and what to do: ModelError for what cannot be lowered,
-    DataError for the images, TargetError for what the target cannot express.
+    DataError for the images, TargetError for what the target cannot express, ArtefactError where `out` cannot
+    be written or, without `force`, exists.
     """
     options = CompileOptions(
         output=Path(out),
         target=target,
         machine=chip,
         lanes=lanes,
+        partition=partition,
+        goal=None if target_fps is None and max_lut is None else Goal(target_fps, max_lut, lanes),
         calibrate=None if calibrate is None else _data(calibrate, None),
         pixels=PixelScaling(scale=scale, mean=_numbers(mean), std=_numbers(std)),
         input_bits=input_bits,
@@ -173,6 +193,7 @@ def compile(
         code=code,
         steps=steps,
         reset=reset,
+        published=None if published is None else _published(published),
         passes=passes,
         force=force,
     )
@@ -182,6 +203,16 @@ def compile(
 def load(path: File) -> Network:
     """The network of an artefact; ArtefactError where there is none, or it is damaged."""
     return Network(artefact.read(Path(path)).path)
+
+
+def _published(name: str) -> Published:
+    try:
+        return Published(name)
+    except ValueError:
+        names = ", ".join(choice.value for choice in Published)
+        raise SnnccError(
+            f"no conversion is called {name!r}", where="--published", hint=f"there are {names}"
+        ) from None
 
 
 def _data(images: Images, labels: ArrayLike | None) -> Path | Data:

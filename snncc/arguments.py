@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from snncc import completion
+
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained network in ONNX form.")]
 NetworkPath = Annotated[
     Path,
@@ -18,3 +20,42 @@ SourceModel = Annotated[
     typer.Option(metavar="MODEL", help="What it was compiled from; default: beside the artefact, or here."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+Target = Annotated[
+    str,
+    typer.Option(help="What to compile for; `snncc targets` lists them.", autocompletion=completion.targets),
+]
+Chip = Annotated[
+    str | None,
+    typer.Option(
+        help="A chip of the target, or a .toml file; default: its first.", autocompletion=completion.chips
+    ),
+]
+CoreChip = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHIP",
+        help="Say how it fits a chip of cores instead: loihi1, loihi2 or a .toml file.",
+        autocompletion=completion.core_chips,
+    ),
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        help="native, levels, spikes, reference or an engine of the target, such as lava.",
+        autocompletion=completion.engines,
+    ),
+]
+TargetEngine = Annotated[
+    str | None,
+    typer.Option(
+        help="Only this engine of the target; its tool must be there.",
+        autocompletion=completion.target_engines,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="A part, such as ecp5-45k; default: what was compiled for.", autocompletion=completion.devices
+    ),
+]

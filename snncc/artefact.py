@@ -26,6 +26,10 @@ GOLDEN = "golden.npz"
 MAX_FILE = 2**31
 """Bytes of the largest file that is read."""
 
+AGAIN = "compile the model again"
+GIVE = "give the folder that `snncc compile` wrote"
+RIGHTS = "check its permissions"
+
 CACHE = "__pycache__"
 """Where Python keeps compiled modules; it would run them in place of the listed ones."""
 
@@ -101,6 +105,11 @@ def check_free(path: Path, *, force: bool) -> None:
         )
 
 
+def damaged(file: Path, how: str) -> ArtefactError:
+    """The error of a file that is not what was written."""
+    return ArtefactError(f"is damaged: {how}", where=str(file), hint=AGAIN)
+
+
 def _is_artefact(path: Path) -> bool:
     try:
         _read_manifest(path)
@@ -119,19 +128,19 @@ def _describe(content: Mapping[str, bytes]) -> dict[str, Any]:
 def read(path: Path) -> Artefact:
     """Read and verify an artefact; raises ArtefactError with the name of the file that is wrong."""
     if not path.exists():
-        raise ArtefactError("no such artefact", where=str(path))
+        raise ArtefactError("no such artefact", where=str(path), hint=GIVE)
     if not path.is_dir():
-        raise ArtefactError("is no artefact folder", where=str(path), hint="give what `snncc compile` wrote")
+        raise ArtefactError("is no artefact folder", where=str(path), hint=GIVE)
     manifest = _read_manifest(path)
     _check_notes(manifest, path / MANIFEST)
     entries = manifest["files"]
     if not isinstance(entries, dict) or not {GRAPH, TENSORS, GOLDEN} <= entries.keys():
-        raise ArtefactError("does not list its files", where=str(path / MANIFEST))
+        raise damaged(path / MANIFEST, "it does not list its files")
     content = {name: _read_listed(path, name, entry) for name, entry in entries.items()}
     _refuse_unlisted(path, {MANIFEST, *entries})
     graph = store.read_graph(content.pop(GRAPH), content.pop(TENSORS), str(path))
     if not set(manifest["outputs"].values()) <= set(graph.outputs):
-        raise ArtefactError("is damaged: its entry outputs names no outputs", where=str(path / MANIFEST))
+        raise damaged(path / MANIFEST, "its entry outputs names no outputs")
     golden = store.read_arrays(content.pop(GOLDEN), str(path / GOLDEN))
     _check_golden(golden, path / GOLDEN)
     return Artefact(path, manifest, graph, golden, content)
@@ -144,11 +153,7 @@ def _check_notes(manifest: Manifest, file: Path) -> None:
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
         if not _is_like(value, example):
-            raise ArtefactError(
-                f"is damaged: its entry {key} is missing or of another type",
-                where=str(file),
-                hint="compile the model again",
-            )
+            raise damaged(file, f"its entry {key} is missing or of another type")
 
 
 def _is_like(value: object, example: object) -> bool:
@@ -178,7 +183,8 @@ def _entries(path: Path) -> Iterator[Path]:
     """Every file and every link below `path`; links are not followed."""
 
     def refuse(error: OSError) -> None:
-        raise ArtefactError(f"cannot be read ({error.strerror})", where=str(error.filename)) from error
+        where = str(error.filename)
+        raise ArtefactError(f"cannot be read ({error.strerror})", where=where, hint=RIGHTS) from error
 
     for place, folders, files in os.walk(path, onerror=refuse):
         here = Path(place)
@@ -189,31 +195,31 @@ def _entries(path: Path) -> Iterator[Path]:
 def _check_golden(golden: Mapping[str, Any], file: Path) -> None:
     """Without an image, or with fractions that are rounded away, a comparison would prove nothing."""
     if not golden:
-        raise ArtefactError("is damaged: it holds no arrays", where=str(file))
+        raise damaged(file, "it holds no arrays")
     for name, values in golden.items():
         if values.dtype.kind not in "iu":
-            raise ArtefactError(f"is damaged: {name!r:.80} does not hold integers", where=str(file))
+            raise damaged(file, f"{name!r:.80} does not hold integers")
         if values.ndim == 0 or len(values) == 0:
-            raise ArtefactError(f"is damaged: {name!r:.80} holds no images", where=str(file))
+            raise damaged(file, f"{name!r:.80} holds no images")
 
 
 def _read_manifest(path: Path) -> Manifest:
     file = path / MANIFEST
     if not file.is_file():
-        raise ArtefactError(f"is no snncc artefact: it has no {MANIFEST}", where=str(path))
+        raise ArtefactError(f"is no snncc artefact: it has no {MANIFEST}", where=str(path), hint=GIVE)
     try:
         manifest = json.loads(_read_file(file))
     except (ValueError, RecursionError) as error:
-        raise ArtefactError(f"is damaged ({error})", where=str(file)) from error
+        raise damaged(file, str(error)) from error
     if not isinstance(manifest, dict) or manifest.get("kind") != KIND or "files" not in manifest:
-        raise ArtefactError("belongs to no snncc artefact", where=str(file))
+        raise ArtefactError("belongs to no snncc artefact", where=str(file), hint=GIVE)
     if not isinstance(manifest.get("format"), int):
-        raise ArtefactError("is damaged: its format is no number", where=str(file))
+        raise damaged(file, "its format is no number")
     if manifest["format"] != FORMAT:
         raise ArtefactError(
             f"has format {manifest['format']!r:.20}; this version reads format {FORMAT}",
             where=str(file),
-            hint="compile the model again",
+            hint=AGAIN,
         )
     return manifest
 
@@ -222,15 +228,15 @@ def _read_listed(path: Path, name: str, entry: object) -> bytes:
     pure = PurePosixPath(name)
     odd = str(pure) != name or "\\" in name or "\0" in name  # "a//b" is a second name of "a/b"
     if odd or pure.is_absolute() or ".." in pure.parts or not pure.parts:
-        raise ArtefactError(f"lists the unsafe path {name!r:.80}", where=str(path / MANIFEST))
+        raise damaged(path / MANIFEST, f"it lists the unsafe path {name!r:.80}")
     file = path / pure
     if not _is_plain(path, pure):
-        raise ArtefactError("is missing or no plain file", where=str(file))
+        raise ArtefactError("is missing or no plain file", where=str(file), hint=AGAIN)
     if not isinstance(entry, dict) or file.stat().st_size != entry.get("bytes"):
-        raise ArtefactError("is damaged: its size is not what the manifest says", where=str(file))
+        raise damaged(file, "its size is not what the manifest says")
     data = _read_file(file)
     if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
-        raise ArtefactError("is damaged: its content is not what the manifest says", where=str(file))
+        raise damaged(file, "its content is not what the manifest says")
     return data
 
 
@@ -244,10 +250,10 @@ def _is_plain(path: Path, pure: PurePosixPath) -> bool:
 def _read_file(file: Path) -> bytes:
     try:
         if file.stat().st_size > MAX_FILE:
-            raise ArtefactError(f"is larger than {MAX_FILE} bytes", where=str(file))
+            raise ArtefactError(f"is larger than {MAX_FILE} bytes", where=str(file), hint=AGAIN)
         return file.read_bytes()
     except OSError as error:
-        raise ArtefactError(f"cannot be read ({error.strerror})", where=str(file)) from error
+        raise ArtefactError(f"cannot be read ({error.strerror})", where=str(file), hint=RIGHTS) from error
 
 
 def check_emitted(artefact: Artefact, emitted: Mapping[str, bytes]) -> None:

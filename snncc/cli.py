@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 
 from snncc import __version__
-from snncc.arguments import ArtefactPath, Json, ModelPath, NetworkPath, SourceModel
+from snncc.arguments import (
+    ArtefactPath,
+    Chip,
+    CoreChip,
+    Engine,
+    Json,
+    ModelPath,
+    NetworkPath,
+    SourceModel,
+    Target,
+    TargetEngine,
+)
 from snncc.console import print_json, print_table, print_text, say, stages
 from snncc.guard import P, end_on_signals, guarded
 from snncc.outward_commands import build, export
@@ -65,7 +76,7 @@ def check(model: ModelPath, as_json: Json = False) -> None:
 @command("compile")
 def compile_command(
     model: NetworkPath,
-    target: Annotated[str, typer.Option(help="What to compile for; `snncc targets` lists them.")],
+    target: Target,
     calibrate: Annotated[
         Path | None,
         typer.Option(metavar="DATA", help="Real images: .npz, .npy or a folder of class folders."),
@@ -83,9 +94,7 @@ def compile_command(
     published: Annotated[
         Published | None, typer.Option(help="A published rate conversion; see docs/methods.md.")
     ] = None,
-    chip: Annotated[
-        str | None, typer.Option(help="A chip of the target, or a .toml file; default: its first.")
-    ] = None,
+    chip: Chip = None,
     partition: Annotated[
         bool, typer.Option("--partition", help="Emit slice by slice of the chip's cores; for --target lava.")
     ] = False,
@@ -163,10 +172,7 @@ def simulate(
     data: Annotated[
         Path, typer.Option(metavar="DATA", help="Images: .npz, .npy or a folder of class folders.")
     ],
-    engine: Annotated[
-        str | None,
-        typer.Option(help="native, levels, spikes, reference or an engine of the target, such as lava."),
-    ] = None,
+    engine: Engine = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first images.")] = None,
     outputs: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Save the outputs in real units, as .npy or .npz.")
@@ -212,9 +218,7 @@ def simulate(
 @command()
 def verify(
     artefact: ArtefactPath,
-    engine: Annotated[
-        str | None, typer.Option(help="Only this engine of the target; its tool must be there.")
-    ] = None,
+    engine: TargetEngine = None,
     as_json: Json = False,
 ) -> None:
     """Run every engine and compare its integers with the reference, bit for bit."""
@@ -242,12 +246,7 @@ def explain(
         int | None,
         typer.Option(min=1, help="Only the first images; default: 256 for a loss, 16 for a chip."),
     ] = None,
-    chip: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CHIP", help="Say how it fits a chip of cores instead: loihi1, loihi2 or a .toml file."
-        ),
-    ] = None,
+    chip: CoreChip = None,
     as_json: Json = False,
 ) -> None:
     """Say where accuracy is lost, population by population, and what to change; or how it fits a chip."""

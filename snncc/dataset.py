@@ -23,6 +23,8 @@ IMAGE_RANK = 3
 ARRAYS = ("images", "labels", "calibration", "calibration_labels")
 """Arrays of an `.npz` that are read."""
 
+NAMED = "save the images under that name: numpy.savez(FILE, images=...)"
+
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 DEEP_MODES = ("I", "F")
 """Pillow's modes of 16 or more bits, without their byte order: I;16, I;16B, I and F."""
@@ -73,16 +75,21 @@ def load(path: Path | Data) -> Data:
     if path.is_dir():
         return _load_folder(path)
     if not path.exists():
-        raise DataError("no such file or folder", where=str(path))
+        raise DataError("no such file or folder", where=str(path), hint="check the path")
     try:
         if path.suffix == ".npy":
             return Data(path, _checked(np.load(path, mmap_mode="r", allow_pickle=False), path))
         if path.suffix == ".npz":
             return _load_npz(path)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"cannot be read as numpy arrays ({error})", where=str(path)) from error
+        why = "it is none, or holds Python objects" if "pickle" in str(error) else error
+        raise DataError(
+            f"cannot be read as numpy arrays ({why})",
+            where=str(path),
+            hint="save numbers alone, by numpy.save or numpy.savez",
+        ) from error
     raise DataError(
-        "is not .npz, .npy or a folder of class folders", where=str(path), hint="see `snncc simulate --help`"
+        "is not .npz, .npy or a folder of class folders", where=str(path), hint="give one of those"
     )
 
 
@@ -90,11 +97,11 @@ def _load_npz(path: Path) -> Data:
     # A zip file that is none, or a member that is a pickle, raises what `load` catches.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         if not hasattr(archive, "files"):
-            raise DataError("is no .npz archive", where=str(path))
+            raise DataError("is no .npz archive", where=str(path), hint="write it by numpy.savez")
         arrays = {key: archive[key] for key in ARRAYS if key in archive.files}
         held = ", ".join(archive.files[:SHOWN]) or "nothing"
     if "images" not in arrays and "calibration" not in arrays:
-        raise DataError(f"has no array called 'images', it holds {held}", where=str(path))
+        raise DataError(f"has no array called 'images', it holds {held}", where=str(path), hint=NAMED)
     for key in ("images", "calibration"):
         if key in arrays:
             _checked(arrays[key], path)
@@ -107,10 +114,12 @@ def _load_npz(path: Path) -> Data:
 def _checked(images: Array, path: Path) -> Array:
     if images.ndim < 2 or images.dtype.kind not in "fiu":
         raise DataError(
-            f"images of shape {images.shape} and type {images.dtype} are no images", where=str(path)
+            f"images of shape {images.shape} and type {images.dtype} are no images",
+            where=str(path),
+            hint="give numbers of shape N,H,W, N,H,W,C or N,C,H,W",
         )
     if not len(images):
-        raise DataError("holds no images", where=str(path))
+        raise DataError("holds no images", where=str(path), hint="give at least one")
     return images
 
 
@@ -137,7 +146,8 @@ def _load_folder(path: Path) -> Data:
                 pictures.append(_picture(file))
                 labels.append(label)
     if not pictures:
-        raise DataError(f"its class folders hold no images ({', '.join(PICTURES)})", where=str(path))
+        kinds = ", ".join(PICTURES)
+        raise DataError("its class folders hold no images", where=str(path), hint=f"put some there: {kinds}")
     pictures = _same_channels(pictures)
     shapes = {picture.shape for picture in pictures}
     if len(shapes) > 1:
@@ -173,7 +183,9 @@ def _picture(file: Path) -> Array:
                 return _grey_if_equal(np.asarray(image.convert("RGBA").convert("RGB")))
             return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot be read as an image ({error})", where=str(file)) from error
+        raise DataError(
+            f"cannot be read as an image ({error})", where=str(file), hint="take it out, or save it again"
+        ) from error
 
 
 def _check_depth(image: Image.Image, file: Path) -> None:
@@ -213,7 +225,9 @@ def fit(images: Array, shape: Shape, path: Path) -> Array:
         if _differ_by_one_channel(own, shape) or _is_flattened(own, shape):
             return images.reshape(len(images), *shape)
     raise DataError(
-        f"images of {shape_text(own)} do not fit the network's input of {shape_text(shape)}", where=str(path)
+        f"images of {shape_text(own)} do not fit the network's input of {shape_text(shape)}",
+        where=str(path),
+        hint="give images of that size",
     )
 
 
@@ -263,7 +277,11 @@ def _per_channel(values: tuple[float, ...], shape: Shape, option: str) -> NDArra
     for axis in dict.fromkeys((0, rank - 1)):
         if shape[axis] == len(values):
             return np.array(values).reshape(*(-1 if i == axis else 1 for i in range(rank)))
-    raise DataError(f"{len(values)} values do not fit the input's channels {shape_text(shape)}", where=option)
+    raise DataError(
+        f"{len(values)} values do not fit the input's channels {shape_text(shape)}",
+        where=option,
+        hint="give one number, or one for each channel",
+    )
 
 
 def real_format(images: Array, bits: int | None, where: str = "") -> InputFormat:
@@ -272,7 +290,7 @@ def real_format(images: Array, bits: int | None, where: str = "") -> InputFormat
     `where` is the file that an error names.
     """
     if not np.isfinite(images).all():
-        raise DataError("calibration images hold NaN or infinity", where=where)
+        raise DataError("calibration images hold NaN or infinity", where=where, hint="take those images out")
     shape = images.shape[1:]
     grid = None if bits else _exact_grid(images, shape)
     return grid if grid else _signed_format(images, shape, bits or 8)

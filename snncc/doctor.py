@@ -12,6 +12,7 @@ from snncc.sim.native.library import NativeError, native, threads
 from snncc.targets import load_target, target_names
 from snncc_backends import nir
 from snncc_backends.lava import netx
+from snncc_ir import extras
 from snncc_ir.backend import Backend
 from snncc_ir.errors import SnnccError
 from snncc_ir.hardware import Stage
@@ -37,7 +38,7 @@ class Part:
 def examine() -> tuple[Part, ...]:
     """Every part, in the order in which a user meets them."""
     targets = (part for name in target_names() for part in _target(load_target(name)))
-    return (_native(), _nir(), _netx(), _report(), *targets)
+    return (_native(), _nir(), _netx(), _report(), _dask(), *targets)
 
 
 def as_plain(parts: tuple[Part, ...]) -> dict[str, Any]:
@@ -90,6 +91,15 @@ def _report() -> Part:
     except SnnccError as error:
         return Part(name="report", use=use, missing=str(error))
     return Part(name="report", use=use, missing=None)
+
+
+def _dask() -> Part:
+    use = "simulate --scheduler"
+    try:
+        extras.require("distributed", install='pip install "distributed>=2024.1"', where="")
+    except SnnccError as error:
+        return Part(name="dask", use=use, missing=str(error))
+    return Part(name="dask", use=use, missing=None)
 
 
 def _target(backend: Backend) -> Iterator[Part]:

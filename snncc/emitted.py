@@ -10,7 +10,6 @@ from snncc.fit import with_plan
 from snncc.golden import golden_inputs
 from snncc.machines import recorded_machine
 from snncc.targets import load_target
-from snncc_ir.errors import ArtefactError
 from snncc_ir.machine import Machine, Part
 
 
@@ -18,9 +17,7 @@ def machine_of(found: Artefact) -> Machine:
     """The machine that an artefact was compiled for."""
     lanes = found.manifest.get("lanes")
     if lanes is not None and not _is_number(lanes):
-        raise ArtefactError(
-            "is damaged: its entry lanes is no number", where=str(found.path / artefact.MANIFEST)
-        )
+        raise artefact.damaged(found.path / artefact.MANIFEST, "its entry lanes is no number")
     machine = replace(recorded_machine(found, lanes), chain=_chain_of(found))
     return with_plan(found.graph, machine, found.golden) if _is_cut(found) else machine
 
@@ -29,9 +26,7 @@ def _is_cut(found: Artefact) -> bool:
     """Whether the network was emitted slice by slice."""
     given = found.manifest.get("partition", False)
     if not isinstance(given, bool):
-        raise ArtefactError(
-            "is damaged: its entry partition is not true or false", where=str(found.path / artefact.MANIFEST)
-        )
+        raise artefact.damaged(found.path / artefact.MANIFEST, "its entry partition is not true or false")
     return given
 
 
@@ -42,9 +37,8 @@ def _chain_of(found: Artefact) -> tuple[Part, ...]:
         for part in listed
     )
     if not right:
-        raise ArtefactError(
-            "is damaged: its entry chain is no list of passes and lanes",
-            where=str(found.path / artefact.MANIFEST),
+        raise artefact.damaged(
+            found.path / artefact.MANIFEST, "its entry chain is no list of passes and lanes"
         )
     return tuple(Part(**part) for part in listed)
 

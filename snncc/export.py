@@ -62,7 +62,11 @@ def export(path: Path, form: Exchange, file: Path, *, force: bool = False) -> Ex
     try:
         replace_file(file, data)
     except OSError as error:
-        raise ArtefactError(f"cannot be written ({error.strerror or error})", where=str(file)) from error
+        raise ArtefactError(
+            f"cannot be written ({error.strerror or error})",
+            where=str(file),
+            hint="check the rights and the space there",
+        ) from error
     neurons = sum(math.prod(found.graph.types[node.name].shape) for node in found.graph.populations)
     return Exported(file=file, form=form, nodes=nodes, neurons=neurons, size=len(data))
 

@@ -294,6 +294,6 @@ def limits_of_machine(machine: Machine) -> tuple[int, ...]:
     """What a core has of each resource."""
     core = machine.core
     if core is None:
-        raise TargetError("has no cores", where=machine.name)
+        raise TargetError("has no cores", where=machine.name, hint="choose a chip of cores, such as loihi2")
     found = (core.compartments, core.synapse_words, core.input_axons, core.output_axons)
     return tuple(limit.value for limit in (*found, core.populations, core.projections))

@@ -32,7 +32,11 @@ def save(path: Path, outputs: Mapping[str, NDArray[Any]]) -> None:
     try:
         replace_file(path, _array_file(path.suffix, outputs))
     except OSError as error:
-        raise SnnccError(f"cannot be written ({error.strerror or error})", where=str(path)) from error
+        raise SnnccError(
+            f"cannot be written ({error.strerror or error})",
+            where=str(path),
+            hint="check the rights and the space there",
+        ) from error
 
 
 def _array_file(suffix: str, outputs: Mapping[str, NDArray[Any]]) -> bytes:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from snncc.arguments import ArtefactPath, Json
+from snncc.arguments import ArtefactPath, Device, Json
 from snncc.console import stages
 from snncc_ir.codes import Exchange
 from snncc_ir.hardware import Stage
@@ -16,9 +16,7 @@ from snncc_ir.hardware import Stage
 def build(
     artefact: ArtefactPath,
     stage: Annotated[Stage, typer.Option(help="How far.")] = Stage.BITSTREAM,
-    device: Annotated[
-        str | None, typer.Option(help="A part, such as ecp5-45k; default: what was compiled for.")
-    ] = None,
+    device: Device = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier build.")] = False,
     output: Annotated[
         Path | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,7 +80,9 @@ def read_samples(model: Model, lowered: Lowered, options: CompileOptions) -> Sam
     if data.calibration is not None:
         stored, labels = data.calibration, data.calibration_labels
     if stored is None:
-        raise DataError("has no images to calibrate on", where=str(data.path))
+        raise DataError(
+            "has no array called 'images' to calibrate on", where=str(data.path), hint=dataset.NAMED
+        )
     images = dataset.fit(stored, shape, data.path)
     if images.dtype == np.uint8:
         form = _pixel_format(shape, options)
@@ -173,7 +176,11 @@ def overlap(form: InputFormat, images: Array, known: Set[str]) -> tuple[str, ...
 def load_images(found: Artefact, source: Path | Data, limit: int | None) -> tuple[Array, Array | None]:
     """The first images of a data set in the layout of the artefact's input, and their labels, if any."""
     form = format_of(found.graph.inputs[0])
-    return images_for(form, source, limit, pixels=bool(found.manifest.get("pixels")))
+    images, labels = images_for(form, source, limit, pixels=bool(found.manifest.get("pixels")))
+    if labels is not None:
+        classes = math.prod(found.graph.types[found.graph.outputs[0]].shape)
+        _check_labels(labels, classes, source if isinstance(source, Path) else source.path)
+    return images, labels
 
 
 def images_for(
@@ -185,7 +192,7 @@ def images_for(
     """
     data = dataset.load(source)
     if data.images is None:
-        raise DataError("has no array called 'images'", where=str(data.path))
+        raise DataError("has no array called 'images'", where=str(data.path), hint=dataset.NAMED)
     images = dataset.fit(data.images[:limit], form.levels.shape, data.path)
     if images.dtype == np.uint8 and not pixels:
         raise DataError(
@@ -193,4 +200,17 @@ def images_for(
             where=str(data.path),
             hint="give floating-point images as at compile time, or compile on pixels",
         )
+    if images.dtype.kind == "f" and not np.isfinite([images.min(), images.max()]).all():
+        raise DataError("images hold NaN or infinity", where=str(data.path), hint="take those images out")
     return images, None if data.labels is None else data.labels[:limit]
+
+
+def _check_labels(labels: Array, classes: int, path: Path) -> None:
+    """Raise DataError for labels that no answer can equal; a single output is no choice between classes."""
+    least, greatest = int(labels.min()), int(labels.max())
+    if classes > 1 and not 0 <= least <= greatest < classes:
+        raise DataError(
+            f"labels {least}..{greatest} do not fit the network's {classes} classes",
+            where=str(path),
+            hint="number them from 0, in the order of its outputs",
+        )

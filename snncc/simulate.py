@@ -91,7 +91,11 @@ def simulate(
         evaluation = evaluate_images(found.graph, form, images, engine, progress, runner)
     else:
         if isinstance(data, Data):
-            raise SnnccError("needs images in a file, which its workers read", where="--scheduler")
+            raise SnnccError(
+                "needs images in a file, which its workers read",
+                where="--scheduler",
+                hint="save them as .npz",
+            )
         evaluation = elsewhere(found, data, images, engine, progress)
     warnings += (evaluation.note,) if evaluation.note else ()
     made = report(found.graph, evaluation.trace, labels, steps)
@@ -112,7 +116,7 @@ def on_cluster(path: Path, scheduler: str | None, folder: Path | None, size: int
     """
     if scheduler is None:
         if folder is not None:
-            raise SnnccError("goes with --scheduler alone", where=f"--shards {folder}")
+            raise SnnccError("goes with --scheduler alone", where=f"--shards {folder}", hint="leave it out")
         return None
     extras.require("distributed", install='pip install "distributed>=2024.1"', where="--scheduler")
     folder = folder or path.with_name(f"{path.resolve().name}.shards")

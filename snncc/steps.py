@@ -120,7 +120,9 @@ def check_options(graph: Graph, engine: str | None, options: StepOptions) -> Non
     if engine not in (None, "native", "spikes"):
         raise SnnccError(f"engine {engine} does not report its steps", where=where, hint="use spikes")
     if not isinstance(graph.by_name[graph.outputs[0]], Readout):
-        raise SnnccError("the first output sends levels: it has no drive to look at", where=where)
+        raise SnnccError(
+            "the first output sends levels: it has no drive to look at", where=where, hint="leave it out"
+        )
 
 
 def report(graph: Graph, trace: Trace | None, labels: Array | None, options: StepOptions) -> StepReport:

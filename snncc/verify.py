@@ -108,9 +108,11 @@ def _engine(backend: Backend, name: str) -> Engine:
             if missing:
                 raise ToolError(missing, where=f"--engine {name}")
             return engine
-    names = ", ".join(engine.name for engine in backend.engines) or "none"
+    names = ", ".join(engine.name for engine in backend.engines)
     raise TargetError(
-        f"target {backend.name} has no engine {name!r}", where="--engine", hint=f"it has {names}"
+        f"target {backend.name} has no engine {name!r} of its own",
+        where="--engine",
+        hint=f"it has {names}" if names else "leave it out, and snncc's engines are compared",
     )
 
 

@@ -77,7 +77,8 @@ def test_other_shapes_are_refused(own: tuple[int, ...], shape: tuple[int, ...]) 
     with pytest.raises(DataError) as caught:
         fitted(np.zeros((2, *own), np.uint8), shape)
     assert str(caught.value) == (
-        f"data.npz: images of {shape_text(own)} do not fit the network's input of {shape_text(shape)}"
+        f"data.npz: images of {shape_text(own)} do not fit the network's input of {shape_text(shape)}; "
+        "give images of that size"
     )
 
 
@@ -291,10 +292,10 @@ def test_calibration_images_that_are_not_finite(bad: float) -> None:
     images = np.array([[[[0.0, bad]]]], np.float32)
     with pytest.raises(DataError) as caught:
         dataset.real_format(images, None)
-    assert str(caught.value) == "calibration images hold NaN or infinity"
+    assert str(caught.value) == "calibration images hold NaN or infinity; take those images out"
     with pytest.raises(DataError) as caught:
         dataset.real_format(images, None, where="data.npz")
-    assert str(caught.value) == "data.npz: calibration images hold NaN or infinity"
+    assert str(caught.value) == "data.npz: calibration images hold NaN or infinity; take those images out"
 
 
 def test_fewer_input_bits_round_pixels() -> None:

@@ -1,6 +1,7 @@
-"""Check the documentation: links to files, and make targets, snncc subcommands and options in ```sh blocks.
+"""Check the documentation: links to files, and the make targets, snncc options and scripts of commands.
 
-Prints one line per wrong command, `file:line: what is wrong`, and exits 1 if there is any.
+Commands are what stands in ```sh blocks, and between single backticks in the text. Prints one line per wrong
+command, `file:line: what is wrong`, and exits 1 if there is any.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ PAGES = ["README.md", "CONTRIBUTING.md", "docs/**/*.md"]
 ENDS_COMMAND = re.compile(r"[|&;()<>]+")
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#\s]+)[^)]*\)")
+INLINE = re.compile(r"`((?:snncc|make|python) [^`]+)`")
 OPTION = re.compile(r"(?<![\w-])(--?[A-Za-z][\w-]*)")
 
 
@@ -30,21 +32,33 @@ class Command(NamedTuple):
     page: Path
     line: int
     words: list[str]
+    inline: bool
+
+    @property
+    def is_mention(self) -> bool:
+        """True for what a sentence only names, without a file to work on: `snncc verify`."""
+        return self.inline and self.words[0] == "snncc" and not any("." in word for word in self.words)
 
 
-def blocks(page: Path) -> Iterator[tuple[int, str]]:
-    """The lines inside ```sh blocks, numbered; a line ended by a backslash is joined with the next."""
-    inside, start, pending = False, 0, ""
+def lines(page: Path) -> Iterator[tuple[int, str, bool]]:
+    """The commands of a page: number, text, and whether it stands in a sentence.
+
+    A line ended by a backslash is joined with the next.
+    """
+    fenced, inside, start, pending = False, False, 0, ""
     for number, text in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
         if text.lstrip().startswith("```"):
-            inside = not inside and text.strip() in ("```sh", "```bash", "```shell", "```console")
+            fenced = not fenced
+            inside = fenced and text.strip() in ("```sh", "```bash", "```shell", "```console")
             continue
+        if not fenced:
+            yield from ((number, command, True) for command in INLINE.findall(text))
         if not inside:
             continue
         start = start if pending else number
         pending += text.removesuffix("\\") + " "
         if not text.endswith("\\"):
-            yield start, pending
+            yield start, pending, False
             pending = ""
 
 
@@ -63,13 +77,18 @@ def split(line: str) -> list[list[str]]:
 
 def commands(page: Path) -> Iterator[Command]:
     """All commands of a page."""
-    for number, line in blocks(page):
+    for number, line, inline in lines(page):
         try:
             found = split(line)
         except ValueError as error:
             found = [["unreadable", str(error)]]
         for words in found:
-            yield Command(page, number, words)
+            yield Command(page, number, words, inline)
+
+
+def pages() -> list[Path]:
+    """All pages that have commands."""
+    return sorted({page for pattern in PAGES for page in ROOT.glob(pattern)})
 
 
 @functools.cache
@@ -125,6 +144,8 @@ def wrong_with(words: list[str]) -> Iterator[str]:
             yield from wrong_with_make(words)
         case "snncc":
             yield from wrong_with_snncc(words)
+        case "python" if words[1].endswith(".py") and not (ROOT / words[1]).is_file():
+            yield f"no such file: {words[1]}"
         case "unreadable":
             yield f"not a shell command: {words[1]}"
 
@@ -139,16 +160,15 @@ def broken_links(page: Path) -> Iterator[str]:
 
 def main() -> int:
     """Check all pages."""
-    pages = sorted({page for pattern in PAGES for page in ROOT.glob(pattern)})
-    found = [command for page in pages for command in commands(page)]
+    found = [command for page in pages() for command in commands(page)]
     problems = [
         f"{command.page.relative_to(ROOT)}:{command.line}: {problem}"
         for command in found
         for problem in wrong_with(command.words)
     ]
-    problems += [problem for page in pages for problem in broken_links(page)]
+    problems += [problem for page in pages() for problem in broken_links(page)]
     print(*problems, sep="\n", end="\n" if problems else "")
-    print(f"{len(found)} commands on {len(pages)} pages: {len(problems)} wrong")
+    print(f"{len(found)} commands on {len(pages())} pages: {len(problems)} wrong")
     return 1 if problems else 0
 
 

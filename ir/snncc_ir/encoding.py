@@ -56,7 +56,7 @@ def to_levels(levels: Levels, scale: Reals, zero: Reals, images: Array) -> Array
     if images.dtype.kind not in "fiu":
         raise DataError(f"images hold {images.dtype}, not numbers")
     if not np.isfinite(images).all():
-        raise DataError("images hold NaN or infinity")
+        raise DataError("images hold NaN or infinity", hint="take those images out")
     rounded = np.rint(images / scale + zero)
     return np.clip(rounded, levels.lo, levels.hi).astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""The exceptions that mean "the user can mend this".
+"""The exceptions that mean "the user can mend this"::
 
     SnnccError            printed as one message, exit 1
     |-- GraphError        an IR graph that breaks a rule of ir/SPEC.md

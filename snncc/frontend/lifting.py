@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -34,6 +35,7 @@ _WIDER: Mapping[str, Callable[[Integers], Integers]] = {
 def on_images(what: str, lowering: Lowering) -> Lowering:
     """The lowering for images and sequences; raises Reject for values of other ranks. `what` is its name."""
 
+    @functools.wraps(lowering)
     def lower(call: Call) -> Result:
         value = call.operand()
         axes = len(value.shape)

@@ -25,7 +25,7 @@ SAME_SHAPE: frozenset[str] = words(
 ELEMENTWISE = words("Add Sub Mul Div Max Min Mean Sum Mod Where")
 """Operators whose value has the shape of their inputs, where those have one shape."""
 
-_FAMILIES: Mapping[str, str] = {
+FAMILIES: Mapping[str, str] = {
     "If Loop Scan SequenceMap": _BRANCH,
     "LSTM GRU RNN": "keeps a state from step to step, which an image network has not; use convolutions",
     "CausalConvWithState LinearAttention TensorScatter": (
@@ -98,7 +98,7 @@ _FAMILIES: Mapping[str, str] = {
 }
 """Reasons by family of operators."""
 
-_REASONS: Mapping[str, str] = {op: reason for ops, reason in _FAMILIES.items() for op in ops.split()}
+_REASONS: Mapping[str, str] = {op: reason for ops, reason in FAMILIES.items() for op in ops.split()}
 
 _DOMAINS: Mapping[str, str] = {
     "ai.onnx.ml": "no layer of a neural network; train one, for example MLPClassifier",

@@ -8,7 +8,6 @@ from typing import Any
 from snncc import artefact, summary
 from snncc.artefact import Artefact
 from snncc.report.content import Box, Kind, Network, table
-from snncc_ir.errors import ArtefactError
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import NODE_NAMES, AnyNode, Conv, Input, Linear, MaxPool, Population, Readout, SumPool
 from snncc_ir.types import Levels, shape_text
@@ -43,9 +42,8 @@ def _certificates(found: Artefact) -> dict[str, Any]:
     """The manifest's counts of channels by population."""
     listed = found.manifest.get("requantised", [])
     if not isinstance(listed, list) or not all(map(_is_certificate, listed)):
-        raise ArtefactError(
-            "is damaged: its entry requantised is no list of certificates",
-            where=str(found.path / artefact.MANIFEST),
+        raise artefact.damaged(
+            found.path / artefact.MANIFEST, "its entry requantised is no list of certificates"
         )
     return {row["population"]: row for row in listed}
 

@@ -86,7 +86,11 @@ def report(
     try:
         replace_file(file, page)
     except OSError as error:
-        raise ArtefactError(f"cannot be written ({error.strerror or error})", where=str(file)) from error
+        raise ArtefactError(
+            f"cannot be written ({error.strerror or error})",
+            where=str(file),
+            hint="check the rights and the space there",
+        ) from error
     return Written(file=file, size=len(page), sections=content.sections)
 
 

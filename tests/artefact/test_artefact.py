@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from snncc import artefact, folder
+from snncc.artefact import AGAIN, GIVE
 from snncc.driver import compile_model
 from snncc.options import CompileOptions
 from snncc.simulate import simulate
@@ -84,7 +85,9 @@ def test_a_damaged_file_is_named(copy: Path, name: str) -> None:
     (copy / name).write_bytes(data)
     with pytest.raises(ArtefactError) as caught:
         artefact.read(copy)
-    assert str(caught.value) == f"{copy / name}: is damaged: its content is not what the manifest says"
+    assert (
+        str(caught.value) == f"{copy / name}: is damaged: its content is not what the manifest says; {AGAIN}"
+    )
 
 
 def test_a_truncated_file_is_named(copy: Path) -> None:
@@ -198,14 +201,19 @@ def test_outputs_that_the_graph_does_not_have(copy: Path) -> None:
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ArtefactError) as caught:
         artefact.read(copy)
-    assert str(caught.value) == f"{copy / 'manifest.json'}: is damaged: its entry outputs names no outputs"
+    assert (
+        str(caught.value)
+        == f"{copy / 'manifest.json'}: is damaged: its entry outputs names no outputs; {AGAIN}"
+    )
 
 
 @pytest.mark.parametrize("version", ["1", None, [1], {}])
 def test_a_format_that_is_no_number_is_damage(copy: Path, version: object) -> None:
     manifest = json.loads((copy / "manifest.json").read_text()) | {"format": version}
     (copy / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(ArtefactError, match=r"manifest\.json: is damaged: its format is no number$"):
+    with pytest.raises(
+        ArtefactError, match=r"manifest\.json: is damaged: its format is no number; compile the model again$"
+    ):
         artefact.read(copy)
 
 
@@ -228,7 +236,7 @@ def test_golden_vectors_that_prove_nothing_are_refused(
     relist(copy, "golden.npz")
     with pytest.raises(ArtefactError) as caught:
         verify(copy)
-    assert str(caught.value) == f"{copy / 'golden.npz'}: is damaged: {message}"
+    assert str(caught.value) == f"{copy / 'golden.npz'}: is damaged: {message}; {AGAIN}"
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "\ud800", "lava"])
@@ -238,7 +246,7 @@ def test_a_name_that_no_file_has(copy: Path, name: str) -> None:
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ArtefactError) as caught:
         artefact.read(copy)
-    assert str(caught.value) == f"{copy / name}: is missing or no plain file"
+    assert str(caught.value) == f"{copy / name}: is missing or no plain file; {AGAIN}"
 
 
 @pytest.mark.parametrize(
@@ -275,9 +283,9 @@ def test_wrong_golden_integers_are_a_difference(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, "no such artefact"),
-        (lambda path: path.write_text("x"), "is no artefact folder; give what `snncc compile` wrote"),
-        (lambda path: path.mkdir(), "is no snncc artefact: it has no manifest.json"),
+        (lambda path: None, f"no such artefact; {GIVE}"),
+        (lambda path: path.write_text("x"), f"is no artefact folder; {GIVE}"),
+        (lambda path: path.mkdir(), f"is no snncc artefact: it has no manifest.json; {GIVE}"),
     ],
 )
 def test_what_is_no_artefact(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:

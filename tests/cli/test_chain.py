@@ -133,7 +133,9 @@ def test_a_damaged_list_of_cores(snncc: Snncc, cores: object) -> None:
     path.write_text(json.dumps({**manifest, "chain": cores}))
     result = snncc("verify", "model.snncc")
     assert (result.code, result.out) == (1, "")
-    assert result.err.endswith("is damaged: its entry chain is no list of passes and lanes\n")
+    assert result.err.endswith(
+        "is damaged: its entry chain is no list of passes and lanes; compile the model again\n"
+    )
 
 
 def test_cores_that_are_not_the_networks(snncc: Snncc) -> None:

@@ -212,12 +212,13 @@ def test_a_scheduler_of_another_version(snncc: Snncc, tmp_path: Path) -> None:
 def test_what_cannot_go_to_a_cluster(snncc: Snncc, monkeypatch: pytest.MonkeyPatch) -> None:
     make(snncc)
     anywhere = "tcp://127.0.0.1:1"
-    assert error(snncc(*SIMULATE, "--shards", "kept")) == "--shards kept: goes with --scheduler alone"
+    message = "--shards kept: goes with --scheduler alone; leave it out"
+    assert error(snncc(*SIMULATE, "--shards", "kept")) == message
     assert error(spread(snncc, anywhere, "--engine", "lava")) == (
         "--scheduler: engine lava does not run there; there are native, levels, spikes, reference"
     )
     assert error(snncc("simulate", "none", "--data", "data.npz", "--scheduler", anywhere)) == (
-        "none: no such artefact"
+        "none: no such artefact; give the folder that `snncc compile` wrote"
     )
     Path("file").touch()
     assert error(spread(snncc, anywhere, "--shards", "file")) == (
@@ -260,8 +261,8 @@ def test_a_worker_says_why_it_refuses(snncc: Snncc, dask: LocalCluster, tmp_path
         return str(caught.value).removeprefix(at)
 
     gone, other = tmp_path / "gone", tmp_path / "b"
-    assert refused(gone, data) == f"{gone}: no such artefact"
-    assert refused(Path("a"), gone) == f"{gone}: no such file or folder"
+    assert refused(gone, data) == f"{gone}: no such artefact; give the folder that `snncc compile` wrote"
+    assert refused(Path("a"), gone) == f"{gone}: no such file or folder; check the path"
     assert refused(other, data) == f"finds something else under {other} than who asked{same}"
     np.savez("data.npz", images=255 - images)
     assert (

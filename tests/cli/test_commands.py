@@ -123,7 +123,10 @@ def test_outputs_that_cannot_be_written_leave_the_earlier_file(
     monkeypatch.setattr("snncc.folder.os.fsync", failure)
     with pytest.raises(SnnccError) as caught:
         save(tmp_path / "y.npy", {"y": np.zeros(3)})
-    assert str(caught.value) == f"{tmp_path / 'y.npy'}: cannot be written ({reason})"
+    assert (
+        str(caught.value)
+        == f"{tmp_path / 'y.npy'}: cannot be written ({reason}); check the rights and the space there"
+    )
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("y.npy", b"earlier")]
 
 

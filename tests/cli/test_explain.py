@@ -134,5 +134,6 @@ def test_images_are_checked_as_by_simulate(snncc: Snncc, tmp_path: Path) -> None
     np.savez(tmp_path / "wide.npz", images=np.zeros((3, 9, 9, 2), np.uint8))
     result = snncc("explain", "model.snncc", "--data", "wide.npz")
     assert (result.code, result.err) == (
-        1, "snncc: error: wide.npz: images of 9x9x2 do not fit the network's input of 2x8x8\n",
+        1, "snncc: error: wide.npz: images of 9x9x2 do not fit the network's input of 2x8x8; "
+        "give images of that size\n",
     )  # fmt: skip

@@ -80,7 +80,7 @@ def test_a_file_compiles_to_a_network_with_the_same_answers(snncc: Snncc, tmp_pa
 
 def test_the_mistakes_of_compiling_a_file(snncc: Snncc, tmp_path: Path) -> None:
     compiled = ("compile", "net.nir", "--target", "sim", "-o", "back.snncc")
-    assert snncc(*compiled).err == "snncc: error: net.nir: no such file\n"
+    assert snncc(*compiled).err == "snncc: error: net.nir: no such file; check the path\n"
     (tmp_path / "net.nir").write_bytes(b"no HDF5")
     done = snncc(*compiled)
     assert (done.code, done.err.splitlines()[0][:60]) == (

@@ -51,5 +51,6 @@ def test_a_damaged_entry(snncc: Snncc) -> None:
     done = snncc("verify", "out")
     assert (done.code, done.err) == (
         1,
-        "snncc: error: out/manifest.json: is damaged: its entry partition is not true or false\n",
+        "snncc: error: out/manifest.json: is damaged: its entry partition is not true or false"
+        "; compile the model again\n",
     )

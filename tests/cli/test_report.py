@@ -9,6 +9,7 @@ from pathlib import Path
 import onnx
 import pytest
 
+from snncc.artefact import GIVE
 from support.command import Snncc, compiled
 
 SECTIONS = ["overview", "network", "accuracy", "levels", "raster", "cores", "verify", "manifest"]
@@ -122,7 +123,7 @@ def test_what_cannot_be_replaced(snncc: Snncc, tmp_path: Path) -> None:
     assert snncc(*page, "-o", "no/page.html").err == (
         "snncc: error: no/page.html: its folder does not exist; make it, or give another --out\n"
     )
-    assert snncc("report", "none.snncc").err == "snncc: error: none.snncc: no such artefact\n"
+    assert snncc("report", "none.snncc").err == f"snncc: error: none.snncc: no such artefact; {GIVE}\n"
 
 
 def test_without_the_extra(snncc: Snncc, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,5 +145,5 @@ def test_a_damaged_list_of_certificates(snncc: Snncc, tmp_path: Path) -> None:
     file.write_text(json.dumps(manifest), encoding="utf-8")
     assert snncc("report", "model.snncc", "--no-verify").err == (
         "snncc: error: model.snncc/manifest.json: is damaged: its entry requantised is no list "
-        "of certificates\n"
+        "of certificates; compile the model again\n"
     )

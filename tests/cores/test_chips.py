@@ -125,7 +125,9 @@ def test_a_chip_of_another_file(tmp_path: Path) -> None:
     )
     with pytest.raises(TargetError) as caught:
         find_chip(str(tmp_path / "none.toml"))
-    assert str(caught.value) == f"{tmp_path / 'none.toml'}: cannot be read (No such file or directory)"
+    assert str(caught.value) == f"{tmp_path / 'none.toml'}: cannot be read (No such file or directory); " + (
+        "check the path and its permissions"
+    )
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(TargetError, match=r"is no text in UTF-8"):
         find_chip(str(path))

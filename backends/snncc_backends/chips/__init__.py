@@ -76,7 +76,9 @@ def read_description(path: Path) -> str:
             raise TargetError(f"is larger than {MAX_FILE} bytes", where=str(path))
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise TargetError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        raise TargetError(
+            f"cannot be read ({error.strerror})", where=str(path), hint="check the path and its permissions"
+        ) from error
     except ValueError as error:
         raise TargetError(f"is no text in UTF-8 ({error})", where=str(path)) from error
 

@@ -41,7 +41,7 @@ UNREADABLE = (OSError, KeyError, RuntimeError, TypeError, ValueError)
 def read_tree(path: Path) -> Tree:
     """Everything in the file; raises ModelError where it is no HDF5 file, damaged or too large."""
     if not path.is_file():
-        raise ModelError("no such file", where=str(path))
+        raise ModelError("no such file", where=str(path), hint="check the path")
     if path.stat().st_size > MAX_BYTES:
         raise ModelError(f"is larger than {MAX_BYTES} bytes", where=str(path))
     try:
