@@ -31,6 +31,7 @@ NAVIGATION = {
         "docs/report",
         "docs/methods",
         "docs/sweep",
+        "docs/learning",
         "docs/cluster",
     ),
     "Targets": ("docs/targets", "docs/lava", "docs/cores", "docs/fpga", "docs/nir"),
