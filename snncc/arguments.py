@@ -59,3 +59,7 @@ Device = Annotated[
         help="A part, such as ecp5-45k; default: what was compiled for.", autocompletion=completion.devices
     ),
 ]
+Scale = Annotated[float, typer.Option(help="A pixel p means (p / SCALE - MEAN) / STD to the network.")]
+Mean = Annotated[str, typer.Option(metavar="A[,B,C]", help="Mean, one number or one per channel.")]
+Deviation = Annotated[str, typer.Option(metavar="A[,B,C]", help="Deviation, one number or one per channel.")]
+InputBits = Annotated[int | None, typer.Option(help="Requantise the input to this many bits, 1 to 8.")]

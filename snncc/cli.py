@@ -14,10 +14,14 @@ from snncc.arguments import (
     ArtefactPath,
     Chip,
     CoreChip,
+    Deviation,
     Engine,
+    InputBits,
     Json,
+    Mean,
     ModelPath,
     NetworkPath,
+    Scale,
     SourceModel,
     Target,
     TargetEngine,
@@ -86,9 +90,7 @@ def compile_command(
     code: Annotated[
         CodeOption, typer.Option(help="How levels travel as spikes; auto: the cheapest codes of the chip.")
     ] = CodeOption.RADIX,
-    input_bits: Annotated[
-        int | None, typer.Option(help="Requantise the input to this many bits, 1 to 8.")
-    ] = None,
+    input_bits: InputBits = None,
     steps: Annotated[int, typer.Option(help="Time steps per image, for --code rate.")] = 64,
     reset: Annotated[Reset, typer.Option(help="After a spike, for --code rate.")] = Reset.SUBTRACT,
     published: Annotated[
@@ -113,13 +115,9 @@ def compile_command(
         int | None,
         typer.Option(metavar="N", help="Cores in a row for the most images per second within N LUTs."),
     ] = None,
-    scale: Annotated[
-        float, typer.Option(help="A pixel p means (p / SCALE - MEAN) / STD to the network.")
-    ] = 1.0,
-    mean: Annotated[str, typer.Option(metavar="A[,B,C]", help="Mean, one number or one per channel.")] = "0",
-    std: Annotated[
-        str, typer.Option(metavar="A[,B,C]", help="Deviation, one number or one per channel.")
-    ] = "1",
+    scale: Scale = 1.0,
+    mean: Mean = "0",
+    std: Deviation = "1",
     max_loss: Annotated[
         float | None,
         typer.Option(metavar="P", help="Narrowest levels that lose at most P points on held-out images."),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from snncc.arguments import Json, ModelPath
+from snncc.arguments import Deviation, InputBits, Json, Mean, ModelPath, Scale
 from snncc.console import print_json, print_table, say, stages, warn
 
 
@@ -30,16 +30,10 @@ def sweep(
     targets: Annotated[
         str, typer.Option(metavar="LIST", help="Targets; default: those of the chips, else lava.")
     ] = "",
-    scale: Annotated[
-        float, typer.Option(help="A pixel p means (p / SCALE - MEAN) / STD to the network.")
-    ] = 1.0,
-    mean: Annotated[str, typer.Option(metavar="A[,B,C]", help="Mean, one number or one per channel.")] = "0",
-    std: Annotated[
-        str, typer.Option(metavar="A[,B,C]", help="Deviation, one number or one per channel.")
-    ] = "1",
-    input_bits: Annotated[
-        int | None, typer.Option(help="Requantise the input to this many bits, 1 to 8.")
-    ] = None,
+    scale: Scale = 1.0,
+    mean: Mean = "0",
+    std: Deviation = "1",
+    input_bits: InputBits = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first images of --data.")] = None,
     against: Annotated[
         str, typer.Option(metavar="LIST", help="Costs of the frontier, such as energy,cores.")
