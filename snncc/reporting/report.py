@@ -14,7 +14,7 @@ from snncc.artefact import Artefact
 from snncc.dataset import Data
 from snncc.driver import size_of
 from snncc.emitted import machine_of
-from snncc.explain import IMAGES
+from snncc.explain import IMAGES, find_model
 from snncc.fit import Fit
 from snncc.folder import replace_file
 from snncc.report import require
@@ -95,7 +95,9 @@ def report(
 
 
 def gather(found: Artefact, options: ReportOptions, watch: Watch = no_watch) -> Content:
-    """Measure everything that the page shows."""
+    """Measure everything that the page shows; SnnccError where `options` name a model that is another one."""
+    if options.model is not None:
+        find_model(found, options.model)
     images = find_images(found, options.data, options.limit)
     machine = find_chip(options.chip) if options.chip else machine_of(found)
     meter = meter_on(machine, images)

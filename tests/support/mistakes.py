@@ -254,6 +254,7 @@ MISTAKES: Table = {
         "report nowhere": NOWHERE,
         "report old.snncc": OLD,
         "report model.snncc --data nowhere.npz": NOT_THERE,
+        "report model.snncc --model nowhere.onnx": "nowhere.onnx: no such file; check the path",
         "report model.snncc --data beyond.npz": "beyond.npz: labels 0..99 do not fit the network's 5 classes; "
         "number them from 0, in the order of its outputs",
         "report model.snncc --out file": f"file: {EXISTS}--out",
