@@ -13,8 +13,9 @@ import numpy as np
 
 from snncc_ir.codes import Code, Reset, Strand
 from snncc_ir.graph import Graph
+from snncc_ir.lif import SHIFT, decayed
 from snncc_ir.linear import pool_divisor
-from snncc_ir.neurons import Bias, Staircase, Table
+from snncc_ir.neurons import Bias, Leaky, Staircase, Table
 from snncc_ir.nodes import Linear, Population, Readout, SumPool
 from snncc_ir.tensors import Ints, interval_bits
 from snncc_ir.timing import Phased, Rate
@@ -65,7 +66,10 @@ class Requantised:
 
 @dataclass(frozen=True, slots=True)
 class Width:
-    """What one population or readout needs: `drive` for the sums, `membrane` for all that a neuron holds."""
+    """What one population or readout needs: `drive` for the sums, `membrane` for all that a neuron holds.
+
+    A leaky neuron holds 64ths of a drive.
+    """
 
     drive: Interval
     membrane: Interval
@@ -88,6 +92,8 @@ def _width(graph: Graph, node: Population | Readout) -> Width:
     match graph.timing:
         case Phased():
             return Width(drive, _phased_membrane(node, drive, graph.strands[node.name][0]))
+        case Rate(steps=steps) if isinstance(node.neuron, Leaky):
+            return Width(drive, _leaky_membrane(node.neuron, drive, steps))
         case Rate() as rate:
             return Width(drive, _rate_membrane(_staircase(node), drive, rate))
         case _ if isinstance(node.neuron, Table):
@@ -196,6 +202,36 @@ def _rate_membrane(neuron: Staircase, drive: Interval, rate: Rate) -> Interval:
         bound = bound.hull(v + partial)
         v = _after_rate_step(v + drive + bias, theta, neuron.lo < 0, rate.reset)
     return bound
+
+
+def _leaky_membrane(neuron: Leaky, drive: Interval, steps: int) -> Interval:
+    """The extremes of u and v in 64ths over T steps of extreme drive."""
+    zero = _point(np.zeros_like(drive.low))
+    added, bias = _shifted(drive), _shifted(bias_interval(neuron.bias))
+    bound = u = v = zero
+    for _ in range(steps):
+        current = _decayed(u, neuron.du + 1) + added
+        potential = _decayed(v, neuron.dv) + current + bias.hull(zero)
+        kept = Interval(potential.low, np.minimum(potential.high, neuron.vth << SHIFT))
+        bound = bound.hull(current).hull(potential)
+        wider = u.hull(current), v.hull(kept.hull(zero))
+        if _same(u, wider[0]) and _same(v, wider[1]):
+            break
+        u, v = wider
+    return bound
+
+
+def _shifted(interval: Interval) -> Interval:
+    return Interval(interval.low << SHIFT, interval.high << SHIFT)
+
+
+def _decayed(interval: Interval, decay: int) -> Interval:
+    """Decay keeps the order of numbers."""
+    return Interval(decayed(interval.low, decay), decayed(interval.high, decay))
+
+
+def _same(one: Interval, other: Interval) -> bool:
+    return bool((one.low == other.low).all() and (one.high == other.high).all())
 
 
 def _after_rate_step(v: Interval, theta: Ints, signed: bool, reset: Reset) -> Interval:

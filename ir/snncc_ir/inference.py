@@ -7,7 +7,7 @@ from functools import singledispatch
 
 from snncc_ir.errors import GraphError
 from snncc_ir.linear import pool_divisor
-from snncc_ir.neurons import Analog, Neuron, Quantiser, Staircase, Table
+from snncc_ir.neurons import Analog, Leaky, Neuron, Quantiser, Staircase, Table
 from snncc_ir.nodes import (
     AnyNode,
     Concat,
@@ -219,6 +219,8 @@ def _check_neuron(neuron: Neuron, shape: Shape) -> None:
             bias.check(shape)
         case Staircase(theta=theta, bias=bias):
             _check_channels(theta, shape, "threshold")
+            bias.check(shape)
+        case Leaky(bias=bias):
             bias.check(shape)
         case Table():
             neuron.check(shape)

@@ -55,8 +55,8 @@ class Lif:
 
     def step(self, u: Array, v: Array, drive: Array) -> tuple[Array, Array, Array]:
         """u, v and the spikes (0 or 1) after a step with the synaptic sums `drive`; all int64."""
-        u = wrapped(_decayed(u, self.du + 1) + (drive << SHIFT))
-        v = np.clip(_decayed(v, self.dv) + u + self.bias, 1 - TOP, TOP - 1)
+        u = wrapped(decayed(u, self.du + 1) + (drive << SHIFT))
+        v = np.clip(decayed(v, self.dv) + u + self.bias, 1 - TOP, TOP - 1)
         fired = v > self.vth << SHIFT
         return u, np.where(fired, 0, v), fired.astype(np.int64)
 
@@ -66,8 +66,8 @@ def wrapped(u: Array) -> Array:
     return np.where(u > TOP, u - 2 * TOP, np.where(u <= -TOP, u + 2 * TOP, u))
 
 
-def _decayed(value: Array, decay: int) -> Array:
-    """Toward zero by the share decay / 2^12."""
+def decayed(value: Array, decay: int) -> Array:
+    """Toward zero by the share decay / 2^12, the rest rounded toward zero."""
     return np.sign(value) * ((np.abs(value) * (2**DECAY_BITS - decay)) >> DECAY_BITS)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from snncc_ir.fields import sparse
 from snncc_ir.rounding import Rounding
 from snncc_ir.tensors import NEURON_BITS, Reals, Tensor
 from snncc_ir.types import Shape
+
+DECAY_TOP = 2**12 - 1
+"""The greatest decay of a leaky neuron, in 4096ths."""
 
 
 def per_channel(values: NDArray[Any], rank: int) -> NDArray[Any]:
@@ -184,6 +187,31 @@ class Table:
         _check_fit(self.breakpoints, self.rows, self.columns, shape, "table")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Leaky:
+    """Loihi's neuron in 64ths of a drive (ir/SPEC.md, section 7): a rate neuron whose u and v decay.
+
+    u keeps (4095 - du) / 4096 of itself in a step, v (4096 - dv) / 4096; it fires where v > 64 vth. The bias
+    is added to v, and both start at 0.
+    """
+
+    lo: ClassVar[int] = 0
+    hi: ClassVar[int] = 1
+
+    vth: int
+    bias: Bias
+    du: int
+    dv: int
+
+    def __post_init__(self) -> None:
+        if not self.bias.values.is_integer:
+            raise GraphError("a leaky neuron needs integer biases")
+        if not 0 <= self.vth < 1 << (NEURON_BITS - 1):
+            raise GraphError(f"the threshold {self.vth} of a leaky neuron is negative or does not fit")
+        if not 0 <= self.du <= DECAY_TOP or not 0 <= self.dv <= DECAY_TOP:
+            raise GraphError(f"the decays {self.du}, {self.dv} of a leaky neuron must be 0..{DECAY_TOP}")
+
+
 def _check_classes(values: Tensor, rows: tuple[int, ...], columns: tuple[int, ...], what: str) -> None:
     if bool(rows) != bool(columns):
         raise GraphError("border classes need rows and columns")
@@ -205,4 +233,4 @@ def _at_positions(values: NDArray[Any], rows: tuple[int, ...], columns: tuple[in
     return np.asarray(values[:, np.array(rows)][:, :, np.array(columns)])
 
 
-Neuron = Analog | Quantiser | Staircase | Table
+Neuron = Analog | Quantiser | Staircase | Table | Leaky

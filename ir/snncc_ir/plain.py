@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from snncc_ir.errors import GraphError
 from snncc_ir.fields import written_fields
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Analog, Bias, Grid, Quantiser, Staircase, Table
+from snncc_ir.neurons import Analog, Bias, Grid, Leaky, Quantiser, Staircase, Table
 from snncc_ir.nodes import NODE_NAMES, NODE_TYPES, AnyNode
 from snncc_ir.tensors import Tensor
 from snncc_ir.timing import TIMINGS, Timing
@@ -40,6 +40,7 @@ KINDS: dict[str, type] = {
     "quantiser": Quantiser,
     "staircase": Staircase,
     "table": Table,
+    "leaky": Leaky,
     "bias": Bias,
 }
 """Name of every dataclass that stands inside a node."""

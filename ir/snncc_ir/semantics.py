@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc_ir.errors import DataError
+from snncc_ir.errors import DataError, GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
-from snncc_ir.neurons import Analog, Neuron, Quantiser, Staircase, Table, per_channel
+from snncc_ir.neurons import Analog, Leaky, Neuron, Quantiser, Staircase, Table, per_channel
 from snncc_ir.nodes import AnyNode, Input, Linear, Population, Readout
 from snncc_ir.types import Levels, shape_text
 
@@ -92,6 +92,8 @@ def fire(neuron: Neuron, drive: Array) -> Array:
         case Table(lo=lo, hi=hi):
             steps = np.moveaxis(neuron.spread(drive.shape[1:]), -1, 0)
             return np.asarray(lo + sum((drive >= steps[j]).astype(np.int64) for j in range(hi - lo)))
+        case Leaky():
+            raise GraphError("a leaky neuron has spikes in time, and no level")
 
 
 def _quantised(neuron: Quantiser, drive: Array) -> Array:

@@ -13,8 +13,9 @@ from snncc_ir.codes import Code, Reset, Strand
 from snncc_ir.costs import NO_COUNTS, Counts, fan_out
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
+from snncc_ir.lif import SHIFT, decayed
 from snncc_ir.linear import drive, wire
-from snncc_ir.neurons import Staircase, Table, per_channel
+from snncc_ir.neurons import Leaky, Staircase, Table, per_channel
 from snncc_ir.nodes import (
     AnyNode,
     Concat,
@@ -97,6 +98,7 @@ class _Stream:
     drive_map: DriveMap
     keep_trains: bool
     potentials: dict[str, Array] = field(default_factory=dict)
+    currents: dict[str, Array] = field(default_factory=dict)
     counts: dict[str, dict[Strand, Array]] = field(default_factory=dict)
     previous: dict[str, Spikes] = field(default_factory=dict)
     trains: dict[str, list[Array]] = field(default_factory=dict)
@@ -117,6 +119,8 @@ class _Stream:
             elif isinstance(node, Population) and isinstance(node.neuron, Table):
                 self.potentials[node.name] = self._zeros(node.name)
                 self.tables[node.name] = Breakpoints(node.neuron, self.graph.types[node.name].shape)
+            elif isinstance(node, Population) and isinstance(node.neuron, Leaky):
+                self.currents[node.name] = self.potentials[node.name] = self._zeros(node.name)
             elif isinstance(node, Readout):
                 zero = self._zeros(node.name)
                 self.potentials[node.name] = zero if self.rate else zero + node.bias.spread(zero.shape[1:])
@@ -163,14 +167,18 @@ class _Stream:
 
     def _integrate(self, node: Population | Readout, values: Mapping[str, Spikes]) -> Array:
         """Add this step's drive (`rate`) or the last step's (`stbif`, synaptic delay 1) to v."""
-        v = self.potentials[node.name]
-        for projection in self.graph.projections(node):
-            v = v + self._projected(projection, values if self.rate else self.previous)
+        v = self.potentials[node.name] + self._arriving(node, values)
         if self.rate:
             bias = node.bias if isinstance(node, Readout) else _staircase(node).bias
             v = v + bias.spread(v.shape[1:])
         self.potentials[node.name] = v
         return v
+
+    def _arriving(self, node: Population | Readout, values: Mapping[str, Spikes]) -> Array:
+        """The drives of a step together."""
+        sent = values if self.rate else self.previous
+        parts = [self._projected(projection, sent) for projection in self.graph.projections(node)]
+        return np.asarray(sum(parts))
 
     def _projected(self, projection: Linear, values: Mapping[str, Spikes]) -> Array:
         """W s, with W_r = W * L of the source where it sends `rate` spikes."""
@@ -181,6 +189,8 @@ class _Stream:
         return total
 
     def _fire(self, node: Population, values: Mapping[str, Spikes]) -> Array:
+        if isinstance(node.neuron, Leaky):
+            return self._fire_leaky(node.name, node.neuron, self._arriving(node, values))
         v = self._integrate(node, values)
         if node.name in self.tables:
             return self._compare(node.name, v)
@@ -194,6 +204,15 @@ class _Stream:
             v = v - theta * spikes
         self.potentials[node.name] = v
         return spikes
+
+    def _fire_leaky(self, name: str, neuron: Leaky, drive: Array) -> Array:
+        """Decay u and v, both in 64ths of a drive, add what arrives, and fire."""
+        u = decayed(self.currents[name], neuron.du + 1) + (drive << SHIFT)
+        bias = neuron.bias.spread(drive.shape[1:]) << SHIFT
+        v = decayed(self.potentials[name], neuron.dv) + u + bias
+        fired = v > neuron.vth << SHIFT
+        self.currents[name], self.potentials[name] = u, np.where(fired, 0, v)
+        return fired.astype(np.int64)
 
     def _sent(self, name: str) -> Array:
         """S, the running sum of a population's spikes."""

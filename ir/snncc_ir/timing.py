@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from snncc_ir.codes import Code, Reset, Strand
 from snncc_ir.errors import GraphError
-from snncc_ir.neurons import Analog, Quantiser, Staircase, Table
+from snncc_ir.neurons import Analog, Leaky, Quantiser, Staircase, Table
 from snncc_ir.nodes import AnyNode, Input, MaxPool, Population
 from snncc_ir.types import Levels
 
@@ -81,6 +81,8 @@ def _check_code(node: Population, timing: Timing) -> None:
     hard = isinstance(timing, Rate) and timing.reset is Reset.ZERO
     if hard and isinstance(node.neuron, Staircase) and node.neuron.lo < 0:
         raise GraphError("signed populations need reset subtract", where=node.name)
+    if isinstance(node.neuron, Leaky) and not hard:
+        raise GraphError("leaky neurons need code rate with reset zero", where=node.name)
 
 
 def find_strands(nodes: Iterable[AnyNode]) -> dict[str, Strands]:
@@ -100,7 +102,7 @@ def _strands(node: AnyNode, found: Mapping[str, Strands]) -> Strands:
     match node:
         case Input(type=Levels(lo=lo, hi=hi)):
             return (Strand(node.code, lo, hi),)
-        case Population(neuron=Staircase(lo=lo, hi=hi) | Table(lo=lo, hi=hi)):
+        case Population(neuron=Staircase(lo=lo, hi=hi) | Table(lo=lo, hi=hi) | Leaky(lo=lo, hi=hi)):
             return (Strand(node.code, lo, hi, 1 + max(strand.slot for strand in incoming)),)
         case MaxPool() if len(incoming) > 1:
             raise GraphError(

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc_ir.codes import Reset
-from snncc_ir.neurons import Staircase, Table, per_channel
+from snncc_ir.lif import SHIFT, decayed
+from snncc_ir.neurons import Leaky, Staircase, Table, per_channel
 from snncc_ir.senders import Breakpoints
 
 Array = NDArray[Any]
@@ -46,6 +47,26 @@ class RateMembrane:
         spikes = up.view(np.int8) - (v < 0).view(np.int8) if self.signed else up.view(np.int8)
         v -= self.theta * spikes
         return spikes
+
+
+class LeakyMembrane:
+    """u and v decay and are in 64ths of a drive; a spike where v > 64 vth, then v = 0 (ir/SPEC.md, 7)."""
+
+    def __init__(self, neuron: Leaky, shape: Shape) -> None:
+        """Start at 0; `shape` is `[N, *neurons]`."""
+        self.neuron = neuron
+        self.bias = neuron.bias.spread(shape[1:]).astype(np.int64) << SHIFT
+        self.u, self.v = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+
+    def step(self, drive: Array | None) -> Array:
+        """Decay, integrate and fire."""
+        self.u = decayed(self.u, self.neuron.du + 1)
+        if drive is not None:
+            self.u = self.u + (drive.astype(np.int64) << SHIFT)
+        self.v = decayed(self.v, self.neuron.dv) + self.u + self.bias
+        fired = self.v > self.neuron.vth << SHIFT
+        self.v[fired] = 0
+        return fired.view(np.int8)
 
 
 class StbifMembrane:

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc.sim.drives import DriveMaps
-from snncc.sim.firing import Membrane, RateMembrane, StbifMembrane, TableMembrane
+from snncc.sim.firing import LeakyMembrane, Membrane, RateMembrane, StbifMembrane, TableMembrane
 from snncc.sim.trains import SPIKE, Trains, added, by_step, held, joined, padded, per_image, pooled
 from snncc_ir.certificates import certify_widths
 from snncc_ir.codes import Code, Strand
 from snncc_ir.costs import Counts, fan_out
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Staircase, Table, per_channel
+from snncc_ir.neurons import Leaky, Staircase, Table, per_channel
 from snncc_ir.nodes import AnyNode, Concat, Input, Linear, MaxPool, Population, Readout, Scale
 from snncc_ir.semantics import check_input
 from snncc_ir.streaming import settle_bound
@@ -199,6 +199,8 @@ class _Batch:
                 return RateMembrane(neuron, self.rate.reset, shape, kind)
             case Staircase() as neuron:
                 return StbifMembrane(neuron, shape, kind)
+            case Leaky() as neuron:
+                return LeakyMembrane(neuron, shape)
             case Table() as neuron:
                 return TableMembrane(neuron, shape, kind)
             case _:

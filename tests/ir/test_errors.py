@@ -12,7 +12,7 @@ import pytest
 from snncc_ir.codes import Code, Reset
 from snncc_ir.errors import ArtefactError, DataError, GraphError, SnnccError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Analog, Bias, Grid, Quantiser, Staircase, Table
+from snncc_ir.neurons import Analog, Bias, Grid, Leaky, Neuron, Quantiser, Staircase, Table
 from snncc_ir.nodes import (
     AnyNode,
     Concat,
@@ -66,11 +66,15 @@ def stairs(channels: int = 2, lo: int = 0, hi: int = 3) -> Staircase:
     return Staircase(theta=T([4] * channels), bias=bias(*[0] * channels), lo=lo, hi=hi)
 
 
+def leaky(*, vth: int = 1, bias: Bias | None = None, du: int = 2, dv: int = 3) -> Leaky:
+    return Leaky(vth=vth, bias=bias or stairs().bias, du=du, dv=dv)
+
+
 UNIT = Analog(bias=Bias(values=Tensor.real([0, 0])), low=-1.0, high=1.0)
 
 
 def population(
-    *drives: str, name: str = "p", code: Code = Code.RADIX, neuron: Staircase | Table | Analog | None = None
+    *drives: str, name: str = "p", code: Code = Code.RADIX, neuron: Neuron | None = None
 ) -> Population:
     return Population(name=name, drives=drives, neuron=neuron or stairs(), code=code)
 
@@ -267,6 +271,13 @@ GRAPHS: dict[str, Callable[[], object]] = {
     "p: signed populations need reset subtract": lambda: graph(
         X, SAME, population("d", code=Code.RATE, neuron=stairs(2, -3, 3)), timing=Rate(4, Reset.ZERO)
     ),
+    "p: leaky neurons need code rate with reset zero": lambda: graph(
+        X, SAME, population("d", code=Code.RATE, neuron=leaky()), timing=Rate(4)
+    ),
+    "a leaky neuron needs integer biases": lambda: leaky(bias=Bias(values=Tensor.real([0.5]))),
+    "the threshold -1 of a leaky neuron is negative or does not fit": lambda: leaky(vth=-1),
+    "the decays 4096, 3 of a leaky neuron must be 0..4095": lambda: leaky(du=4096),
+    "the decays 2, -1 of a leaky neuron must be 0..4095": lambda: leaky(dv=-1),
     "x: an input cannot be sent as stbif": lambda: graph(replace(X, code=Code.STBIF)),
     "x: streaming codes take a graded input": lambda: graph(replace(X, code=Code.RADIX), timing=Rate(4)),
     "rate coding needs at least one step, not 0": lambda: Rate(0),

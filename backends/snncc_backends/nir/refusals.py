@@ -9,7 +9,7 @@ import numpy as np
 
 from snncc_backends.nir.kernels import square_kernel
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Bias, Staircase
+from snncc_ir.neurons import Bias, Leaky, Staircase
 from snncc_ir.nodes import AnyNode, Conv, MaxPool, Population, Readout, Reshape, SumPool, Wiring
 from snncc_ir.timing import Rate
 from snncc_ir.types import MAX_ELEMENTS
@@ -77,6 +77,9 @@ def _(node: Readout, graph: Graph) -> Iterator[str]:
 
 @_reasons.register
 def _(node: Population, graph: Graph) -> Iterator[str]:
+    if isinstance(node.neuron, Leaky):
+        yield f"{node.name}: its neurons leak in whole numbers, which NIR has not; keep the file it came from"
+        return
     if not isinstance(node.neuron, Staircase):
         yield f"{node.name}: a table of breakpoints is no integrate-and-fire neuron"
         return

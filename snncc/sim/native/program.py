@@ -25,7 +25,7 @@ from snncc.sim.native.storage import (
 from snncc_ir.certificates import Interval
 from snncc_ir.graph import Graph
 from snncc_ir.linear import pool_factors
-from snncc_ir.neurons import Bias, Staircase, Table
+from snncc_ir.neurons import Bias, Leaky, Staircase, Table
 from snncc_ir.nodes import (
     AnyNode,
     Conv,
@@ -107,6 +107,8 @@ class Lowering(ABC):
                 self.stairs(node, neuron, self._store(node.name))
             case Table() as neuron:
                 self.table(node, neuron, self._store(node.name))
+            case Leaky():
+                raise NativeError("a leaky neuron, which the portable engine runs")
             case _:
                 raise TypeError("a real unit has no integer form")
 

@@ -16,7 +16,7 @@ from snncc_backends.lava.stock.refusals import find_refusals as find_stock_refus
 from snncc_ir.certificates import bias_interval, certify_widths
 from snncc_ir.graph import Graph
 from snncc_ir.lif import GREATEST_MANTISSA, GREATEST_SUM, LEAST_MANTISSA, is_mantissa
-from snncc_ir.neurons import Bias, Staircase
+from snncc_ir.neurons import Bias, Leaky, Staircase
 from snncc_ir.nodes import (
     AnyNode,
     Conv,
@@ -142,6 +142,8 @@ def _(node: Population, graph: Graph) -> Iterator[str]:
     axes = len(graph.types[node.name].shape)
     if axes not in AXES:
         yield f"{node.name}: its values have {axes} axes; those of a netx layer have 1 or 3"
+    if isinstance(node.neuron, Leaky):
+        yield f"{node.name}: its neurons leak, which export to netx does not write; simulate it in Lava"
     if isinstance(node.neuron, Staircase):
         yield from _biases(graph, node, node.neuron.bias)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from snncc_backends.lava.describe import FORMAT, Array, Plain, Writer
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Staircase
+from snncc_ir.lif import NO_MEMORY
+from snncc_ir.neurons import Leaky, Staircase
 from snncc_ir.nodes import Input, Linear, Population, Readout
 from snncc_ir.timing import Rate
 
@@ -42,13 +43,11 @@ class _StockWriter(Writer):
                     levels = self.graph.levels(node.name)
                     span = {"lo": levels.lo, "hi": levels.hi}
                     yield {"kind": "source", **self._head(node.name), "depth": 0, "strand": span}
-                case Population(neuron=Staircase() as neuron):
-                    theta = int(neuron.theta.data[0])
+                case Population(neuron=Staircase() | Leaky() as neuron):
                     yield {
                         "kind": "population",
                         **self._cell(node),
-                        "vth": theta - 1,
-                        "v": theta // 2,
+                        **_dynamics(neuron),
                         "bias": self._bias(neuron.bias),
                         "pixels": list(self._pixels(node)),
                     }
@@ -84,3 +83,11 @@ class _StockWriter(Writer):
                     "index": None if picked.index is None else self._array(picked.index),
                     "delay": depth - strand.slot,
                 }
+
+
+def _dynamics(neuron: Staircase | Leaky) -> Plain:
+    """Threshold, decays, and the potential before the first step, as Lava's LIF takes them."""
+    if isinstance(neuron, Leaky):
+        return {"vth": neuron.vth, "v": 0, "du": neuron.du, "dv": neuron.dv}
+    theta = int(neuron.theta.data[0])
+    return {"vth": theta - 1, "v": theta // 2, "du": NO_MEMORY, "dv": 0}

@@ -16,7 +16,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.lif import SHIFT, Lif, bias_parts
 from snncc_ir.linear import drive, wire
 from snncc_ir.machine import Machine
-from snncc_ir.neurons import Staircase
+from snncc_ir.neurons import Leaky, Staircase
 from snncc_ir.nodes import Concat, Input, Linear, Population, Readout
 from snncc_ir.progress import Progress
 from snncc_ir.semantics import check_input
@@ -66,9 +66,11 @@ class _Network:
         self.trains: dict[str, list[Array]] = {node.name: [] for node in graph.populations}
         self.sums = {node.name: self._zeros(node.name) for node in graph.of_type(Readout)}
         self._neurons = {node.name: self._lif(node) for node in graph.populations}
+        halves = {node.name for node in graph.populations if isinstance(node.neuron, Staircase)}
         self._u = {name: self._zeros(name) for name in self._neurons}
         self._v = {
-            name: self._zeros(name) + (((lif.vth + 1) // 2) << SHIFT) for name, lif in self._neurons.items()
+            name: self._zeros(name) + (((lif.vth + 1) // 2) << SHIFT if name in halves else 0)
+            for name, lif in self._neurons.items()
         }
 
     def _zeros(self, name: str) -> Array:
@@ -76,13 +78,16 @@ class _Network:
 
     def _lif(self, node: Population) -> Lif:
         """The parameters of a population; its pixels are part of its biases."""
-        if not isinstance(node.neuron, Staircase):
-            raise TypeError("a LIF neuron is a staircase")
+        if not isinstance(node.neuron, Staircase | Leaky):
+            raise TypeError("a LIF neuron is a staircase, or leaks")
         bias = self._zeros(node.name) + node.neuron.bias.spread(self._graph.types[node.name].shape)
         for projection in self._graph.projections(node):
             if projection.source in self._levels:
                 bias = bias + drive(projection, self._levels[projection.source])
         mantissa, exponent = bias_parts(bias)
+        if isinstance(node.neuron, Leaky):
+            leaky = node.neuron
+            return Lif(vth=leaky.vth, bias_mant=mantissa, bias_exp=exponent, du=leaky.du, dv=leaky.dv)
         return Lif(vth=int(node.neuron.theta.data[0]) - 1, bias_mant=mantissa, bias_exp=exponent)
 
     def step(self) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 
 from snncc_backends.lava.refusals import unreported_outputs, weight_refusals
 from snncc_backends.lava.stock.describe import depth_of
-from snncc_ir.certificates import certify_widths
+from snncc_ir.certificates import Width, certify_widths
 from snncc_ir.codes import Reset
 from snncc_ir.graph import Graph
-from snncc_ir.lif import GREATEST_SUM, GREATEST_VTH, is_bias
+from snncc_ir.lif import GREATEST_SUM, GREATEST_VTH, SHIFT, is_bias
 from snncc_ir.machine import Machine
-from snncc_ir.neurons import Staircase
+from snncc_ir.neurons import Leaky, Staircase
 from snncc_ir.nodes import AnyNode, Conv, Dense, Input, Linear, MaxPool, Population, Readout, SumPool
 from snncc_ir.pixels import is_pixels
 from snncc_ir.timing import Rate
@@ -70,6 +70,10 @@ def _node(graph: Graph, node: AnyNode) -> Iterator[str]:
             elif high > GREATEST_VTH + 1:
                 yield f"{node.name}: threshold {high}, the most is {GREATEST_VTH + 1}; use fewer weight bits"
             yield from _delays(graph, node)
+        case Population(neuron=Leaky(vth=vth)):
+            if vth > GREATEST_VTH:
+                yield f"{node.name}: vth {vth}, the most is {GREATEST_VTH}; use fewer weight bits"
+            yield from _delays(graph, node)
         case Readout():
             yield from _delays(graph, node)
         case _:
@@ -89,10 +93,7 @@ def _delays(graph: Graph, node: Population | Readout) -> Iterator[str]:
 def _ranges(graph: Graph) -> Iterator[str]:
     """Sums that would wrap, and potentials that would be clipped."""
     for name, width in certify_widths(graph).items():
-        bounds = width.drive
-        if isinstance(graph.by_name[name], Population):
-            bounds = width.membrane.hull(width.drive)
-        low, high = int(bounds.low.min()), int(bounds.high.max())
+        low, high = _reach(graph.by_name[name], width)
         if max(-low, high) > GREATEST_SUM:
             yield (
                 f"{name}: its potential reaches {low}..{high}, a LIF neuron's +-{GREATEST_SUM}; "
@@ -100,10 +101,19 @@ def _ranges(graph: Graph) -> Iterator[str]:
             )
 
 
+def _reach(node: AnyNode, width: Width) -> tuple[int, int]:
+    """The extremes of a population's registers, or of a readout's drive, in units of a synaptic sum."""
+    bounds = width.membrane.hull(width.drive) if isinstance(node, Population) else width.drive
+    low, high = int(bounds.low.min()), int(bounds.high.max())
+    if isinstance(node, Population) and isinstance(node.neuron, Leaky):
+        return -(-low >> SHIFT), high >> SHIFT
+    return low, high
+
+
 def _biases(graph: Graph) -> Iterator[str]:
     """Biases, pixels included, without mantissa and exponent."""
     for node in graph.populations:
-        if not isinstance(node.neuron, Staircase):
+        if not isinstance(node.neuron, Staircase | Leaky):
             continue
         values = node.neuron.bias.values.data
         for projection in graph.projections(node):

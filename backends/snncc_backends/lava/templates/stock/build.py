@@ -21,9 +21,6 @@ from synapses import SILENT, matrices
 FORMAT = 1
 """Version of `network.json`."""
 
-NO_MEMORY = 4095
-"""The `du` with which the current u is this step's input alone."""
-
 SHIFT = 6
 """Lava's LIF takes a synaptic sum and a threshold times 2^6."""
 
@@ -148,8 +145,8 @@ def _population(cell: Record, bias: tuple[Array, Array]) -> AbstractProcess:
         name=cell["name"],
         shape=shape,
         v=cell["v"] << SHIFT,
-        du=NO_MEMORY,
-        dv=0,
+        du=cell["du"],
+        dv=cell["dv"],
         bias_mant=mantissa,
         bias_exp=exponent,
         vth=cell["vth"],
