@@ -158,6 +158,7 @@ def compile(
     max_loss: float | None = None,
     code: str = "radix",
     steps: int = 64,
+    dt: float | None = None,
     reset: str = "subtract",
     published: str | None = None,
     partition: bool = False,
@@ -171,8 +172,8 @@ def compile(
 
     Every option is that of `snncc compile` of its name. `calibrate` is a file or folder, or an array of
     images `[N, *shape]`; a pixel p means (p / scale - mean) / std to the network, with one number or one per
-    channel. `max_loss` is in percentage points, `steps` in time steps, `target_fps` in images per second.
-    `published` names a conversion of the literature, with its sources in docs/methods.md.
+    channel. `max_loss` is in percentage points, `steps` in time steps, `dt` in seconds, `target_fps` in
+    images per second. `published` names a conversion of the literature, with its sources in docs/methods.md.
 
     Raises SnnccError, whose text says what, where and what to do: ModelError for what cannot be lowered,
     DataError for the images, TargetError for what the target cannot express, ArtefactError where `out` cannot
@@ -192,6 +193,7 @@ def compile(
         weight_bits=weight_bits,
         code=code,
         steps=steps,
+        dt=dt,
         reset=reset,
         published=None if published is None else _published(published),
         passes=passes,

@@ -19,6 +19,10 @@ SourceModel = Annotated[
     Path | None,
     typer.Option(metavar="MODEL", help="What it was compiled from; default: beside the artefact, or here."),
 ]
+TimeStep = Annotated[
+    float | None,
+    typer.Option("--dt", metavar="S", help="Seconds of a time step, for NIR files of neurons that leak."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 Target = Annotated[

@@ -25,6 +25,7 @@ from snncc.arguments import (
     SourceModel,
     Target,
     TargetEngine,
+    TimeStep,
 )
 from snncc.console import print_json, print_table, print_text, say, stages
 from snncc.guard import P, end_on_signals, guarded
@@ -92,6 +93,7 @@ def compile_command(
     ] = CodeOption.RADIX,
     input_bits: InputBits = None,
     steps: Annotated[int, typer.Option(help="Time steps per image, for --code rate.")] = 64,
+    dt: TimeStep = None,
     reset: Annotated[Reset, typer.Option(help="After a spike, for --code rate.")] = Reset.SUBTRACT,
     published: Annotated[
         Published | None, typer.Option(help="A published rate conversion; see docs/methods.md.")
@@ -153,6 +155,7 @@ def compile_command(
             weight_bits=weight_bits,
             code=code.value,
             steps=steps,
+            dt=dt,
             reset=reset.value,
             published=published,
             passes=passes,

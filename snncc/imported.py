@@ -24,13 +24,14 @@ from snncc_ir.encoding import format_of
 from snncc_ir.errors import SnnccError, TargetError
 from snncc_ir.graph import Graph
 
-TAKEN = ("output", "target", "machine", "lanes", "steps", "force", "watch", "code")
+TAKEN = ("output", "target", "machine", "lanes", "steps", "dt", "force", "watch", "code")
 """The options that say something of a NIR file; its own steps come first."""
 
 
 def import_network(path: Path, options: CompileOptions, max_loss: float | None = None) -> Compiled:
-    """Write an artefact of the NIR file `path`, which computes exactly what the file says.
+    """Write an artefact of the NIR file `path`, which computes what the file says.
 
+    Warnings say what is rounded, which only neurons that leak are.
     Raises ModelError where no rate graph does, ToolError where the package nir is not installed.
     """
     start = time.perf_counter()
@@ -40,7 +41,7 @@ def import_network(path: Path, options: CompileOptions, max_loss: float | None =
     backend = load_target(options.target)
     chosen = choose_machine(backend, options.machine, options.lanes)
     machine = chosen.machine
-    lifted = importlib.import_module("snncc_backends.nir.lift").lift(path, options.steps, None)
+    lifted = importlib.import_module("snncc_backends.nir.lift").lift(path, options.steps, None, options.dt)
     graph: Graph = lifted.graph
     refusals = backend.refusals(graph, machine)
     if refusals:
@@ -64,6 +65,8 @@ def import_network(path: Path, options: CompileOptions, max_loss: float | None =
 
 def _check_options(options: CompileOptions, max_loss: float | None) -> None:
     """Refuse what would change a network that is what it is."""
+    if options.dt is not None and not 0 < options.dt < np.inf:
+        raise SnnccError(f"must be a positive number of seconds, not {options.dt:g}", where="--dt")
     given = [
         item.name
         for item in fields(CompileOptions)

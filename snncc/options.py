@@ -82,6 +82,7 @@ class CompileOptions:
     weight_bits: int = 8
     code: str = "radix"
     steps: int = 64
+    dt: float | None = None
     reset: str = "subtract"
     widths: str = ""
     published: Published | None = None
@@ -109,6 +110,8 @@ def check_options(options: CompileOptions) -> None:
 
 
 def _check_values(options: CompileOptions) -> None:
+    if options.dt is not None:
+        raise SnnccError("is for NIR files whose neurons leak", where="--dt", hint="leave it out")
     if not 1 <= options.level_bits <= 8:
         raise SnnccError(f"must be 1 to 8, not {options.level_bits}", where="--level-bits")
     if options.input_bits is not None and not 1 <= options.input_bits <= 8:

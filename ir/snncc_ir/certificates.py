@@ -93,7 +93,7 @@ def _width(graph: Graph, node: Population | Readout) -> Width:
         case Phased():
             return Width(drive, _phased_membrane(node, drive, graph.strands[node.name][0]))
         case Rate(steps=steps) if isinstance(node.neuron, Leaky):
-            return Width(drive, _leaky_membrane(node.neuron, drive, steps))
+            return Width(drive, leaky_membrane(node.neuron, drive, steps))
         case Rate() as rate:
             return Width(drive, _rate_membrane(_staircase(node), drive, rate))
         case _ if isinstance(node.neuron, Table):
@@ -204,7 +204,7 @@ def _rate_membrane(neuron: Staircase, drive: Interval, rate: Rate) -> Interval:
     return bound
 
 
-def _leaky_membrane(neuron: Leaky, drive: Interval, steps: int) -> Interval:
+def leaky_membrane(neuron: Leaky, drive: Interval, steps: int) -> Interval:
     """The extremes of u and v in 64ths over T steps of extreme drive."""
     zero = _point(np.zeros_like(drive.low))
     added, bias = _shifted(drive), _shifted(bias_interval(neuron.bias))

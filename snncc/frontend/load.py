@@ -82,7 +82,7 @@ def load(path: Path | str) -> Model:
     path = Path(path)
     if path.suffix == ".nir":
         raise ModelError(
-            "is a NIR file, of which nothing is lowered or rounded",
+            "is a NIR file, of which nothing is lowered",
             where=str(path),
             hint="snncc compile takes it",
         )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import nir
 import numpy as np
 import pytest
 
 from snncc import artefact
 from snncc.golden import golden_inputs
 from support.command import Snncc
+from support.nir_files import cuba, lif, row
 from support.nir_machine import Machine, check_same_spikes
 
 STRIDED = Path(__file__).parents[2] / "examples" / "digits"
@@ -88,8 +90,7 @@ def test_the_mistakes_of_compiling_a_file(snncc: Snncc, tmp_path: Path) -> None:
         "snncc: error: net.nir: is no readable HDF5 file (Unable to s",
     )
     assert snncc("check", "net.nir").err == (
-        "snncc: error: net.nir: is a NIR file, of which nothing is lowered or rounded; "
-        "snncc compile takes it\n"
+        "snncc: error: net.nir: is a NIR file, of which nothing is lowered; snncc compile takes it\n"
     )
     assert snncc(*compiled, "--level-bits", "3", "--scale", "255").err == (
         "snncc: error: --scale, --mean, --std, --level-bits: a NIR file says it already, or has no use "
@@ -133,4 +134,47 @@ def test_the_mistakes_of_netx_files(snncc: Snncc, tmp_path: Path, monkeypatch: p
     assert snncc("export", "net.snncc", "--to", "netx", "-o", "other.net").err == (
         "snncc: error: --to netx: needs the Python package h5py, which is not installed; "
         'pip install "h5py>=3.7"\n'
+    )
+
+
+def leaky_file(path: Path) -> Path:
+    rng = np.random.default_rng(2)
+    return row(path, [5], [nir.Linear(rng.normal(size=(4, 5))), cuba(4), nir.Linear(np.eye(4)), lif(4)], [4])
+
+
+def test_a_file_of_neurons_that_leak(snncc: Snncc, tmp_path: Path) -> None:
+    leaky_file(tmp_path / "net.nir")
+    given = ("compile", "net.nir", "--steps", "12", "--dt", "0.001", "--target")
+    done = snncc(*given, "lava", "--chip", "loihi1", "-o", "leaky.snncc", "--json")
+    assert (done.code, done.json["populations"], done.json["chip"]) == (0, 3, "loihi1")
+    assert done.err == (
+        "snncc: warning: the file says no number of steps: 12\n"
+        "snncc: warning: in: the file says no input levels, so spikes 0 and 1 are taken\n"
+        "snncc: warning: n1: weights rounded by up to 0.0039 of the greatest\n"
+    )
+    found = snncc("verify", "leaky.snncc", "--json").json
+    status = {rung["engine"]: rung["status"] for rung in found["engines"]}
+    assert (status.pop("lava") in ("equal", "not run"), set(status.values())) == (True, {"equal"})
+    assert list(status) == ["reference", "spikes", "lif"]
+    np.save("x.npy", np.eye(5))
+    assert snncc("simulate", "leaky.snncc", "--data", "x.npy", "--json").json["steps"] == 12
+    assert snncc("explain", "leaky.snncc", "--chip", "loihi1", "--json").code == 0
+    assert snncc("export", "leaky.snncc", "--to", "nir").err == (
+        "snncc: error: leaky.snncc: NIR cannot express this network: n1: its neurons leak in whole "
+        "numbers, which NIR has not; keep the file it came from; n3: its neurons leak in whole numbers, "
+        "which NIR has not; keep the file it came from\n"
+    )
+    assert "n1: its neurons leak" in snncc("export", "leaky.snncc", "--to", "netx").err
+    assert "n1: has neurons that leak, which the event core" in snncc(*given, "fpga", "-o", "no.snncc").err
+
+
+def test_the_mistakes_of_time_steps(snncc: Snncc, tmp_path: Path) -> None:
+    leaky_file(tmp_path / "net.nir")
+    compiled = ("compile", "net.nir", "--target", "sim", "-o", "leaky.snncc")
+    assert snncc(*compiled, "--dt", "0").err == (
+        "snncc: error: --dt: must be a positive number of seconds, not 0\n"
+    )
+    given = ("--target", "sim", "--calibrate", "data.npz", "--dt", "0.001")
+    assert snncc("compile", "model.onnx", *given).err == (
+        "snncc: error: --dt: is for NIR files whose neurons leak; leave it out\n"
     )

@@ -26,6 +26,7 @@ from snncc_ir.timing import Rate
 from snncc_ir.types import Levels
 from support.graphs import Case
 from support.nir_cases import nir_cases
+from support.nir_files import STRANGE, check_changed, entries
 
 
 @settings(suppress_health_check=list(HealthCheck), max_examples=30)
@@ -104,22 +105,6 @@ def test_refuses_weights_that_no_unit_fits(tmp_path: Path) -> None:
     assert refused(network(tmp_path / "net.nir", fire(), weight)) == (
         "n: has weights that are not integers of 8 bits times one unit per channel; quantise the network, or "
         "compile it from ONNX"
-    )
-
-
-LEAKY = {
-    "LIF": nir.LIF(tau=np.ones(2), r=np.ones(2), v_leak=np.zeros(2), v_threshold=np.ones(2)),
-    "CubaLIF": nir.CubaLIF(
-        tau_syn=np.ones(2), tau_mem=np.ones(2), r=np.ones(2), v_leak=np.zeros(2), v_threshold=np.ones(2)
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", LEAKY)
-def test_refuses_neurons_that_leak(tmp_path: Path, kind: str) -> None:
-    assert refused(network(tmp_path / "net.nir", LEAKY[kind], WEIGHT)) == (
-        f"n: is a {kind} neuron; neurons that leak have no rate form here; train with IF neurons, or take an "
-        "ONNX network"
     )
 
 
@@ -204,28 +189,6 @@ def test_damaged_files_are_one_message(tmp_path: Path) -> None:
             assert lift(file, 4, None).graph.is_integer
 
 
-def entries(file: Path) -> list[str]:
-    """Every array and text of a file."""
-    found: list[str] = []
-    with h5py.File(file) as opened:
-        opened.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
-    return found
-
-
-STRANGE = {
-    "missing": None,
-    "text": "text",
-    "empty": np.zeros(0),
-    "nan": np.array(np.nan),
-    "huge": np.full((2, 3), 1e300),
-    "negative": np.array([-5]),
-    "half": np.array([0.5, 0.5]),
-    "five axes": np.ones((1, 1, 1, 1, 1)),
-    "zero": np.array(0),
-    "complex": np.array([1j]),
-}
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with every kind of entry."""
@@ -249,17 +212,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("nir") / "net.nir"
     file.write_bytes(nir_file(graph, {})[0])
     return file
-
-
-def check_changed(whole: Path, file: Path, name: str, strange: Any) -> None:
-    """Another value in place of an entry, or none, is a network or one message."""
-    file.write_bytes(whole.read_bytes())
-    with h5py.File(file, "a") as opened:
-        del opened[name]
-        if strange is not None:
-            opened[name] = strange
-    with contextlib.suppress(ModelError):
-        assert lift(file, 4, None).graph.is_integer
 
 
 def test_entries_of_another_kind_are_one_message(whole: Path, tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc_backends.nir.fields import Entries, File, read_file
+from snncc_backends.nir.leaky import rounded
 from snncc_backends.nir.maps import Drive, Signal, Term, adds_bias, channels, map_of
-from snncc_backends.nir.units import NARROW, WIDE, Unit, UnitError, neuron_units, shared_unit
+from snncc_backends.nir.units import NARROW, WIDE, Unit, UnitError, neuron_units, rough_unit, shared_unit
 from snncc_ir.codes import Code, Reset
-from snncc_ir.errors import GraphError, ModelError
+from snncc_ir.errors import GraphError, ModelError, SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.inference import result_type
 from snncc_ir.linear import pool_factors
@@ -28,13 +29,18 @@ from snncc_ir.types import Levels, Shape, ValueType
 
 Array = NDArray[Any]
 
-LEAKS = "LIF", "CubaLIF", "LI", "CubaLI"
-LEAK_HINT = "neurons that leak have no rate form here; train with IF neurons, or take an ONNX network"
+LEAKY = "LIF", "CubaLIF"
+TAKEN = ("IF", *LEAKY, "Conv2d", "Affine", "Linear", "Scale", "SumPool2d", "Flatten")
+DEFAULT_DT = 1e-3
+"""Seconds of a time step, where nobody says."""
+
 OPEN_START = "the file does not say where potentials start; they start at half the threshold"
 OTHERS = {
     "AvgPool2d": "write it as SumPool2d and Scale",
     "Conv1d": "write it as Conv2d with a height of 1",
     "Threshold": "write it as IF",
+    "LI": "read the spikes by an Affine node before the output",
+    "CubaLI": "read the spikes by an Affine node before the output",
 }
 
 
@@ -47,13 +53,14 @@ class Lifted:
     warnings: tuple[str, ...]
 
 
-def lift(path: Path, steps: int, reset: Reset | None) -> Lifted:
+def lift(path: Path, steps: int, reset: Reset | None, dt: float | None = None) -> Lifted:
     """The graph of a NIR file; `steps` and `reset` are for files that do not say them.
 
-    Raises ModelError where the file is damaged, or holds what no rate graph computes exactly.
+    `dt` are the seconds of a step of neurons that leak, in place of the file's own or `DEFAULT_DT`.
+    Raises ModelError where the file is damaged, or holds what no rate graph computes.
     """
     try:
-        return _Lifting(read_file(path), steps, reset).run(path)
+        return _Lifting(read_file(path), steps, reset, dt).run(path)
     except GraphError as error:
         raise ModelError(error.what, where=error.where or str(path), hint=error.hint) from None
 
@@ -65,6 +72,7 @@ class _Lifting:
     file: File
     steps: int
     reset: Reset | None
+    dt: float | None
     nodes: list[AnyNode] = field(default_factory=list)
     types: dict[str, ValueType] = field(default_factory=dict)
     values: dict[str, Signal | Drive] = field(default_factory=dict)
@@ -78,7 +86,14 @@ class _Lifting:
         if said is not None:
             self.reset = _reset(metadata, said)
         steps = metadata.whole("steps", 1)[0] if "steps" in metadata.tree else self.steps
+        self.steps = max(steps, 1)
         self.warnings += [] if "steps" in metadata.tree else [f"the file says no number of steps: {steps}"]
+        if self.leaks:
+            self._begin_leaking(metadata)
+        elif self.dt is not None:
+            raise SnnccError(
+                "no neuron of the file leaks, so its steps have no length", where="--dt", hint="leave it out"
+            )
         for node in self.file.nodes:
             self._node(node)
         graph = Graph(
@@ -89,22 +104,44 @@ class _Lifting:
         )
         return Lifted(graph=graph, outputs=self.outputs, warnings=tuple(self.warnings))
 
+    @property
+    def leaks(self) -> bool:
+        """True where a neuron of the file leaks: then all do."""
+        return any(node.kind in LEAKY for node in self.file.nodes)
+
+    def _begin_leaking(self, metadata: Entries) -> None:
+        """The length of a step, and the only reset that such neurons have."""
+        if self.reset is Reset.SUBTRACT:
+            raise metadata.refuse(
+                "its neurons leak, and reset by subtract", "neurons that leak reset to zero"
+            )
+        self.reset = Reset.ZERO
+        if self.dt is None and "dt" in metadata.tree:
+            self.dt = metadata.number("dt")
+            if self.dt <= 0:
+                raise metadata.refuse("its dt must be positive", "give another with --dt")
+        if self.dt is None:
+            self.dt = DEFAULT_DT
+            self.warnings.append(f"the file says no length of a step: {DEFAULT_DT:g} s, change it with --dt")
+
     def _node(self, node: Entries) -> None:
         match node.kind:
             case "Input":
                 self._input(node)
             case "Output":
                 self._output(node)
+            case "IF" if self.leaks:
+                raise node.refuse("does not leak, other neurons do", "use one kind of neuron")
             case "IF":
                 self._population(node)
+            case "LIF" | "CubaLIF":
+                self._leaky(node)
             case "Flatten":
                 self._flatten(node)
             case "Conv2d" | "Affine" | "Linear" | "Scale" | "SumPool2d":
                 self.values[node.name] = self._linear(node)
-            case kind if kind in LEAKS:
-                raise node.refuse(f"is a {kind} neuron", LEAK_HINT)
             case kind:
-                hint = OTHERS.get(kind, "IF, Conv2d, Affine, Linear, Scale, SumPool2d and Flatten are taken")
+                hint = OTHERS.get(kind, f"{', '.join(TAKEN[:-1])} and {TAKEN[-1]} are taken")
                 raise node.refuse(f"is of type {kind!r:.40}, which is not taken", hint)
 
     def _add(self, wanted: str, make: Callable[[str], AnyNode]) -> str:
@@ -138,7 +175,18 @@ class _Lifting:
             zero=_broadcast(said.optional("zero"), 0.0, shape),
             origin=(node.name,),
         )
-        self.values[node.name] = Signal(self._add(node.name, lambda name: made(name=name)), 1)
+        name = self._add(node.name, lambda name: made(name=name))
+        self.values[node.name] = Signal(self._spiking(name) if self.leaks and (lo, hi) == (0, 1) else name, 1)
+
+    def _spiking(self, source: str) -> str:
+        """Neurons that pass on the spikes of an input, as chips need them: a neuron per spike train."""
+        channels = self.types[source].shape[0]
+        ones = Tensor.integer(np.ones(channels), NARROW)
+        drive = self._add(f"{source}_bias", lambda name: Scale(name=name, source=source, weight=ones))
+        bias = Bias(values=Tensor.integer(np.zeros(channels)))
+        relay = Staircase(theta=Tensor.integer(np.ones(channels)), bias=bias, lo=0, hi=1)
+        made = partial(Population, drives=(drive,), neuron=relay, code=Code.RATE)
+        return self._add(f"{source}_neurons", lambda name: made(name=name))
 
     def _flatten(self, node: Entries) -> None:
         source = self._signal(node)
@@ -236,7 +284,10 @@ class _Lifting:
         try:
             unit = shared_unit([term.levels for term in drive.terms], drive.bias)
         except UnitError as error:
-            raise node.refuse(str(error), UNITS_HINT) from None
+            if not self.leaks:
+                raise node.refuse(str(error), UNITS_HINT) from None
+            unit = rough_unit([term.levels for term in drive.terms], drive.bias)
+            self.warnings.append(f"{node.name}: weights rounded to 8 bits of the greatest")
         scale = node.metadata.number("scale") if "scale" in node.metadata.tree else 1.0
         scale *= float(unit.size[0])
         bias = Bias(values=Tensor.integer(unit.integers(drive.bias)))
@@ -277,6 +328,17 @@ class _Lifting:
             origin=(node.name,),
         )
         self.values[node.name] = Signal(self._add(node.name, lambda name: made(name=name)), top)
+
+    def _leaky(self, node: Entries) -> None:
+        self._expect(node, "v_reset", 0.0)
+        levels = {name: kind for name, kind in self.types.items() if isinstance(kind, Levels)}
+        made = rounded(node, self._summed(node), self.dt or DEFAULT_DT, self.steps, levels)
+        self.warnings += [made.note] if made.note else []
+        drives = self._terms(node, made.drive, made.unit)
+        population = partial(
+            Population, drives=drives, neuron=made.neuron, code=Code.RATE, origin=(node.name,)
+        )
+        self.values[node.name] = Signal(self._add(node.name, lambda name: population(name=name)), 1)
 
     def _expect(self, node: Entries, name: str, value: float) -> None:
         if name in node.tree and (node.reals(name) != value).any():

@@ -37,7 +37,7 @@ class Unit:
     size: Reals
 
     def integers(self, values: Reals) -> Ints:
-        """Values `[C, ...]` in units; they are whole."""
+        """Values `[C, ...]` in units, to the nearest."""
         return np.asarray(np.rint(values / per_channel(self.size, values.ndim)), dtype=np.int64)
 
 
@@ -46,6 +46,22 @@ def shared_unit(weights: Sequence[Weights], bias: Reals) -> Unit:
     rows = [Weights(each.values.reshape(1, -1), each.bits) for each in weights]
     size = _sizes(rows, bias[None, :])[0]
     return Unit(np.full(len(bias), size[0]))
+
+
+def exact_unit(weights: Sequence[Weights], others: Reals) -> float | None:
+    """The greatest unit in which weights fit and all is whole, or None."""
+    rows = [Weights(each.values.reshape(1, -1), each.bits) for each in weights]
+    try:
+        return float(_sizes(rows, others[None, :])[-1][0])
+    except UnitError:
+        return None
+
+
+def rough_unit(weights: Sequence[Weights], bias: Reals) -> Unit:
+    """The unit in which the greatest weight has 8 bits and biases have 31; all is rounded."""
+    sizes = [float(np.abs(each.values).max()) / (2 ** (NARROW - 1) - 1) for each in weights]
+    least = (float(np.abs(bias).max()) / 2**30, float(np.finfo(np.float64).tiny))
+    return Unit(np.full(len(bias), max(*sizes, *least)))
 
 
 def neuron_units(

@@ -16,7 +16,7 @@ from snncc_backends.fpga.planning.projections import Projection, digits_of, iden
 from snncc_backends.fpga.planning.views import Views, find_views
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Staircase
+from snncc_ir.neurons import Leaky, Staircase
 from snncc_ir.nodes import Input, MaxPool, Population, Readout
 from snncc_ir.tensors import WEIGHT_BITS, Ints
 from snncc_ir.timing import Rate
@@ -173,6 +173,8 @@ class _Units:
             values, rows, columns = bias_classes(node.neuron.bias, (height, width))
             values = values if rate else values + (theta // 2)[:, None, None]
             theta = theta * max(hi, -lo) if rate else theta
+        elif isinstance(node.neuron, Leaky):
+            raise TargetError("has neurons that leak, which the event core does not run", where=node.name)
         else:
             raise TargetError("has a neuron of no kind that the event core runs", where=node.name)
         return Firing(theta=theta, bias=values, rows=rows, columns=columns, lo=lo, hi=hi)
