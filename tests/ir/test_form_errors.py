@@ -73,7 +73,7 @@ PLAIN_ERRORS = {
     f"conv1: weight: tensor {OTHER} has other values than its digest says": put(
         "nodes", 1, "weight", {"kind": "tensor", "bits": 10, "shape": [1, 2], "digest": OTHER}
     ),
-    "relu1: neuron: must be analog or quantiser or staircase or table": put(
+    "relu1: neuron: must be analog or quantiser or staircase or table or leaky": put(
         "nodes", 2, "neuron", "kind", "stairs"
     ),
     "relu1: neuron: lo: '0' is no int": put("nodes", 2, "neuron", "lo", "0"),

@@ -82,8 +82,7 @@ MISTAKES: Table = {
         "check empty": "empty: is a folder; name the .onnx file in it",
         "check blank.onnx": "blank.onnx: is empty; export the model again",
         "check text.onnx": "text.onnx: is not an ONNX model, or is truncated; export or copy it again",
-        "check blank.nir": "blank.nir: is a NIR file, of which nothing is lowered or rounded; "
-        "snncc compile takes it",
+        "check blank.nir": "blank.nir: is a NIR file, of which nothing is lowered; snncc compile takes it",
     },
     "compile, files": {
         "compile nowhere.onnx --target sim": "nowhere.onnx: no such file; check the path",
