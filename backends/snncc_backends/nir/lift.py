@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,7 @@ class _Lifting:
     steps: int
     reset: Reset | None
     dt: float | None
+    seconds: float = DEFAULT_DT
     nodes: list[AnyNode] = field(default_factory=list)
     types: dict[str, ValueType] = field(default_factory=dict)
     values: dict[str, Signal | Drive] = field(default_factory=dict)
@@ -104,7 +105,7 @@ class _Lifting:
         )
         return Lifted(graph=graph, outputs=self.outputs, warnings=tuple(self.warnings))
 
-    @property
+    @cached_property
     def leaks(self) -> bool:
         """True where a neuron of the file leaks: then all do."""
         return any(node.kind in LEAKY for node in self.file.nodes)
@@ -116,12 +117,13 @@ class _Lifting:
                 "its neurons leak, and reset by subtract", "neurons that leak reset to zero"
             )
         self.reset = Reset.ZERO
-        if self.dt is None and "dt" in metadata.tree:
-            self.dt = metadata.number("dt")
-            if self.dt <= 0:
+        if self.dt is not None:
+            self.seconds = self.dt
+        elif "dt" in metadata.tree:
+            self.seconds = metadata.number("dt")
+            if self.seconds <= 0:
                 raise metadata.refuse("its dt must be positive", "give another with --dt")
-        if self.dt is None:
-            self.dt = DEFAULT_DT
+        else:
             self.warnings.append(f"the file says no length of a step: {DEFAULT_DT:g} s, change it with --dt")
 
     def _node(self, node: Entries) -> None:
@@ -331,8 +333,10 @@ class _Lifting:
 
     def _leaky(self, node: Entries) -> None:
         self._expect(node, "v_reset", 0.0)
-        levels = {name: kind for name, kind in self.types.items() if isinstance(kind, Levels)}
-        made = rounded(node, self._summed(node), self.dt or DEFAULT_DT, self.steps, levels)
+        drive = self._summed(node)
+        sources = {term.source: self.types[term.source] for term in drive.terms}
+        levels = {name: kind for name, kind in sources.items() if isinstance(kind, Levels)}
+        made = rounded(node, drive, self.seconds, self.steps, levels)
         self.warnings += [made.note] if made.note else []
         drives = self._terms(node, made.drive, made.unit)
         population = partial(
