@@ -215,6 +215,14 @@ def test_many_steps_without_a_leak_to_speak_of_have_smaller_weights(tmp_path: Pa
 DENSE = nir.Linear(np.array([[1.0, 2.0], [3.0, 4.0]]))
 REFUSED: dict[str, list[nir.NIRNode]] = {
     "n1: its v_reset is not 0 everywhere; scale weights instead": [DENSE, lif(2, v_reset=0.5)],
+    "n1: its v_initial is not 0 everywhere; scale weights instead": [
+        DENSE,
+        lif(2, metadata={"v_initial": np.full(2, 0.5)}),
+    ],
+    "n1: leaks, and resets by subtract; neurons that leak reset to zero": [
+        DENSE,
+        lif(2, metadata={"reset": "subtract"}),
+    ],
     "n1: its v_threshold must be positive; fire above the potential after a reset, 0": [
         DENSE,
         lif(2, v_threshold=0.0),

@@ -23,8 +23,8 @@ class Dynamics:
         u = (1 - (du + 1) / 4096) u + gain[C] I
         v = (1 - dv / 4096) v + u + bias[C]        a spike where v > threshold, and then v = 0
 
-    `notes` say how far the decays are from those of the file. Source: Pedersen et al. 2024, table 1, with
-    dx/dt = (x' - x) / dt, and the current of a step before its potential.
+    `notes` say how far the decays are from those of the file. Source: the equations of NIR (Pedersen et al.
+    2024) with dx/dt = (x' - x) / dt, and the current of a step before its potential.
     """
 
     gain: Reals
@@ -57,11 +57,8 @@ def dynamics_of(node: Entries, drive: Drive, dt: float) -> Dynamics:
                 "use Linear in place of Affine, or v_leak",
             )
         fall, part = _decay(node, "tau_syn", dt, PARTS)
-        gain, du, notes = (
-            gain * part * channels(node, "w_in", drive.shape),
-            fall.parts,
-            fall.notes("u") + notes,
-        )
+        gain = gain * part * channels(node, "w_in", drive.shape)
+        du, notes = fall.parts, (*fall.notes("u"), *notes)
     return Dynamics(
         gain=gain,
         bias=bias + gain * drive.bias,

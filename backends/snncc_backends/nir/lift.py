@@ -1,9 +1,8 @@
-"""A NIR file as a `rate` graph, where every integer of the graph is exactly what the file says."""
+"""A NIR file as a `rate` graph: IF neurons exactly as it says, those that leak as Loihi has them."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,20 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc_backends.nir.fields import Entries, File, read_file
+from snncc_backends.nir.drives import Drives, plain
+from snncc_backends.nir.fields import Entries, read_file
 from snncc_backends.nir.leaky import rounded
-from snncc_backends.nir.maps import Drive, Signal, Term, adds_bias, channels, map_of
-from snncc_backends.nir.units import NARROW, WIDE, Unit, UnitError, neuron_units, rough_unit, shared_unit
+from snncc_backends.nir.maps import Signal, channels
+from snncc_backends.nir.units import NARROW, UnitError, neuron_units, rough_unit, shared_unit
 from snncc_ir.codes import Code, Reset
 from snncc_ir.errors import GraphError, ModelError, SnnccError
 from snncc_ir.graph import Graph
-from snncc_ir.inference import result_type
-from snncc_ir.linear import pool_factors
 from snncc_ir.neurons import Bias, Staircase
-from snncc_ir.nodes import AnyNode, Input, Population, Readout, Reshape, Scale, SumPool
-from snncc_ir.tensors import Reals, Tensor, signed_bits, synapse_bits
+from snncc_ir.nodes import Input, Population, Readout, Reshape, Scale
+from snncc_ir.tensors import Reals, Tensor
 from snncc_ir.timing import Rate
-from snncc_ir.types import Levels, Shape, ValueType
+from snncc_ir.types import Levels, Shape
 
 Array = NDArray[Any]
 
@@ -60,23 +58,19 @@ def lift(path: Path, steps: int, reset: Reset | None, dt: float | None = None) -
     Raises ModelError where the file is damaged, or holds what no rate graph computes.
     """
     try:
-        return _Lifting(read_file(path), steps, reset, dt).run(path)
+        return _Lifting(file=read_file(path), steps=steps, reset=reset, dt=dt).run(path)
     except GraphError as error:
         raise ModelError(error.what, where=error.where or str(path), hint=error.hint) from None
 
 
-@dataclass
-class _Lifting:
-    """The nodes made so far, and what each node of the file gives."""
+@dataclass(kw_only=True)
+class _Lifting(Drives):
+    """A file on its way to a graph."""
 
-    file: File
     steps: int
     reset: Reset | None
     dt: float | None
     seconds: float = DEFAULT_DT
-    nodes: list[AnyNode] = field(default_factory=list)
-    types: dict[str, ValueType] = field(default_factory=dict)
-    values: dict[str, Signal | Drive] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -98,7 +92,7 @@ class _Lifting:
         for node in self.file.nodes:
             self._node(node)
         graph = Graph(
-            name=_plain(path.stem, "nir"),
+            name=plain(path.stem, "nir"),
             nodes=tuple(self.nodes),
             outputs=tuple(dict.fromkeys(self.outputs.values())),
             timing=Rate(steps, self.reset or Reset.ZERO),
@@ -141,23 +135,10 @@ class _Lifting:
             case "Flatten":
                 self._flatten(node)
             case "Conv2d" | "Affine" | "Linear" | "Scale" | "SumPool2d":
-                self.values[node.name] = self._linear(node)
+                self.values[node.name] = self.linear(node)
             case kind:
                 hint = OTHERS.get(kind, f"{', '.join(TAKEN[:-1])} and {TAKEN[-1]} are taken")
                 raise node.refuse(f"is of type {kind!r:.40}, which is not taken", hint)
-
-    def _add(self, wanted: str, make: Callable[[str], AnyNode]) -> str:
-        name, number = _plain(wanted, "n"), 1
-        while name in self.types:
-            number += 1
-            name = f"{_plain(wanted, 'n')[:56]}_{number}"
-        node = make(name)
-        try:
-            self.types[name] = result_type(node, tuple(self.types[source] for source in node.sources))
-        except GraphError as error:
-            raise ModelError(error.what, where=wanted, hint=error.hint) from None
-        self.nodes.append(node)
-        return name
 
     def _input(self, node: Entries) -> None:
         said = node.metadata
@@ -177,112 +158,33 @@ class _Lifting:
             zero=_broadcast(said.optional("zero"), 0.0, shape),
             origin=(node.name,),
         )
-        name = self._add(node.name, lambda name: made(name=name))
+        name = self.add(node.name, lambda name: made(name=name))
         self.values[node.name] = Signal(self._spiking(name) if self.leaks and (lo, hi) == (0, 1) else name, 1)
 
     def _spiking(self, source: str) -> str:
         """Neurons that pass on the spikes of an input, as chips need them: a neuron per spike train."""
         channels = self.types[source].shape[0]
         ones = Tensor.integer(np.ones(channels), NARROW)
-        drive = self._add(f"{source}_bias", lambda name: Scale(name=name, source=source, weight=ones))
+        drive = self.add(f"{source}_bias", lambda name: Scale(name=name, source=source, weight=ones))
         bias = Bias(values=Tensor.integer(np.zeros(channels)))
         relay = Staircase(theta=Tensor.integer(np.ones(channels)), bias=bias, lo=0, hi=1)
         made = partial(Population, drives=(drive,), neuron=relay, code=Code.RATE)
-        return self._add(f"{source}_neurons", lambda name: made(name=name))
+        return self.add(f"{source}_neurons", lambda name: made(name=name))
 
     def _flatten(self, node: Entries) -> None:
-        source = self._signal(node)
+        source = self.signal(node)
         size = int(np.prod(self.types[source.name].shape))
         if node.whole("start_dim", 1) != (0,):
             raise node.refuse("keeps some axes", "flatten from start_dim 0 to end_dim -1")
         made = partial(Reshape, source=source.name, shape=(size,), origin=(node.name,))
-        self.values[node.name] = replace(source, name=self._add(node.name, lambda name: made(name=name)))
-
-    def _signal(self, node: Entries) -> Signal:
-        found = [self.values[name] for name in self.file.sources[node.name]]
-        if len(found) != 1 or not isinstance(found[0], Signal):
-            raise node.refuse("must read one node that sends spikes", "put an IF between two linear nodes")
-        return found[0]
-
-    def _linear(self, node: Entries) -> Drive:
-        sources = [self.values[name] for name in self.file.sources[node.name]]
-        if len(sources) == 1 and isinstance(sources[0], Drive):
-            return self._behind(node, sources[0])
-        source = self._signal(node)
-        shape = self.types[source.name].shape
-        weight, make, bias = map_of(node, shape)
-        bits = WIDE if node.kind in ("Scale", "SumPool2d") else NARROW
-        term = Term(source.name, source.gain, weight, make, bits, pools=node.kind == "SumPool2d")
-        probe = make(name="probe", source=source.name, weight=Tensor.integer(np.ones(weight.shape), 2))
-        try:
-            result = result_type(probe, (self.types[source.name],)).shape
-        except GraphError as error:
-            raise node.refuse(error.what, error.hint) from None
-        channels = np.zeros(result[0]) if bias is None else bias
-        if channels.shape != result[:1]:
-            raise node.refuse(f"has {channels.size} biases for {result[0]} channels")
-        return Drive(result, (term,), channels)
-
-    def _behind(self, node: Entries, drive: Drive) -> Drive:
-        """A `Scale` behind a `SumPool2d`, or what adds a bias behind anything."""
-        if adds_bias(node, drive):
-            bias = node.reals("bias")
-            if bias.shape == drive.bias.shape:
-                return replace(drive, bias=drive.bias + bias)
-        if node.kind == "Scale" and len(drive.terms) == 1 and drive.terms[0].pools:
-            return self._scaled(node, drive, drive.terms[0])
-        raise node.refuse(
-            "is a linear node behind a linear node", "multiply the two, or put an IF between them"
-        )
-
-    def _scaled(self, node: Entries, drive: Drive, term: Term) -> Drive:
-        """A pool whose windows are weighed: all alike, or each by its number of taps inside the image."""
-        scale = node.reals("scale")
-        if scale.shape != drive.shape:
-            raise node.refuse(f"its scale of shape {scale.shape} does not fit {drive.shape}")
-        for count_padding in (True, False):
-            make = partial(term.make, count_padding=count_padding)
-            probe = make(name="probe", source=term.source, weight=Tensor.integer(np.ones(len(scale)), 2))
-            result_type(probe, (self.types[term.source],))
-            if not isinstance(probe, SumPool):
-                continue
-            weight = scale / pool_factors(probe, self.types[term.source].shape)
-            if (weight == weight[:, :1, :1]).all():
-                return replace(drive, terms=(replace(term, weight=weight[:, 0, 0], make=make),))
-        raise node.refuse("its scale differs within a channel", "use one value per channel")
-
-    def _summed(self, node: Entries) -> Drive:
-        """All that flows into a node."""
-        drives = [self._as_drive(self.values[name]) for name in self.file.sources[node.name]]
-        if not drives or len({drive.shape for drive in drives}) > 1:
-            raise node.refuse("reads nothing, or values of different shapes")
-        terms = tuple(term for drive in drives for term in drive.terms)
-        return Drive(drives[0].shape, terms, np.sum([drive.bias for drive in drives], axis=0))
-
-    def _as_drive(self, value: Signal | Drive) -> Drive:
-        if isinstance(value, Drive):
-            return value
-        shape = self.types[value.name].shape
-        term = Term(value.name, value.gain, np.ones(shape[0]), Scale, WIDE)
-        return Drive(shape, (term,), np.zeros(shape[0]))
-
-    def _terms(self, node: Entries, drive: Drive, unit: Unit) -> tuple[str, ...]:
-        """The linear nodes of a drive in integers of its unit."""
-        names = []
-        for number, term in enumerate(drive.terms):
-            values = unit.integers(term.levels.values)
-            bits = signed_bits(values) if term.bits == WIDE else synapse_bits(values)
-            weight = Tensor.integer(values, bits)
-            made = partial(term.make, source=term.source, weight=weight, origin=(node.name,))
-            names.append(self._add(f"{node.name}_in{number}", lambda name, made=made: made(name=name)))  # type: ignore[misc]
-        return tuple(names)
+        self.values[node.name] = replace(source, name=self.add(node.name, lambda name: made(name=name)))
 
     def _output(self, node: Entries) -> None:
         sources = [self.values[name] for name in self.file.sources[node.name]]
         if len(sources) == 1 and isinstance(sources[0], Signal):
             self.outputs[node.name] = sources[0].name
             return
-        drive = self._summed(node)
+        drive = self.summed(node)
         try:
             unit = shared_unit([term.levels for term in drive.terms], drive.bias)
         except UnitError as error:
@@ -293,12 +195,12 @@ class _Lifting:
         scale = node.metadata.number("scale") if "scale" in node.metadata.tree else 1.0
         scale *= float(unit.size[0])
         bias = Bias(values=Tensor.integer(unit.integers(drive.bias)))
-        drives = self._terms(node, drive, unit)
+        drives = self.terms(node, drive, unit)
         made = partial(Readout, drives=drives, bias=bias, scale=scale, origin=(node.name,))
-        self.outputs[node.name] = self._add(node.name, lambda name: made(name=name))
+        self.outputs[node.name] = self.add(node.name, lambda name: made(name=name))
 
     def _population(self, node: Entries) -> None:
-        drive = self._summed(node)
+        drive = self.summed(node)
         for name in ("r", "v_reset"):
             self._expect(node, name, 1.0 if name == "r" else 0.0)
         threshold = channels(node, "v_threshold", drive.shape)
@@ -323,26 +225,29 @@ class _Lifting:
         level = said.optional("level_scale")
         made = partial(
             Population,
-            drives=self._terms(node, drive, unit),
+            drives=self.terms(node, drive, unit),
             neuron=neuron,
             code=Code.RATE,
             scale=None if level is None else Tensor.real(level),
             origin=(node.name,),
         )
-        self.values[node.name] = Signal(self._add(node.name, lambda name: made(name=name)), top)
+        self.values[node.name] = Signal(self.add(node.name, lambda name: made(name=name)), top)
 
     def _leaky(self, node: Entries) -> None:
         self._expect(node, "v_reset", 0.0)
-        drive = self._summed(node)
+        self._expect(node.metadata, "v_initial", 0.0)
+        if _reset(node, node.metadata.text("reset") or Reset.ZERO.value) is Reset.SUBTRACT:
+            raise node.refuse("leaks, and resets by subtract", "neurons that leak reset to zero")
+        drive = self.summed(node)
         sources = {term.source: self.types[term.source] for term in drive.terms}
         levels = {name: kind for name, kind in sources.items() if isinstance(kind, Levels)}
         made = rounded(node, drive, self.seconds, self.steps, levels)
         self.warnings += [made.note] if made.note else []
-        drives = self._terms(node, made.drive, made.unit)
+        drives = self.terms(node, made.drive, made.unit)
         population = partial(
             Population, drives=drives, neuron=made.neuron, code=Code.RATE, origin=(node.name,)
         )
-        self.values[node.name] = Signal(self._add(node.name, lambda name: population(name=name)), 1)
+        self.values[node.name] = Signal(self.add(node.name, lambda name: population(name=name)), 1)
 
     def _expect(self, node: Entries, name: str, value: float) -> None:
         if name in node.tree and (node.reals(name) != value).any():
@@ -350,12 +255,6 @@ class _Lifting:
 
 
 UNITS_HINT = "quantise the network, or compile it from ONNX"
-
-
-def _plain(name: str, prefix: str) -> str:
-    """A name as the IR has them."""
-    text = re.sub(r"[^A-Za-z0-9_]", "_", name)[:60]
-    return text if re.match(r"[A-Za-z]", text) else f"{prefix}_{text}"
 
 
 def _reset(node: Entries, text: str) -> Reset:
