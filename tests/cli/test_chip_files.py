@@ -61,7 +61,11 @@ def test_a_described_chip_of_stock_neurons(snncc: Snncc, tmp_path: Path) -> None
 
 
 MISTAKES = {
-    "none.toml": (None, ("--target", "lava"), "none.toml: cannot be read (No such file or directory)"),
+    "none.toml": (
+        None,
+        ("--target", "lava"),
+        "none.toml: cannot be read (No such file or directory); check the path and its permissions",
+    ),
     "other.toml": (
         TEMPLATE.replace('backend = "lava"', 'backend = "other"'),
         ("--target", "lava"),

@@ -7,9 +7,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import nir
 import numpy as np
 import pytest
 
+from support import nir_files
 from support.command import Snncc
 from support.not_run import NOT_RUN
 from support.tool_modules import tool
@@ -62,6 +64,8 @@ def folder(tmp_path: Path) -> Path:
         few = {"images": digits["images"][:40], "labels": digits["labels"][:40]}
         np.savez(tmp_path / "images.npz", **few, calibration=digits["calibration"][:64])
     (tmp_path / "examples").symlink_to(ROOT / "examples")
+    weights = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    nir_files.row(tmp_path / "leaky.nir", (5,), [nir.Linear(weights), nir_files.lif(3)], (3,))
     (tmp_path / "digits.onnx").symlink_to("model.onnx")
     (tmp_path / "digits.npz").symlink_to("images.npz")
     return tmp_path

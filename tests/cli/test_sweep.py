@@ -326,7 +326,7 @@ def test_the_table_of_the_plain_form_is_json(snncc: Snncc) -> None:
          "--plot no/p.svg: must name a .svg or .png or .html file in an existing folder"),
         (["--input-bits", "9"], "--input-bits: must be 1 to 8, not 9"),
         (["--std", "0"], "--scale, --mean, --std: scale and std must be positive numbers, mean a number"),
-        (["--data", "nowhere.npz"], "nowhere.npz: no such file or folder"),
+        (["--data", "nowhere.npz"], "nowhere.npz: no such file or folder; check the path"),
         (["--folder", "data.npz"], None),
         (["--steps", ",".join(map(str, range(1, 1100))), "--codes", "rate", "--targets", "sim"],
          "8792 points are too many; at most 4096; give shorter lists"),
