@@ -43,9 +43,8 @@ from snncc_ir.progress import no_watch, silent
 
 SUBSET = 256
 
-
-HIDDEN = {2: 5, 3: 5, 4: 100}
-"""Weights of the hidden populations in tune_thresholds by level bits, for weights of 8 bits."""
+TUNED_BITS = (2, 3, 4)
+"""Level bits at which tune_thresholds, with its own defaults, is tried; for weights of 8 bits."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ class Subject:
         """The integer network of tuned thresholds and mixed widths, and how long its passes took."""
         return self._run(
             f"balance{{level_bits={promise.levels},widths={self.mixed(promise.levels)}}};"
-            f"tune_thresholds{{hidden={HIDDEN[promise.levels]},weight_bits={promise.weights}}};"
+            f"tune_thresholds{{weight_bits={promise.weights}}};"
             f"quantize{{weight_bits={promise.weights}}}"
         )
 
@@ -216,7 +215,7 @@ def _tried(case: Subject, promise: Promise, columns: list[str]) -> dict[str, tup
     tried = {kind: built[setting] for kind, setting in settings.items()}
     tried["chosen"] = min(tried.values(), key=lambda one: case.distance(one[0]))
     if "tuned" in columns:
-        tunes = promise.levels in HIDDEN and promise.weights == PROMISES[0].weights
+        tunes = promise.levels in TUNED_BITS and promise.weights == PROMISES[0].weights
         tried["tuned"] = case.tuned(promise) if tunes else tried["chosen"]
     return tried
 

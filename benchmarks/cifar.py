@@ -101,7 +101,7 @@ def distance(outputs: np.ndarray, wanted: np.ndarray) -> float:
 def _centred(outputs: np.ndarray) -> np.ndarray:
     flat = outputs.reshape(len(outputs), -1).astype(np.float64)
     if flat.min() >= 0 and np.allclose(flat.sum(axis=1), 1, atol=1e-3):
-        flat = np.log(np.maximum(flat, 1e-12))
+        flat = np.log(np.maximum(flat, np.finfo(np.float32).tiny))
     return flat - flat.mean(axis=1, keepdims=True)
 
 
