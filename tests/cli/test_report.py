@@ -29,11 +29,13 @@ def test_the_page_of_a_residual_network(snncc: Snncc, tmp_path: Path) -> None:
     accuracy = f"{simulated['accuracy']:.2%}"
     assert f"<dt>accuracy on 12 images</dt><dd>{accuracy}</dd>" in text
     for code in ("radix", "graded", "count", "ttfs"):
-        assert f'<tr><td>{code}</td><td class="n">{accuracy}</td>' in text
-    assert "<tr><td>rate, same weights</td>" in text
+        assert (
+            f'<tr><td data-head="code">{code}</td><td class="n" data-head="accuracy">{accuracy}</td>' in text
+        )
+    assert '<tr><td data-head="code">rate, same weights</td>' in text
     assert "rate, Rueckauer, is left out: other.npz: has no images to calibrate on" in text
     assert "It is approximate however long it runs." in text
-    assert f'<td class="n">{simulated["synops_per_image"]:,.0f}</td>' in text
+    assert f'data-head="synaptic operations">{simulated["synops_per_image"]:,.0f}</td>' in text
     assert "The engines were not compared (--no-verify); snncc verify does it." in text
     assert snncc("explain", "model.snncc", "--data", "other.npz").out.splitlines()[-1] in text
 
@@ -78,8 +80,8 @@ def test_clock_cycles_of_an_fpga(snncc: Snncc, tmp_path: Path) -> None:
     text = (tmp_path / "model.html").read_text(encoding="utf-8")
     assert f"<dt>cycles per image</dt><dd>{found['cycles_per_image']:,.0f}</dd>" in text
     for layer in found["layers"]:
-        assert f"<td>{layer['layer']}</td>" in text
-        assert f'<td class="n">{layer["cycles"]:,.1f}</td>' in text
+        assert f'<td data-head="layer">{layer["layer"]}</td>' in text
+        assert f'">{layer["cycles"]:,.1f}</td>' in text
 
 
 def test_hostile_names_are_escaped(snncc: Snncc, tmp_path: Path) -> None:
