@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from snncc import __version__, report
+from snncc.shards import require_cluster
 from snncc.sim.native.library import NativeError, native, threads
 from snncc.targets import load_target, target_names
 from snncc_backends import nir
 from snncc_backends.lava import netx
-from snncc_ir import extras
 from snncc_ir.backend import Backend
 from snncc_ir.errors import SnnccError
 from snncc_ir.hardware import Stage
@@ -38,7 +38,14 @@ class Part:
 def examine() -> tuple[Part, ...]:
     """Every part, in the order in which a user meets them."""
     targets = (part for name in target_names() for part in _target(load_target(name)))
-    return (_native(), _nir(), _netx(), _report(), _dask(), *targets)
+    return (
+        _native(),
+        _extra("nir", "export --to nir, compile of .nir files", nir.require),
+        _extra("netx", "export --to netx", netx.require),
+        _extra("report", "report, sweep --plot", report.require),
+        _extra("dask", "simulate --scheduler, sweep --scheduler", require_cluster),
+        *targets,
+    )
 
 
 def as_plain(parts: tuple[Part, ...]) -> dict[str, Any]:
@@ -66,40 +73,13 @@ def _native() -> Part:
     return Part(name="native engine", use=use, missing=None, detail=f"{found.kernels}, {threads()} threads")
 
 
-def _nir() -> Part:
-    use = "export --to nir, compile of .nir files"
+def _extra(name: str, use: str, require: Callable[[str], None]) -> Part:
+    """An extra, by what raises where its packages are not installed."""
     try:
-        nir.require("")
+        require("")
     except SnnccError as error:
-        return Part(name="nir", use=use, missing=str(error))
-    return Part(name="nir", use=use, missing=None)
-
-
-def _netx() -> Part:
-    use = "export --to netx"
-    try:
-        netx.require("")
-    except SnnccError as error:
-        return Part(name="netx", use=use, missing=str(error))
-    return Part(name="netx", use=use, missing=None)
-
-
-def _report() -> Part:
-    use = "report, sweep --plot"
-    try:
-        report.require("")
-    except SnnccError as error:
-        return Part(name="report", use=use, missing=str(error))
-    return Part(name="report", use=use, missing=None)
-
-
-def _dask() -> Part:
-    use = "simulate --scheduler"
-    try:
-        extras.require("distributed", install='pip install "distributed>=2024.1"', where="")
-    except SnnccError as error:
-        return Part(name="dask", use=use, missing=str(error))
-    return Part(name="dask", use=use, missing=None)
+        return Part(name=name, use=use, missing=str(error))
+    return Part(name=name, use=use, missing=None)
 
 
 def _target(backend: Backend) -> Iterator[Part]:

@@ -325,12 +325,7 @@ def _notes(prepared: Prepared, pipeline: Pipeline) -> dict[str, Any]:
 
 def _warnings(prepared: Prepared, built: Built) -> tuple[str, ...]:
     samples = prepared.samples
-    found = []
-    if samples.kind == "synthetic":
-        found.append(
-            "calibrated on random noise: thresholds are guesses and accuracy will suffer; "
-            "give real images with --calibrate"
-        )
+    found = [*samples.warnings]
     if not samples.form.exact:
         found.append(samples.form.verdict)
     found += built.findings.warnings

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from snncc.artefact import MANIFEST, Artefact
+from snncc.artefact import MANIFEST, Artefact, damaged
 from snncc.targets import find_machine, load_target, with_lanes
 from snncc_backends.chips import MAX_FILE, WIDTHS, machine_from_toml, read_description
 from snncc_ir.backend import Backend
-from snncc_ir.errors import ArtefactError, TargetError
+from snncc_ir.errors import TargetError
 from snncc_ir.machine import Machine
 
 ENTRY = "machine"
@@ -46,10 +46,10 @@ def recorded_machine(found: Artefact, lanes: int | None = None) -> Machine:
     backend, text = load_target(str(found.manifest["target"])), found.manifest.get(ENTRY)
     if text is None:
         return find_machine(backend, str(found.manifest["chip"]), lanes)
-    where = str(found.path / MANIFEST)
+    manifest = found.path / MANIFEST
     if not isinstance(text, str) or len(text) > MAX_FILE:
-        raise ArtefactError(f"is damaged: its entry {ENTRY} describes no chip", where=where)
-    return _described(backend, text, where)
+        raise damaged(manifest, f"its entry {ENTRY} describes no chip")
+    return _described(backend, text, str(manifest))
 
 
 def _described(backend: Backend, text: str, where: str) -> Machine:

@@ -57,6 +57,16 @@ class Samples:
             return "none"
         return "synthetic" if self.synthetic else "images"
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know of thresholds that come from them."""
+        if self.kind != "synthetic":
+            return ()
+        return (
+            "calibrated on random noise: thresholds are guesses and accuracy will suffer; "
+            "give real images with --calibrate",
+        )
+
     def chosen(self, index: Array) -> Samples:
         """The images at these places."""
         labels = None if self.labels is None else self.labels[index]

@@ -18,6 +18,7 @@ from snncc.artefact import Artefact
 from snncc.samples import load_images
 from snncc.sim.evaluate import evaluate_images
 from snncc.sim.parts import to_bytes
+from snncc_ir import extras
 from snncc_ir.encoding import format_of
 from snncc_ir.errors import SnnccError
 from snncc_ir.progress import silent
@@ -25,6 +26,11 @@ from snncc_ir.progress import silent
 Array = NDArray[Any]
 
 NAME_DIGITS = 16
+
+
+def require_cluster(where: str) -> None:
+    """Raise ToolError unless Dask is installed, which is an extra."""
+    extras.require("distributed", install='pip install "distributed>=2024.1"', where=where)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,10 @@ from snncc.artefact import Artefact
 from snncc.dataset import Data
 from snncc.emitted import check_target_files, machine_of
 from snncc.samples import load_images, overlap
+from snncc.shards import require_cluster
 from snncc.sim.evaluate import Evaluation, Runner, engine_runner, evaluate_images
 from snncc.steps import NO_OPTIONS, StepOptions, StepReport, check_options, report
 from snncc.targets import check_runs, find_engine, load_target, target_names
-from snncc_ir import extras
 from snncc_ir.encoding import InputFormat, format_of
 from snncc_ir.errors import SnnccError, ToolError
 from snncc_ir.progress import Progress, Watch, no_watch, silent
@@ -118,7 +118,7 @@ def on_cluster(path: Path, scheduler: str | None, folder: Path | None, size: int
         if folder is not None:
             raise SnnccError("goes with --scheduler alone", where=f"--shards {folder}", hint="leave it out")
         return None
-    extras.require("distributed", install='pip install "distributed>=2024.1"', where="--scheduler")
+    require_cluster("--scheduler")
     folder = folder or path.with_name(f"{path.resolve().name}.shards")
     return (
         importlib.import_module("snncc.cluster").Cluster(address=scheduler, folder=folder, size=size).evaluate

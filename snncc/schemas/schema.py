@@ -8,7 +8,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from snncc.schemas import answers, schema_name
+from snncc.schemas import answers, schema_name, sweep
 
 Schema = dict[str, Any]
 
@@ -19,7 +19,7 @@ ANSWERS: dict[str, object] = {
     "verify": answers.Verify,
     "build": answers.Build,
     "explain": answers.Explain,
-    "sweep": answers.Sweep,
+    "sweep": sweep.Sweep,
     "report": answers.Report,
     "export": answers.Export,
     "show": answers.Show,

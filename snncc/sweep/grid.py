@@ -8,13 +8,13 @@ from itertools import product
 from pathlib import Path
 
 from snncc.options import CompileOptions, PixelScaling
+from snncc.passes.widths import LEVEL_BITS
 from snncc.targets import load_target, target_names
 from snncc_ir.codes import PHASED_CODES, Code, CodeOption
 from snncc_ir.errors import SnnccError
 from snncc_ir.machine import Machine
 from snncc_ir.tensors import WEIGHT_BITS
 
-LEVEL_BITS = range(1, 9)
 MOST_POINTS = 4096
 MOST_NUMBER = 1 << 20
 """Most lanes or steps that a list may name: a bound on what is read, not on what a chip has."""
@@ -219,7 +219,7 @@ class AxesText:
         chips = tuple(chip for name in target_names() for chip in load_target(name).machines)
         every = range(1, MOST_NUMBER + 1)
         return Axes(
-            level_bits=numbers(self.levels, "--levels", LEVEL_BITS),
+            level_bits=numbers(self.levels, "--levels", range(LEVEL_BITS[0], LEVEL_BITS[-1] + 1)),
             weight_bits=numbers(self.weights, "--weights", WEIGHT_BITS),
             codes=names(self.codes, "--codes", tuple(option.value for option in CodeOption)),
             steps=numbers(self.steps, "--steps", every),

@@ -74,13 +74,8 @@ class Material:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know of the images."""
-        if self.samples.synthetic and self.samples.calibrates:
-            return (
-                "calibrated on random noise: thresholds are guesses and accuracy will suffer; give real "
-                "images with --calibrate",
-            )
-        if not self.samples.calibrates:
-            return ()
+        if self.samples.kind != "images":
+            return self.samples.warnings
         known = set(image_digests(self.samples.form, self.samples.images))
         return overlap(self.samples.form, self.images, known)
 

@@ -11,13 +11,7 @@ from snncc.shards import Refused, refused
 from snncc.sweep.kept import Kept
 from snncc.sweep.measure import Task, measure
 from snncc.sweep.points import Row
-from snncc_ir import extras
 from snncc_ir.errors import SnnccError
-
-
-def require() -> None:
-    """Raise ToolError unless Dask is installed, which is an extra."""
-    extras.require("distributed", install='pip install "distributed>=2024.1"', where="--scheduler")
 
 
 def run_cluster(tasks: Sequence[Task], kept: Kept, address: str, report: Callable[[], None]) -> None:

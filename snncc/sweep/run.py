@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from snncc.shards import require_cluster
 from snncc.sweep.frontier import frontier, usual_costs
 from snncc.sweep.grid import Axes, Setting, Study
 from snncc.sweep.kept import Kept
@@ -16,7 +17,7 @@ from snncc.sweep.material import Material, read_material
 from snncc.sweep.measure import Task, network_of
 from snncc.sweep.pick import Choice, Pick, choose
 from snncc.sweep.points import Quantity, Row
-from snncc.sweep.remote import require, run_cluster
+from snncc.sweep.remote import run_cluster
 from snncc_ir.errors import SnnccError
 from snncc_ir.progress import Watch, no_watch
 
@@ -63,7 +64,7 @@ def sweep(options: SweepOptions) -> Sweep:
     Raises SnnccError for what no point can have, and KeyboardInterrupt with a text that says what is kept.
     """
     if options.scheduler is not None:
-        require()
+        require_cluster("--scheduler")
     settings = options.axes.settings()
     read_material.cache_clear()  # an earlier sweep of this process may have seen other files there
     material = read_material(options.study)

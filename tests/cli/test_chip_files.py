@@ -116,7 +116,7 @@ def test_mistakes(snncc: Snncc, tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (3, "is damaged: its entry machine describes no chip"),
+        (3, "is damaged: its entry machine describes no chip; compile the model again"),
         ("name = 3", "lacks backend"),
         (TEMPLATE.replace('backend = "lava"', 'backend = "x"'), "describes a chip of target 'x'"),
     ],

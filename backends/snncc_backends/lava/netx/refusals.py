@@ -132,8 +132,7 @@ def _(node: Dense, graph: Graph) -> Iterator[str]:
     elif high <= 0 and (-low).bit_count() == 1:
         yield (
             f"{node.name}: none of its weights is above 0 and the least is {low}, which the reader of "
-            f"lava-dl "
-            "0.6.0 shifts out of the synapse's range; use another --weight-bits"
+            "lava-dl 0.6.0 shifts out of the synapse's range; use another --weight-bits"
         )
 
 
