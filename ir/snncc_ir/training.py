@@ -24,18 +24,32 @@ class Loss(Enum):
     MSE = "mse"
 
 
+class Surrogate(Enum):
+    """What stands for the derivative of a population's staircase, which is 0 or does not exist.
+
+    `straight` lets the gradient through inside the range (Esser et al. 2020). `single_step` is the surrogate
+    of single-step networks (Suetake et al. 2022) for populations of the levels 0 and 1; all others keep
+    `straight`.
+    """
+
+    STRAIGHT = "straight"
+    SINGLE_STEP = "single_step"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Objective:
     """What to minimise: a loss over `batch` images, by `kl` at a softmax temperature.
 
     `hidden` times the mean over the hidden populations of their squared error, relative to the variance of
     what they are without staircases, is added: it says more about few images than a few scores do.
+    `surrogate` is how gradients pass through the staircases.
     """
 
     loss: Loss
     temperature: float
     batch: int
     hidden: float = 0.0
+    surrogate: Surrogate = Surrogate.STRAIGHT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog
 from snncc_ir.tensors import WEIGHT_BITS, Reals
-from snncc_ir.training import Loss, Objective, Parameters
+from snncc_ir.training import Loss, Objective, Parameters, Surrogate
 from snncc_ir.types import Shape
 
 AUTO, NONE = "auto", "none"
@@ -48,6 +48,9 @@ class TuneThresholds(Pass):
     )
     loss: str = option(Loss.AUTO.value, "kl for class scores, mse for numbers, or auto")
     temperature: float = option(2.0, "softmax temperature of kl")
+    surrogate: str = option(
+        Surrogate.STRAIGHT.value, "of one-bit levels' derivative: straight, or single_step (S2NN)"
+    )
     hidden: float = option(5.0, "share of the hidden populations' relative squared error in the loss")
     augment: str = option(AUTO, "changes of the images: flip, crop, mixup, joined by +; none; or auto")
     weight_bits: int = option(8, "bits of a weight, as quantize will have them")
@@ -69,9 +72,10 @@ class TuneThresholds(Pass):
         if self.weight_bits not in WEIGHT_BITS[1:]:
             widths = ", ".join(map(str, WEIGHT_BITS[1:]))
             raise SnnccError(f"weight_bits must be one of {widths}, not {self.weight_bits}", where=self.name)
-        names = [loss.value for loss in Loss]
-        if self.loss not in names:
-            raise SnnccError(f"loss {self.loss!r} is none of {', '.join(names)}", where=self.name)
+        for name, text, kind in (("loss", self.loss, Loss), ("surrogate", self.surrogate, Surrogate)):
+            names = [member.value for member in kind]
+            if text not in names:
+                raise SnnccError(f"{name} {text!r} is none of {', '.join(names)}", where=self.name)
         if self.augment not in (AUTO, NONE):
             _changes(self.augment)
 
@@ -80,7 +84,11 @@ class TuneThresholds(Pass):
         if any(not isinstance(node.neuron, Analog) for node in graph.populations):
             raise SnnccError("runs on the real network", where=self.name, hint="put it before quantize")
         objective = Objective(
-            loss=Loss(self.loss), temperature=self.temperature, batch=self.batch, hidden=self.hidden
+            loss=Loss(self.loss),
+            temperature=self.temperature,
+            batch=self.batch,
+            hidden=self.hidden,
+            surrogate=Surrogate(self.surrogate),
         )
         trainer = context.training(graph, objective)
         course = _Course(self, self.rate or _rate_for(graph), context, trainer, Variables(graph))

@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from snncc.sim.training.trainer import Training
+from snncc_ir import training
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog, Bias, Grid, Staircase
@@ -38,16 +39,25 @@ def random_direction(parameters: Parameters, rng: np.random.Generator) -> Parame
     )
 
 
+OBJECTIVES = st.builds(
+    Objective,
+    loss=st.sampled_from(Loss),
+    temperature=st.just(2.5),
+    batch=st.just(BATCH),
+    hidden=st.sampled_from([0.0, 0.5, 5.0]),
+    surrogate=st.sampled_from(training.Surrogate),
+)
+
+
 @settings(max_examples=60)
-@given(cases(), st.integers(0, 2**32 - 1), st.sampled_from(Loss), st.sampled_from([0.0, 0.5, 5.0]))
-def test_gradients_are_those_of_the_surrogate(case: Case, seed: int, loss: Loss, hidden: float) -> None:
+@given(cases(), st.integers(0, 2**32 - 1), OBJECTIVES)
+def test_gradients_are_those_of_the_surrogate(case: Case, seed: int, objective: Objective) -> None:
     assume(len(case.graph.inputs) == 1)
     sizes = [np.prod(case.graph.types[name].shape) for name in case.graph.outputs]
-    assume(loss is not Loss.KL or min(sizes) > 1)
+    assume(objective.loss is not Loss.KL or min(sizes) > 1)
     rng = np.random.default_rng(seed)
     images = rng.normal(size=(BATCH, *case.graph.inputs[0].type.shape)).astype(np.float32).astype(float)
     graph = to_real(case.graph, images, seed)
-    objective = Objective(loss=loss, temperature=2.5, batch=BATCH, hidden=hidden)
     parameters = parameters_of(graph)
     value, gradient = Training(graph)(graph, objective)(images, parameters)
     surrogate = Surrogate(graph, images, objective)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snncc_ir import training
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
 from snncc_ir.neurons import Analog, Bias, Grid, per_channel
@@ -88,7 +89,7 @@ def moved(parameters: Parameters, direction: Parameters, size: float) -> Paramet
 
 @dataclass
 class Surrogate:
-    """The function that the straight-through gradient is the gradient of, near one point.
+    """The function that the gradient of the objective's surrogate is the gradient of, near one point.
 
     What rounding adds at that point is kept as a constant, and so is who wins each max-pool. A `nudge` sends
     quotients half-way between two levels up, where floating-point errors might send them down.
@@ -134,10 +135,17 @@ class Surrogate:
     def _fired(self, node: Population, drive: Array, parameters: Parameters) -> Array:
         step = per_channel(parameters.steps[node.name], drive.ndim - 1)
         grid = node.neuron.grid
-        inside = np.clip(drive / step, grid.lo, grid.hi)
         level = np.clip(np.floor(drive / step + 0.5 + self.nudge), grid.lo, grid.hi)
+        inside = self._smooth(node.name, grid, drive / step)
         rest = self.rests.setdefault(node.name, level - inside)
         return (inside + rest) * step
+
+    def _smooth(self, name: str, grid: Grid, scaled: Array) -> Array:
+        """What has the slope of the surrogate at the point."""
+        single = self.objective.surrogate is training.Surrogate.SINGLE_STEP
+        if single and (grid.lo, grid.hi) == (0, 1):
+            return scaled * self.rests.setdefault(f"{name}/slope", 2 * single_step(2 * scaled - 1))
+        return np.clip(scaled, grid.lo, grid.hi)
 
     def _pooled(self, node: MaxPool, x: Array) -> Array:
         """Mean of the members that won at the point."""
@@ -152,6 +160,12 @@ class Surrogate:
             ours, theirs = (_log_softmax(x.reshape(len(x), -1) / t) for x in (output, target))
             return t**2 * float((np.exp(theirs) * (theirs - ours)).sum(axis=1).mean())
         return _relative_error(output, target)
+
+
+def single_step(x: Array) -> Array:
+    """4 sig(4x) (1 - sig(4x)) where x < 0, 1 / (x + 1) where x >= 0."""
+    chance = 1 / (1 + np.exp(-4 * np.minimum(x, 0)))
+    return np.where(x < 0, 4 * chance * (1 - chance), 1 / (np.maximum(x, 0) + 1))
 
 
 def _relative_error(output: Array, target: Array) -> float:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import math
 
+from onnx import TensorProto
+
 from snncc.sim.training.emitter import Emitter
 from snncc.sim.training.rules import Applied, Frame
 from snncc_ir.neurons import Analog, Grid
+from snncc_ir.training import Surrogate
+
+ALPHA, BETA = 4.0, 1.0
+"""Of the surrogate of single-step networks: its slope below the threshold, and its height above."""
 
 SMALLEST_SPREAD = 1e-12
 """Takes the place of the spread of a target that is constant."""
@@ -19,12 +25,12 @@ def real_unit(neuron: Analog, emit: Emitter, drive: str) -> str:
     return emit("Min", drive, emit.floats(neuron.high)) if neuron.high < math.inf else drive
 
 
-def staircase(grid: Grid, frame: Frame, drive: str, step: str) -> Applied:
+def staircase(grid: Grid, frame: Frame, drive: str, step: str, surrogate: Surrogate) -> Applied:
     """y = s * clip(floor(u/s + 1/2), lo, hi), with s = `step[C]` the real value of one level.
 
-    The pullback gives the gradients of u and s. Rounding passes the gradient straight through, with u/s
-    inside the range lo..hi and q the level: dy/du = 1 and dy/ds = q - u/s inside, 0 and q outside (Esser et
-    al. 2020, equations 1 to 3).
+    The pullback gives the gradients of u and s. With q the level and r the slope that the surrogate gives the
+    staircase of u/s, dy/du = r and dy/ds = q - r * u/s. Straight through, r is 1 with u/s inside the range
+    lo..hi and 0 outside (Esser et al. 2020, equations 1 to 3); else see `single_step`.
     """
     emit, size = frame.emit, frame.per_channel(step)
     bounds = (emit.floats(grid.lo), emit.floats(grid.hi))
@@ -32,12 +38,30 @@ def staircase(grid: Grid, frame: Frame, drive: str, step: str) -> Applied:
     level = emit("Clip", emit("Floor", emit("Add", scaled, emit.floats(0.5))), *bounds)
 
     def pullback(g: str) -> tuple[str, ...]:
-        inside = emit("Cast", emit("Equal", emit("Clip", scaled, *bounds), scaled), to=1)
-        through = emit("Mul", g, inside)
-        slope = emit("Sub", emit("Mul", g, level), emit("Mul", through, scaled))
-        return through, frame.channel_sum(slope)
+        if surrogate is Surrogate.SINGLE_STEP and (grid.lo, grid.hi) == (0, 1):
+            slope = single_step(emit, scaled, level)
+        else:
+            slope = emit("Cast", emit("Equal", emit("Clip", scaled, *bounds), scaled), to=TensorProto.FLOAT)
+        through = emit("Mul", g, slope)
+        by_step = emit("Sub", emit("Mul", g, level), emit("Mul", through, scaled))
+        return through, frame.channel_sum(by_step)
 
     return emit("Mul", level, size), pullback
+
+
+def single_step(emit: Emitter, scaled: str, level: str) -> str:
+    """Slope of the staircase of the levels 0 and 1 at u/s, for single-step networks (Suetake et al. 2022).
+
+    The threshold is s/2, so the potential less the threshold, in units of the threshold, is x = 2u/s - 1,
+    and the slope is 2 g'(x) with g'(x) = alpha sig(alpha x) (1 - sig(alpha x)) where x < 0, beta / (x + 1)
+    where x >= 0, and sig the logistic function. There the level is 1.
+    """
+    double = emit("Mul", scaled, emit.floats(2.0))
+    chance = emit("Sigmoid", emit("Mul", emit("Sub", double, emit.floats(1.0)), emit.floats(ALPHA)))
+    spread = emit("Mul", chance, emit("Sub", emit.floats(1.0), chance))
+    below = emit("Mul", spread, emit.floats(2.0 * ALPHA))
+    above = emit("Div", emit.floats(2.0 * BETA), emit("Max", double, emit.floats(1.0)))
+    return emit("Where", emit("Cast", level, to=TensorProto.BOOL), above, below)
 
 
 def divergence(frame: Frame, output: str, target: str, temperature: float) -> Applied:

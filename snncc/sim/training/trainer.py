@@ -15,7 +15,7 @@ from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog
 from snncc_ir.nodes import AnyNode, Input, Linear, Population, Readout, Wiring
-from snncc_ir.training import Loss, Objective, Parameters
+from snncc_ir.training import Loss, Objective, Parameters, Surrogate
 from snncc_ir.types import Shape
 
 THREADS = 2
@@ -45,7 +45,7 @@ class GraphTrainer:
         """Prepare the model; raises GraphError where a node has no gradient or a population no grid."""
         _check_size(graph, objective.batch)
         emit = Emitter()
-        tape = _Tape(emit, objective.batch, graph)
+        tape = _Tape(emit, objective.batch, graph, surrogate=objective.surrogate)
         target = _Float(emit, objective.batch, teacher)
         loss = tape.losses(target, objective)
         tape.differentiate()
@@ -151,6 +151,7 @@ class _Float(_Walk):
 class _Tape(_Walk):
     """The network with staircases, its parameters, and what is needed to go back through it."""
 
+    surrogate: Surrogate = Surrogate.STRAIGHT
     parameters: dict[str, Shape] = field(default_factory=dict)
     steps: list[tuple[str, tuple[str, ...], Pullback]] = field(default_factory=list)
     gradients: dict[str, str] = field(default_factory=dict)
@@ -183,7 +184,8 @@ class _Tape(_Walk):
         step = self._parameter(_step(node.name), neuron.grid.top.shape)
         drive = f"drive/{node.name}"
         total = self._record(drive, (*node.drives, bias), self._biased(node, bias))
-        return self._record(node.name, (drive, step), staircase(neuron.grid, self.frame(node), total, step))
+        applied = staircase(neuron.grid, self.frame(node), total, step, self.surrogate)
+        return self._record(node.name, (drive, step), applied)
 
     def _biased(self, node: Population | Readout, bias: str) -> Applied:
         frame = self.frame(node)
