@@ -35,7 +35,13 @@ NAVIGATION = {
         "docs/cluster",
     ),
     "Targets": ("docs/targets", "docs/lava", "docs/cores", "docs/fpga", "docs/nir"),
-    "Figures": ("docs/results", "benchmarks/RESULTS", "docs/engine", "examples/digits/README"),
+    "Figures": (
+        "docs/results",
+        "benchmarks/RESULTS",
+        "docs/engine",
+        "examples/digits/README",
+        "examples/single_step/README",
+    ),
     "Reference": (
         "commands",
         "operators",
