@@ -144,7 +144,7 @@ def parse_options() -> Options:
         "--teacher", type=Path, metavar="FILE", help="an ONNX file of this script, to learn its scores too"
     )
     parser.add_argument("--output", type=Path, metavar="FILE", required=True, help="the ONNX file to write")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=9)
     given = parser.parse_args()
     if given.epochs < 1:
         parser.error("--epochs must be at least 1")
