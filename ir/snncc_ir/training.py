@@ -46,8 +46,8 @@ class Aim(Enum):
 class Objective:
     """What to minimise: a loss over `batch` images, by `kl` at a softmax temperature.
 
-    It is `taught` times the distance from the float network's outputs, plus `labelled` times the
-    cross-entropy of the first output with the classes that the images have.
+    It is `taught` times the distance from the float network's outputs, if there is one, plus `labelled`
+    times the cross-entropy of the first output with the classes that the images have.
     `hidden` times the mean over the hidden populations of their squared error, relative to the variance of
     what they are without staircases, is added: it says more about few images than a few scores do.
     """

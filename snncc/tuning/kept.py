@@ -87,7 +87,7 @@ class Kept:
     def _vector(self, found: Array) -> Array:
         if found.dtype != np.float64 or found.shape != (self.size,) or not np.isfinite(found).all():
             raise ValueError("its arrays are not those of this network")
-        return found
+        return found.copy()  # what is read from bytes cannot be written to, as Adam's moments are
 
 
 def _epoch(plain: Mapping[str, Any]) -> Epoch:

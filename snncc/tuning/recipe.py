@@ -52,6 +52,8 @@ def changes_of(text: str) -> tuple[Change, ...]:
     names = [] if text == NO_CHANGE else text.split("+")
     if not set(names) <= set(known):
         raise SnnccError(
-            f"{text!r} is neither {NO_CHANGE} nor some of {', '.join(known)} joined by +", where="--augment"
+            f"{text!r} is no change of images",
+            where="--augment",
+            hint=f"give {NO_CHANGE}, or some of {', '.join(known)} joined by +",
         )
     return tuple(change for change in Change if change.value in names)

@@ -167,12 +167,11 @@ def _check_labels(labels: Array | None, classes: int, aim: Aim, where: str) -> N
 def _learner(graph: Graph, model: Model | None, recipe: Recipe) -> Learner:
     if isinstance(graph.timing, Rate):
         raise SnnccError("rate networks cannot be tuned", where=graph.name)
-    teacher = graph if model is None else _float_network(model)
+    teacher = None if model is None else _float_network(model)
     objective = Objective(
         loss=Loss.AUTO,
         temperature=TEMPERATURE,
         batch=recipe.batch,
-        taught=float(recipe.aim.needs_model),
         labelled=float(recipe.aim.needs_labels),
     )
     return StaircaseLearner(graph, Training(teacher), objective)

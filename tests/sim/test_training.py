@@ -65,7 +65,9 @@ def test_gradients_are_those_of_the_surrogate(
     )
     labels = rng.integers(0, sizes[0], BATCH)
     parameters = parameters_of(graph)
-    value, gradient = Training(graph)(graph, objective)(images, parameters, labels if labelled else None)
+    value, gradient = Training(graph if taught else None)(graph, objective)(
+        images, parameters, labels if labelled else None
+    )
     surrogate = Surrogate(graph, images, objective, labels=labels)
     np.testing.assert_allclose(value, surrogate.loss(parameters), rtol=1e-3, atol=1e-4)
     for _ in range(3):

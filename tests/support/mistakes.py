@@ -284,10 +284,10 @@ MISTAKES: Table = {
         "tune model.snncc --data data.npz --epochs 1 --rate 0": "--rate: must be above 0 and at most 1, not 0",
         "tune model.snncc --data data.npz --epochs 1 --batch 0": "--batch: must be 1 to 4096, not 0",
         "tune model.snncc --data data.npz --epochs 1 --seed -1": "--seed: must not be negative, as -1 is",
-        "tune model.snncc --data data.npz --epochs 1 --augment spin": "--augment: 'spin' is neither none nor "
-        "some of flip, crop joined by +",
-        "tune model.snncc --data data.npz --epochs 1 --augment mixup": "--augment: 'mixup' is neither none nor "
-        "some of flip, crop joined by +",
+        "tune model.snncc --data data.npz --epochs 1 --augment spin": "--augment: 'spin' is no change of images; "
+        "give none, or some of flip, crop joined by +",
+        "tune model.snncc --data data.npz --epochs 1 --augment mixup": "--augment: 'mixup' is no change of "
+        "images; give none, or some of flip, crop joined by +",
         "tune model.snncc --data data.npz --epochs 1 -o model.snncc": f"model.snncc: {EXISTS}-o",
         "tune model.snncc --data few.npz --epochs 1": "few.npz: labels of shape (2,) and type int64 do not fit "
         "3 images; give one whole number per image",

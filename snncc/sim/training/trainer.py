@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -32,9 +32,9 @@ CLASSES = "classes"
 
 @dataclass(frozen=True)
 class Training:
-    """Opens trainers whose aim are the outputs of `teacher`, a real graph."""
+    """Opens trainers whose aim are the outputs of `teacher`, a real graph, or labels alone."""
 
-    teacher: Graph
+    teacher: Graph | None
 
     def __call__(self, graph: Graph, objective: Objective) -> GraphTrainer:
         """A trainer for `graph`, a real graph with grids and the teacher's input and outputs."""
@@ -44,13 +44,12 @@ class Training:
 class GraphTrainer:
     """Loss of a graph and gradients by all of its parameters, batch by batch."""
 
-    def __init__(self, graph: Graph, teacher: Graph, objective: Objective) -> None:
+    def __init__(self, graph: Graph, teacher: Graph | None, objective: Objective) -> None:
         """Prepare the model; raises GraphError where a node has no gradient or a population no grid."""
         _check_size(graph, objective.batch)
         emit = Emitter()
         tape = _Tape(emit, objective.batch, graph)
-        target = _Float(emit, objective.batch, teacher)
-        loss = tape.losses(target, objective)
+        loss = tape.losses(teacher, objective)
         tape.differentiate()
         (image,) = graph.inputs
         self._classes = math.prod(graph.types[graph.outputs[0]].shape)
@@ -62,6 +61,7 @@ class GraphTrainer:
         self._names = [name for name in tape.parameters if name in tape.gradients]
         outputs = {"loss": loss, **{f"d/{name}": tape.gradients[name] for name in self._names}}
         self._session = open_session(emit.model(inputs, outputs), THREADS, spinning=False)
+        self._inputs = [value.name for value in self._session.get_inputs()]
 
     def __call__(
         self, images: Array, parameters: Parameters, labels: Array | None = None
@@ -74,14 +74,19 @@ class GraphTrainer:
             **{_bias(name): value for name, value in parameters.biases.items()},
             **{_step(name): value for name, value in parameters.steps.items()},
         }
-        floats = {name: np.asarray(value, dtype=np.float32) for name, value in feed.items()}
+        floats = {name: np.asarray(feed[name], dtype=np.float32) for name in self._inputs}
         loss, *values = self._session.run(None, floats)
         found = dict(zip(self._names, values, strict=True))
         return float(loss), Parameters(
-            weights={name: found[_weight(name)] for name in parameters.weights},
-            biases={name: found[_bias(name)] for name in parameters.biases},
-            steps={name: found[_step(name)] for name in parameters.steps},
+            weights={k: _found(found, _weight(k), v.shape) for k, v in parameters.weights.items()},
+            biases={k: _found(found, _bias(k), v.shape[:1]) for k, v in parameters.biases.items()},
+            steps={k: _found(found, _step(k), v.shape) for k, v in parameters.steps.items()},
         )
+
+
+def _found(gradients: Mapping[str, Array], name: str, shape: Shape) -> Array:
+    """A gradient; 0 where the loss does not depend on the parameter."""
+    return gradients.get(name, np.zeros(shape, np.float32))
 
 
 def _check_size(graph: Graph, batch: int) -> None:
@@ -213,13 +218,9 @@ class _Tape(_Walk):
         self.steps.append((name, sources, pullback))
         return value
 
-    def losses(self, target: _Float, objective: Objective) -> str:
+    def losses(self, teacher: Graph | None, objective: Objective) -> str:
         """The loss of all outputs; their gradients are where `differentiate` begins."""
-        terms: list[str] = []
-        if objective.taught:
-            factor = self.emit.floats(objective.taught)
-            for name, aim in zip(self.graph.outputs, target.graph.outputs, strict=True):
-                terms.append(self._term(name, self._loss(name, target.values[aim], objective), factor))
+        terms = [] if teacher is None else [*self._taught(teacher, objective)]
         if objective.labelled:
             name = self.graph.outputs[0]
             applied = cross_entropy(self._frame(name), self.values[name], CLASSES)
@@ -227,6 +228,12 @@ class _Tape(_Walk):
         if objective.hidden:
             terms += self._hidden(objective.hidden)
         return reduce(lambda total, term: self.emit("Add", total, term), terms)
+
+    def _taught(self, teacher: Graph, objective: Objective) -> Iterator[str]:
+        """The distances of the outputs from the teacher's."""
+        target, factor = _Float(self.emit, self.batch, teacher), self.emit.floats(objective.taught)
+        for name, aim in zip(self.graph.outputs, teacher.outputs, strict=True):
+            yield self._term(name, self._loss(name, target.values[aim], objective), factor)
 
     def _term(self, name: str, applied: Applied, factor: str) -> str:
         """A term of the loss that depends on one value."""
