@@ -70,7 +70,8 @@ def _check(graph: Graph) -> None:
         if not isinstance(node.neuron, Staircase):
             raise GraphError("is a neuron that leaks, which cannot be tuned", where=node.name)
     read: dict[str, str] = {}
-    for reader in (*graph.populations, *graph.of_type(Readout)):
+    readers: list[Population | Readout] = [*graph.populations, *graph.of_type(Readout)]
+    for reader in readers:
         for name in reader.drives:
             if read.setdefault(name, reader.name) != reader.name:
                 raise GraphError("is read by two populations, so it cannot be tuned", where=name)
