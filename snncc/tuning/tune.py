@@ -21,6 +21,7 @@ from snncc.frontend.load import Model
 from snncc.frontend.lower import lower
 from snncc.golden import golden_inputs, golden_vectors
 from snncc.samples import Samples, image_digests, load_images
+from snncc.sim.reals import RealEngine
 from snncc.sim.training.trainer import Training
 from snncc.targets import load_target
 from snncc.tuning import history
@@ -37,6 +38,7 @@ from snncc_ir.encoding import format_of
 from snncc_ir.errors import DataError, ModelError, SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Quantiser
+from snncc_ir.nodes import Readout
 from snncc_ir.progress import Watch, no_watch
 from snncc_ir.timing import Rate
 from snncc_ir.training import Aim, Loss, Objective
@@ -137,10 +139,12 @@ def _prepared(found: Artefact, options: TuneOptions) -> _Task:
     learned, held = divided(whole, recipe.seed, where)
     check_classes(learned, classes, where)
     model = find_model(found, options.model) if aim.needs_model else None
-    judge = Judge(material=held, answers=_answers(model, held) if aim is Aim.FLOAT and model else None)
+    teacher = None if model is None else _float_network(model)
+    answers = _answers(model, teacher, held) if aim is Aim.FLOAT and model and teacher else None
+    judge = Judge(material=held, answers=answers)
     backend, machine = load_target(str(found.manifest["target"])), machine_of(found)
     course = Course(
-        learner=_learner(graph, model, recipe),
+        learner=_learner(graph, teacher, recipe),
         recipe=recipe,
         material=learned,
         classes=classes,
@@ -164,10 +168,9 @@ def _check_labels(labels: Array | None, classes: int, aim: Aim, where: str) -> N
         )
 
 
-def _learner(graph: Graph, model: Model | None, recipe: Recipe) -> Learner:
+def _learner(graph: Graph, teacher: Graph | None, recipe: Recipe) -> Learner:
     if isinstance(graph.timing, Rate):
         raise SnnccError("rate networks cannot be tuned", where=graph.name)
-    teacher = None if model is None else _float_network(model)
     objective = Objective(
         loss=Loss.AUTO,
         temperature=TEMPERATURE,
@@ -189,7 +192,11 @@ def _float_network(model: Model) -> Graph:
     return graph
 
 
-def _answers(model: Model, held: Material) -> Array:
+def _answers(model: Model, teacher: Graph, held: Material) -> Array:
+    """The float network's first output; class scores before any softmax, as in the lowered network."""
+    name = teacher.outputs[0]
+    if isinstance(teacher.by_name[name], Readout):
+        return RealEngine(teacher).run(held.form.to_reals(held.form.to_levels(held.images)), {})[name]
     samples = Samples(images=held.images, form=held.form, synthetic=False, calibrates=False)
     return float_outputs(model, samples.batches(held.images))[0]
 

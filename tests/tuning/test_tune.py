@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from snncc import artefact
@@ -83,6 +84,19 @@ def divided_held(folder: Path) -> Path:
 def test_the_float_network_is_learned(narrow: Path, aim: Aim) -> None:
     found = tune(narrow / "narrow", options(narrow, aim=aim))
     assert found.gain.after.loss < found.gain.before.loss
+
+
+def test_a_softmax_at_the_end_is_no_matter(tmp_path: Path) -> None:
+    """At 8 bits the network is nearly the float one; probabilities taken for scores would be far away."""
+    plain = onnx.load(write_residual(tmp_path / "plain.onnx"))
+    plain.graph.node.append(onnx.helper.make_node("Softmax", ["y"], ["p"], "softmax"))
+    plain.graph.output[0].name = "p"
+    onnx.save(plain, tmp_path / "model.onnx")
+    data = write_data(tmp_path / "d.npz", pixels(60))
+    fine = CompileOptions(output=tmp_path / "fine", target="sim", calibrate=data, pixels=SCALED, level_bits=8)
+    compile_model(tmp_path / "model.onnx", fine)
+    found = tune(tmp_path / "fine", options(tmp_path, data=data, epochs=1, rate=1e-6))
+    assert 0 < found.gain.before.loss < 1e-3
 
 
 def test_without_labels_the_float_network_is_the_aim(narrow: Path) -> None:
