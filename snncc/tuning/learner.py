@@ -22,7 +22,7 @@ class Learner(Protocol):
         """The variables `[V]` of the graph as it is."""
 
     def graph(self, vector: Reals) -> Graph:
-        """The integer graph for other values, all roundings made; for `start()` the graph itself."""
+        """The integer graph for other values, all roundings made; for `start()` the same function."""
 
     def gradient(self, vector: Reals, levels: Array, labels: Array | None) -> tuple[float, Reals]:
         """Mean loss of input levels `[N, *shape]` of classes `labels[N]`, and its gradient `[V]`.

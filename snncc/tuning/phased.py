@@ -6,6 +6,8 @@ from snncc.passes.base import Array, Training
 from snncc.passes.rounded import real_parameters
 from snncc.passes.variables import Variables
 from snncc.tuning.lifting import lifted, lowered, shared_steps
+from snncc.tuning.material import Material
+from snncc.tuning.widening import widened
 from snncc_ir.encoding import format_of
 from snncc_ir.graph import Graph
 from snncc_ir.tensors import Reals
@@ -19,10 +21,10 @@ class StaircaseLearner:
     `tune_thresholds`; weights, biases and thresholds are rounded before each step.
     """
 
-    def __init__(self, graph: Graph, training: Training, objective: Objective) -> None:
-        """Raises GraphError where a neuron has no gradient."""
-        self._start = graph
-        real = lifted(graph)
+    def __init__(self, graph: Graph, material: Material, training: Training, objective: Objective) -> None:
+        """`material` shows how large drives are. Raises GraphError where a neuron has no gradient."""
+        self._start = widened(graph, material)
+        real = lifted(self._start)
         self._variables = Variables(real, shared_steps(real))
         self._trainer = training(real, objective)
         self._form = format_of(graph.inputs[0])

@@ -144,7 +144,7 @@ def _prepared(found: Artefact, options: TuneOptions) -> _Task:
     judge = Judge(material=held, answers=answers)
     backend, machine = load_target(str(found.manifest["target"])), machine_of(found)
     course = Course(
-        learner=_learner(graph, teacher, recipe),
+        learner=_learner(graph, learned, teacher, recipe),
         recipe=recipe,
         material=learned,
         classes=classes,
@@ -168,7 +168,7 @@ def _check_labels(labels: Array | None, classes: int, aim: Aim, where: str) -> N
         )
 
 
-def _learner(graph: Graph, teacher: Graph | None, recipe: Recipe) -> Learner:
+def _learner(graph: Graph, material: Material, teacher: Graph | None, recipe: Recipe) -> Learner:
     if isinstance(graph.timing, Rate):
         raise SnnccError("rate networks cannot be tuned", where=graph.name)
     objective = Objective(
@@ -177,7 +177,7 @@ def _learner(graph: Graph, teacher: Graph | None, recipe: Recipe) -> Learner:
         batch=recipe.batch,
         labelled=float(recipe.aim.needs_labels),
     )
-    return StaircaseLearner(graph, Training(teacher), objective)
+    return StaircaseLearner(graph, material, Training(teacher), objective)
 
 
 def _float_network(model: Model) -> Graph:
