@@ -48,14 +48,13 @@ class Course:
         """Of an epoch."""
         return math.ceil(len(self.material) / self.recipe.batch)
 
-    def run(self, state: State, keep: Callable[[State], None], progress: Progress) -> State:
-        """Train on from `state`; `keep` is given the state behind every epoch."""
+    def run(self, state: State, keep: Callable[[State], None], progress: Progress) -> None:
+        """Train on from `state`, which changes; `keep` is given it behind every epoch."""
         total = self.updates * self.recipe.epochs
         while len(state.history) < self.recipe.epochs and not self._stale(state):
             loss = self._epoch(state, total, progress)
             self._end(state, loss)
             keep(state)
-        return state
 
     def _epoch(self, state: State, total: int, progress: Progress) -> float:
         """One pass through all images, in an order of its own; the last batch is filled up from its start."""

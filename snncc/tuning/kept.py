@@ -46,6 +46,7 @@ class Kept:
         arrays = {name: getattr(state, name) for name in ARRAYS}
         arrays[TEXT] = np.frombuffer(json.dumps(text).encode(), np.uint8)
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(self.path, store.write_arrays(arrays))
         except OSError as error:
             raise ArtefactError(

@@ -91,7 +91,8 @@ class Tuned:
 def tune(path: Path, options: TuneOptions) -> Tuned:
     """Tune the artefact `path` and write the better network to `options.output`.
 
-    Raises SnnccError for what cannot be learned, DataError for images or labels that do not fit.
+    Raises SnnccError for what cannot be learned, DataError for images or labels that do not fit, and
+    KeyboardInterrupt with a text that says what is kept.
     """
     start = time.perf_counter()
     artefact.check_free(options.output, force=options.force)
@@ -103,7 +104,14 @@ def tune(path: Path, options: TuneOptions) -> Tuned:
         size=len(task.course.learner.start()),
     )
     state = kept.read() or begun(task.course.learner.start())
-    state = task.course.run(state, kept.write, options.watch("tune"))
+    kept.write(state)  # a place that cannot be written is found before the first epoch
+    try:
+        task.course.run(state, kept.write, options.watch("tune"))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; {len(state.history)} of {options.epochs} epochs are kept in {kept.path}: the same "
+            "command goes on from there"
+        ) from None
     graph, tuned = _outcome(task, state, options, start)
     _write(found, graph, task, tuned, options)
     kept.remove()
