@@ -55,6 +55,7 @@ IMPORTED_ADVICE = (
     "its levels came with the network: if that was quantised after training, a greater range may help; "
     "if it was trained so, this is no loss"
 )
+TUNED_ADVICE = "they have learned, so this is no loss by itself; look at the next greatest share"
 RATE_ADVICE = "run more steps (--steps): a rate over T steps has T + 1 values"
 
 
@@ -199,6 +200,8 @@ def advice(explanation: Explanation) -> str:
     what = IMPORTED_ADVICE if worst.node in explanation.imported else ADVICE[worst.cause]
     if isinstance(node, Input):
         what = INPUT_ADVICE
+    elif worst.cause is Cause.WEIGHTS and tunings(explanation.artefact):
+        what = TUNED_ADVICE
     elif worst.cause is Cause.TIMING:
         what = ADVICE[worst.cause]
     elif worst.cause is Cause.ROUNDING and isinstance(graph.timing, Rate):

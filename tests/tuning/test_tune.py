@@ -13,8 +13,9 @@ import pytest
 
 from snncc import artefact
 from snncc.driver import compile_model
-from snncc.explain import explain, notes
+from snncc.explain import advice, explain, notes
 from snncc.options import CompileOptions, PixelScaling
+from snncc.sim.stairs import Cause
 from snncc.simulate import simulate
 from snncc.tuning.course import Course
 from snncc.tuning.history import State, begun
@@ -29,7 +30,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.progress import Progress, silent
 from snncc_ir.tensors import Reals
 from snncc_ir.training import Aim
-from support.trained import pixels, write_data, write_residual
+from support.trained import IMAGES, pixels, save, write_data, write_residual
 
 SCALED = PixelScaling(scale=255.0)
 
@@ -80,6 +81,36 @@ def divided_held(folder: Path) -> Path:
     return write_data(folder / "held.npz", held.images, labels=held.labels)
 
 
+def test_networks_that_settle_learn_their_levels(narrow: Path) -> None:
+    plain = CompileOptions(
+        output=narrow / "settles", target="sim", calibrate=narrow / "plain.npz", pixels=SCALED, level_bits=1
+    )
+    compile_model(narrow / "model.onnx", replace(plain, code="stbif"))
+    found = tune(narrow / "settles", options(narrow))
+    assert found.gain == tune(narrow / "narrow", options(narrow, force=True)).gain
+    assert verify(narrow / "tuned").equal
+
+
+def test_steps_learn_as_they_came(narrow: Path) -> None:
+    """Comparisons have thresholds of 1, between which no gradient would find anything."""
+    rng = np.random.default_rng(3)
+    weights = {"w1": rng.normal(0, 0.1, (40, 128)), "w2": rng.normal(0, 0.3, (5, 40)), "zero": np.zeros(1)}
+    nodes = [
+        onnx.helper.make_node("Flatten", ["x"], ["f"], "flatten"),
+        onnx.helper.make_node("Gemm", ["f", "w1"], ["a"], "first", transB=1),
+        onnx.helper.make_node("GreaterOrEqual", ["a", "zero"], ["g"], "step"),
+        onnx.helper.make_node("Cast", ["g"], ["s"], "number", to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("Gemm", ["s", "w2"], ["y"], "second", transB=1),
+    ]
+    save(narrow / "steps.onnx", nodes, weights, ["N", *IMAGES], ["N", 5])
+    plain = CompileOptions(output=narrow / "steps", target="sim", calibrate=narrow / "plain.npz")
+    compile_model(narrow / "steps.onnx", replace(plain, pixels=SCALED))
+    assert artefact.read(narrow / "steps").graph.populations[0].neuron.theta.range == (1, 1)
+    found = tune(narrow / "steps", options(narrow))
+    assert found.gain.after.share > found.gain.before.share
+    assert verify(narrow / "tuned").equal
+
+
 @pytest.mark.parametrize("aim", [Aim.FLOAT, Aim.BOTH])
 def test_the_float_network_is_learned(narrow: Path, aim: Aim) -> None:
     found = tune(narrow / "narrow", options(narrow, aim=aim))
@@ -126,8 +157,9 @@ def seen(folder: Path) -> tuple[str, ...]:
 
 def test_explain_says_what_was_gained(narrow: Path) -> None:
     tuned = tune(narrow / "narrow", options(narrow, epochs=2))
-    lines = notes(explain(narrow / "tuned", narrow / "train.npz", model_path=narrow / "model.onnx", limit=20))
-    assert lines == [
+    found = explain(narrow / "tuned", narrow / "train.npz", model_path=narrow / "model.onnx", limit=20)
+    assert found.worst.cause is not Cause.WEIGHTS or "they have learned" in advice(found)
+    assert notes(found) == [
         f"tuned on 180 images: {tuned.gain}",
         "weights are compared with the float network's, from which tuning moves them",
     ]
