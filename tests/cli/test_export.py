@@ -155,7 +155,7 @@ def test_a_file_of_neurons_that_leak(snncc: Snncc, tmp_path: Path) -> None:
     found = snncc("verify", "leaky.snncc", "--json").json
     status = {rung["engine"]: rung["status"] for rung in found["engines"]}
     assert (status.pop("lava") in ("equal", "not run"), set(status.values())) == (True, {"equal"})
-    assert list(status) == ["reference", "spikes", "lif"]
+    assert list(status) == ["reference", "native", "spikes", "lif"]
     np.save("x.npy", np.eye(5))
     assert snncc("simulate", "leaky.snncc", "--data", "x.npy", "--json").json["steps"] == 12
     assert snncc("explain", "leaky.snncc", "--chip", "loihi1", "--json").code == 0
