@@ -175,6 +175,8 @@ def test_a_network_that_leaks_there_and_back(snncc: Snncc, tmp_path: Path) -> No
     assert (done.code, done.err) == (0, "")
     first, again = (artefact.read(tmp_path / name).graph for name in ("leaky.snncc", "back.snncc"))
     assert (again.by_name, again.timing) == (first.by_name, first.timing)
+    done = snncc("export", "leaky.snncc", "--to", "netx", "--json")
+    assert (done.code, done.json["nodes"], done.json["neurons"]) == (0, 3, 13), done.err
 
 
 def test_the_mistakes_of_time_steps(snncc: Snncc, tmp_path: Path) -> None:
