@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 import snncc_backends.chips
+from snncc.options import PixelScaling
+from snncc.sweep.grid import ANY, Study
 from snncc.sweep.kept import Kept
 from support.command import Snncc
 from support.sweeps import BASE, check_point, error, points_in
@@ -95,3 +98,13 @@ def test_the_mistakes_of_descriptions(snncc: Snncc, text: str | None, message: s
         Path("my.toml").write_text(whole.replace('backend = "lava"', text) if "backend" in text else text)
     assert error(snncc(*BASE, "--chips", "loihi2,my.toml")) == message
     assert not list(Path().glob("*.sweep"))
+
+
+def test_processes_and_workers_elsewhere_find_the_file(snncc: Snncc, tmp_path: Path) -> None:
+    described("one", 256)
+    lists = (*BASE, "--levels", "2", "--weights", "4,8", "--codes", "radix", "--chips", "one.toml")
+    assert snncc(*lists, "--jobs", "2", "--folder", "two").out == snncc(*lists, "--folder", "one").out
+    study = Study(model=Path("model.onnx"), data=Path("data.npz"), calibrate=None, pixels=PixelScaling())
+    setting = replace(ANY, chip="one.toml", chip_sha256="0")
+    assert study.options(setting).machine == "one.toml"
+    assert study.resolved().options(setting).machine == str(tmp_path / "one.toml")
