@@ -219,8 +219,9 @@ def test_the_digits_network(drive: Drive, tmp_path: Path) -> None:
 
 
 def test_what_the_file_says(tmp_path: Path) -> None:
-    data, layers = net_file(row(), {"source": "m.onnx"})
-    assert (data, layers) == net_file(row(), {"source": "m.onnx"})
+    data, layers, neurons = net_file(row(), {"source": "m.onnx"})
+    assert (data, layers, neurons) == net_file(row(), {"source": "m.onnx"})
+    assert neurons == sum(np.prod(row().types[node.name].shape) for node in row().populations)
     (tmp_path / "row.net").write_bytes(data)
     with h5py.File(tmp_path / "row.net") as file:
         types = [file[f"layer/{index}/type"][0].decode() for index in range(len(file["layer"]))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,8 +30,8 @@ FORGET = 1 << DECAY_BITS
 """The decay with which nothing is left of a step before."""
 
 
-def net_file(graph: Graph, notes: Mapping[str, str]) -> tuple[bytes, int]:
-    """The netx file of a network of stock LIF neurons, and its number of layers.
+def net_file(graph: Graph, notes: Mapping[str, str]) -> tuple[bytes, int, int]:
+    """The netx file of a network of stock LIF neurons, its number of layers, and that of neurons that fire.
 
     Raises TargetError with every reason why there is none.
     """
@@ -47,7 +48,8 @@ def net_file(graph: Graph, notes: Mapping[str, str]) -> tuple[bytes, int]:
         _fill(file, {"layer": {str(index): row for index, row in enumerate(rows)}})
         _fill(file, {"simulation": {"Ts": 1, "tSample": graph.timing.steps}})
         file.create_group("snncc").attrs.update(_notes(graph, layers, notes))
-    return buffer.getvalue(), len(layers)
+    neurons = sum(math.prod(layer.shape) for layer in layers if isinstance(layer.neurons, Population))
+    return buffer.getvalue(), len(layers), neurons
 
 
 def _notes(graph: Graph, layers: Sequence[Layer], notes: Mapping[str, str]) -> Entries:
