@@ -35,7 +35,8 @@ def widened(graph: Graph, material: Material) -> Graph:
     values = evaluate(
         graph, {source.name: material.form.to_levels(material.images[:IMAGES]).astype(np.int64)}
     )
-    return graph.with_nodes(_widened(node, np.sum([values[name] for name in node.drives], axis=0)) for node in found)
+    drives = {node.name: np.sum([values[name] for name in node.drives], axis=0) for node in found}
+    return graph.with_nodes(_widened(node, drives[node.name]) for node in found)
 
 
 def _is_step(node: Population) -> bool:
