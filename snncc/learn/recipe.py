@@ -48,9 +48,11 @@ class Recipe:
 
 
 def initial(network: Network, seed: int, spread: float = 2.0) -> Weights:
-    """Normal weights whose deviation is `spread` / sqrt(number of inputs of a neuron)."""
+    """Normal weights whose deviation is `spread` / sqrt(number of inputs of a neuron), and biases of 0."""
     rng = np.random.default_rng(seed)
     return tuple(
-        rng.normal(0, spread / math.sqrt(math.prod(shape[:-1])), shape).astype(np.float32)
-        for shape in (stage.weight_shape for stage in network.stages)
+        np.zeros(shape, np.float32)
+        if len(shape) == 1
+        else rng.normal(0, spread / math.sqrt(math.prod(shape[:-1])), shape).astype(np.float32)
+        for shape in network.parameter_shapes
     )

@@ -77,7 +77,7 @@ def run(network: Network, weights: list[Array], spikes: Array, label: int) -> Ru
         by_drive = _through(network, layer, potentials[k], trains[k + 1], below)
         found.insert(0, (trains[k].T @ by_drive) * layer.neuron.gain)
         below = by_drive @ matrices[k].T * layer.neuron.gain
-    gradients = [_gathered(g, i, w) for g, i, w in zip(found, indices, weights, strict=True)]
+    gradients = [gathered(g, i, w) for g, i, w in zip(found, indices, weights, strict=True)]
     return Run(potentials, trains, scores, float(-np.log(share[label])), gradients)
 
 
@@ -106,6 +106,7 @@ def _through(network: Network, layer: Dense | Conv, v: Array, s: Array, by_spike
     return by_drive
 
 
-def _gathered(by_matrix: Array, index: Array, weights: Array) -> Array:
+def gathered(by_matrix: Array, index: Array, weights: Array) -> Array:
+    """The gradient by the weights for one by the layer's matrix."""
     found = np.bincount(index[index >= 0], by_matrix[index >= 0], minlength=weights.size)
     return found.reshape(weights.shape)
