@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc.learn.network import Conv, Form, Layer, Network, Readout, Reset, Score, Stage
+from snncc.learn.network import Conv, Form, Layer, Network, Penalty, Readout, Reset, Score, Stage
 from snncc.learn.trains import Constant, Sent
+from snncc.sim.native import learner as native
 from snncc.sim.native.learner import Batch, Learner, Neurons, Parameters, Potentials, Shape
 from snncc_ir.errors import DataError
 
@@ -46,9 +47,13 @@ class Found:
 class Engine:
     """Runs a network and its gradients, with the same bits for any number of threads and on any kernels."""
 
-    def __init__(self, network: Network, *, threads: int = 1) -> None:
-        """Declare the network to the library; NativeError where there is none or the network is too large."""
+    def __init__(self, network: Network, *, threads: int = 1, penalty: Penalty | None = None) -> None:
+        """Declare the network to the library; NativeError where there is none or the network is too large.
+
+        A `penalty` adds to the gradients, not to the losses.
+        """
         self.network = network
+        self._penalty = None if penalty is None else native.Penalty(*astuple(penalty))
         self._threads = threads
         self._rates = network.form is Form.RATE
         self._learner = Learner(network.steps, math.prod(network.inputs), rates=self._rates)
@@ -96,14 +101,16 @@ class Engine:
         )
 
     def _batch(self, sent: Sent, chosen: Array, labels: NDArray[np.int32] | None) -> Batch:
+        index, trains, levels = np.ascontiguousarray(chosen, np.int64), None, None
         if isinstance(sent, Constant):
             index = np.arange(len(chosen), dtype=np.int64)
-            if not sent.pixels.spiking:
-                return Batch(chosen=index, labels=labels, trains=None, levels=sent.payloads(chosen))
-            sent = sent.spikes(chosen, self.network.steps, _reset(self.network.layers))
-            return Batch(chosen=index, labels=labels, trains=(sent.starts, sent.places))
-        index = np.ascontiguousarray(chosen, np.int64)
-        return Batch(chosen=index, labels=labels, trains=(sent.starts, sent.places))
+            if sent.pixels.spiking:
+                sent = sent.spikes(chosen, self.network.steps, _reset(self.network.layers))
+            else:
+                levels = sent.payloads(chosen)
+        if not isinstance(sent, Constant):
+            trains = (sent.starts, sent.places)
+        return Batch(chosen=index, labels=labels, trains=trains, levels=levels, penalty=self._penalty)
 
     def _check(self, weights: Weights) -> None:
         shapes = list(self.network.parameter_shapes)

@@ -141,6 +141,25 @@ class Surrogate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Penalty:
+    """On the spikes N_j of an image, for every layer of n neurons, beside the cross-entropy.
+
+    upper max(0, sum_j N_j / n - most) + lower / n sum_j max(0, least - N_j)^2, as in the authors' program for
+    Perez-Nieves and Goodman 2021, which has these numbers for Fashion-MNIST.
+    """
+
+    upper: float = 0.06
+    most: float = 1.0
+    lower: float = 100.0
+    least: float = 0.001
+
+    def __post_init__(self) -> None:
+        for name in ("upper", "most", "lower", "least"):
+            value = getattr(self, name)
+            _require(0 <= value < math.inf, f"{name} must not be negative, as {value} is", "penalty")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """A layer with the map that it reads and the one that it gives."""
 

@@ -9,7 +9,7 @@ from enum import Enum
 import numpy as np
 
 from snncc.learn.engine import Weights
-from snncc.learn.network import Network
+from snncc.learn.network import Network, Penalty
 from snncc_ir.errors import SnnccError
 
 
@@ -26,7 +26,10 @@ class Schedule(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Adam (Kingma and Ba 2015) on mini-batches; `decays` are its beta_1 and beta_2."""
+    """Adam (Kingma and Ba 2015) on mini-batches; `decays` are its beta_1 and beta_2.
+
+    A `penalty` on spikes adds to the gradients; losses stay those of the scores.
+    """
 
     epochs: int = 10
     batch: int = 256
@@ -34,6 +37,7 @@ class Recipe:
     schedule: Schedule = Schedule.CONSTANT
     decays: tuple[float, float] = (0.9, 0.999)
     seed: int = 0
+    penalty: Penalty | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("epochs", self.epochs), ("batch", self.batch)):

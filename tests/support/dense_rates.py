@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from snncc.learn.network import Network, Neuron, Reset
-from support.dense_gradients import gathered, matrix
+from snncc.learn.network import Network, Neuron, Penalty, Reset
+from support.dense_gradients import gathered, matrix, push
 
 Array = Any
 
@@ -54,6 +54,7 @@ def run_rate(
     neurons: list[Neurons],
     sent: Array,
     label: int,
+    penalty: Penalty | None = None,
 ) -> RateRun:
     """An image `sent[steps, inputs]`; `biases[positions, channels]` of every stage."""
     stages = network.stages
@@ -76,6 +77,7 @@ def run_rate(
     below = by_drive @ matrices[-1].T
     for k in range(len(stages) - 2, -1, -1):
         neuron = stages[k].layer.neuron
+        below = below + push(trains[k + 1], penalty)
         e, by_threshold = _through(network, neuron, neurons[k], potentials[k], trains[k + 1], below)
         by_thresholds.insert(0, by_threshold)
         by_weights.insert(0, neuron.gain * (trains[k].T @ e))

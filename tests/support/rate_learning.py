@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snncc.learn.engine import Engine, Weights
-from snncc.learn.network import Conv, Dense, Form, Network, Neuron, Readout, Reset, Score, Surrogate
+from snncc.learn.network import Conv, Dense, Form, Network, Neuron, Penalty, Readout, Reset, Score, Surrogate
 from snncc.learn.trains import Constant, Pixels, Sent, Trains
 from snncc_ir import nodes
 from snncc_ir.codes import Code
@@ -22,7 +22,7 @@ from snncc_ir.tensors import Tensor
 from snncc_ir.timing import Rate
 from snncc_ir.types import Levels
 from support.dense_rates import RateRun, neurons_of, run_rate
-from support.learning import CLEAR
+from support.learning import CLEAR, penalties
 
 Array = Any
 
@@ -35,6 +35,7 @@ class RateCase:
     weights: Weights
     sent: Sent
     labels: Array
+    penalty: Penalty | None = None
 
     def steps_of(self, image: int) -> Array:
         """What the image sends, `[steps, inputs]`."""
@@ -52,7 +53,7 @@ class RateCase:
         stages = self.network.stages
         biases = [np.tile(b, (s.positions, 1)) for s, b in zip(stages, self.weights[1::2], strict=True)]
         return [
-            run_rate(self.network, matrices, biases, neurons, self.steps_of(i), label)
+            run_rate(self.network, matrices, biases, neurons, self.steps_of(i), label, self.penalty)
             for i, label in enumerate(self.labels)
         ]
 
@@ -77,9 +78,8 @@ def is_clear(case: RateCase, runs: list[RateRun]) -> bool:
 
 def check_gradients(case: RateCase, runs: list[RateRun]) -> None:
     """Loss, scores, spikes and gradients of a batch equal the reference."""
-    found, gradients = Engine(case.network).gradients(
-        case.weights, case.sent, np.arange(len(case.labels)), case.labels
-    )
+    engine, chosen = Engine(case.network, penalty=case.penalty), np.arange(len(case.labels))
+    found, gradients = engine.gradients(case.weights, case.sent, chosen, case.labels)
     assert found.spikes.tolist() == [
         sum(r.spikes[k + 1].sum() for r in runs) for k in range(len(found.spikes))
     ]
@@ -171,6 +171,7 @@ def rate_cases(draw: st.DrawFn, most: int = 3) -> RateCase:
         learnt(network, rng, pixels),
         Constant(levels=levels, pixels=pixels),
         rng.integers(0, network.readout.classes, images),
+        draw(penalties),
     )
 
 

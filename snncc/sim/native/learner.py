@@ -53,6 +53,12 @@ class _Potentials(ctypes.Structure):
     _fields_ = tuple((name, c_void_p) for name in ("biases", "thresholds", "starts"))
 
 
+class Penalty(ctypes.Structure):
+    """On the spikes of a layer; see `src/learn/network.h`."""
+
+    _fields_ = tuple((name, c_float) for name in ("upper", "most", "lower", "least"))
+
+
 class _Batch(ctypes.Structure):
     _fields_ = (
         ("weights", POINTER(c_void_p)),
@@ -70,6 +76,7 @@ class _Batch(ctypes.Structure):
         ("levels", c_void_p),
         ("potentials", POINTER(_Potentials)),
         ("bias_gradients", POINTER(c_void_p)),
+        ("penalty", POINTER(Penalty)),
     )
 
 
@@ -130,6 +137,7 @@ class Batch:
     labels: NDArray[np.int32] | None
     trains: tuple[Integers, NDArray[np.int32]] | None
     levels: Floats | None = None
+    penalty: Penalty | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +210,7 @@ class Learner:
             _address(batch.levels),
             _plain(parameters.potentials),
             _optional(parameters.bias_gradients),
+            None if batch.penalty is None else ctypes.pointer(batch.penalty),
         )
         _checked(
             self._native,

@@ -31,6 +31,7 @@ struct Active {
     int64_t* starts;
     int32_t* places;
     float* values;
+    const float* push;  // by place: gradients of a penalty by each spike; or null
 };
 
 // Of a layer of the code `rate` (ir/SPEC.md, section 7), by channel.
@@ -71,6 +72,7 @@ struct Room {
     float* currents;    // [positions][stride] what comes in every step, code `rate`
     float* sums;        // [positions][stride] gradients by that
     int64_t rounded;    // potentials beyond their limit
+    float* push;        // [positions][stride] room for that of `active`
 };
 
 struct Kernels {

@@ -139,6 +139,7 @@ Workspace::Workspace(const std::vector<std::unique_ptr<Layer>>& layers, bool rat
         m.state = Aligned<float>(places, 0.0f);
         m.currents = Aligned<float>(rates ? places : 0, 0.0f);
         m.sums = Aligned<float>(rates ? places : 0, 0.0f);
+        m.push = Aligned<float>(places, 0.0f);
         m.times.reset(new int32_t[positions]);
         for (auto& listed : m.listed) listed.reset(new int32_t[positions]);
         m.spike_starts.reset(new int64_t[steps + 1]());
@@ -148,8 +149,8 @@ Workspace::Workspace(const std::vector<std::unique_ptr<Layer>>& layers, bool rat
         m.values.reset(new float[places * steps]);
         rooms.push_back({m.state.data(), m.times.get(), {m.listed[0].get(), m.listed[1].get()},
                          {m.spike_starts.get(), m.spike_places.get()},
-                         {m.active_starts.get(), m.active_places.get(), m.values.get()},
-                         m.currents.data(), m.sums.data(), 0});
+                         {m.active_starts.get(), m.active_places.get(), m.values.get(), nullptr},
+                         m.currents.data(), m.sums.data(), 0, m.push.data()});
     }
     const auto classes = static_cast<size_t>(layers.back()->wiring.stride);
     when.resize(classes);

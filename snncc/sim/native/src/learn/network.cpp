@@ -31,6 +31,21 @@ class SmallestAreZero {
 #endif
 };
 
+// What the penalty has for each spike of a layer, as a share of the batch.
+void push(const Batch& batch, const Layer& layer, Room& room) {
+    room.active.push = batch.penalty ? room.push : nullptr;
+    if (!batch.penalty) return;
+    const Penalty& p = *batch.penalty;
+    const int64_t spikes = room.spikes.starts[layer.wiring.steps];
+    const float neurons = static_cast<float>(int64_t{layer.wiring.positions} * layer.wiring.channels);
+    const float share = 1 / (neurons * static_cast<float>(batch.size));
+    const float upper = static_cast<float>(spikes) > p.most * neurons ? p.upper * share : 0;
+    std::fill_n(room.push, layer.places(), 0.0f);
+    for (int64_t i = 0; i < spikes; ++i) room.push[room.spikes.places[i]] += 1;
+    for (int64_t i = 0; i < layer.places(); ++i)
+        room.push[i] = upper - 2 * p.lower * share * std::max(0.0f, p.least - room.push[i]);
+}
+
 int64_t shares_of(int64_t images) { return std::clamp<int64_t>(images / SHARE, 1, MOST_SHARES); }
 
 }  // namespace
@@ -169,6 +184,7 @@ void Network::run_image(const Batch& batch, Share& share, Workspace& work, int64
     for (size_t i = 0; i < last; ++i) {
         Room& room = work.rooms[i];
         kernels_.forward(layers_[i]->wiring, in[i], room, learns);
+        push(batch, *layers_[i], room);
         in.push_back({room.spikes.starts, room.spikes.places});
         share.counts[COUNTS * i] += room.spikes.starts[steps_];
         share.counts[COUNTS * i + 1] += room.active.starts[steps_];
@@ -191,6 +207,7 @@ void Network::run_rates(const Batch& batch, Share& share, Workspace& work, int64
         Room& room = work.rooms[i];
         kernels_.drive(layers_[i]->wiring, i ? nullptr : levels, room);
         kernels_.forward_rate(layers_[i]->wiring, in[i], room, learns);
+        push(batch, *layers_[i], room);
         in.push_back({room.spikes.starts, room.spikes.places});
         share.counts[COUNTS * i] += room.spikes.starts[steps_];
         share.counts[COUNTS * i + 1] += room.active.starts[steps_];

@@ -40,6 +40,12 @@ struct Potentials {
     const float* starts;      // [outputs] potentials before the first step
 };
 
+// Of a layer of n neurons that send N_j spikes for an image:
+// upper * max(0, sum N_j / n - most) + lower / n * sum max(0, least - N_j)^2.
+struct Penalty {
+    float upper, most, lower, least;
+};
+
 // The caller's arrays for one batch; gradients are null where only the scores are wanted.
 struct Batch {
     const float* const* weights;
@@ -57,6 +63,7 @@ struct Batch {
     const float* levels;
     const Potentials* potentials;  // [layers]
     float* const* bias_gradients;  // [layers] of [positions][outputs]
+    const Penalty* penalty;        // or null
 };
 
 class Layer {
@@ -96,7 +103,7 @@ class Workspace {
 
   private:
     struct Memory {
-        Aligned<float> state, currents, sums;
+        Aligned<float> state, currents, sums, push;
         std::unique_ptr<int32_t[]> times, spike_places, active_places;
         std::array<std::unique_ptr<int32_t[]>, 2> listed;
         std::unique_ptr<int64_t[]> spike_starts, active_starts;

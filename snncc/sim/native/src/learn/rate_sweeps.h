@@ -105,9 +105,10 @@ inline float by_spike(const Wiring& w, const Room& room, int32_t place) {
 // An active neuron's share of the threshold becomes the gradient by its V through its spike.
 inline void through_spikes(const Wiring& w, const Room& room, int32_t t, const Active& below, const Wiring& source) {
     for (int64_t i = below.starts[t]; i < below.starts[t + 1]; ++i) {
-        const float x = below.values[i], root = source.slope * (x < 0 ? -x : x) + 1;
-        const float inverse = source.rates.inverses[below.places[i] % source.stride];
-        below.values[i] = by_spike(w, room, below.places[i]) * inverse / (root * root);
+        const int32_t place = below.places[i];
+        const float inverse = source.rates.inverses[place % source.stride];
+        const float found = by_spike(w, room, place) + pushed(below, place);
+        below.values[i] = through(found * inverse, below.values[i], source.slope);
     }
 }
 
