@@ -187,7 +187,7 @@ def _potentials(stage: Stage, biases: Floats) -> Potentials:
         return Potentials(biases=spread, thresholds=None, starts=None)
     neuron = stage.layer.neuron
     thresholds = np.full(biases.shape, neuron.threshold, np.float32)
-    starts = thresholds / 2 if neuron.decay == 1 else np.zeros_like(thresholds)
+    starts = thresholds * np.float32(0.5 if neuron.decay == 1 else 0)
     return Potentials(biases=spread, thresholds=thresholds, starts=starts)
 
 

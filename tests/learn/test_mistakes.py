@@ -236,7 +236,7 @@ TRAINING_CASES: list[tuple[str, Callable[[], object]]] = [
         lambda: _train_rates(labels=0 * LABELS),
     ),
     (
-        "training: loss or weights are no longer finite after update 1; train with a lower rate than 0.0002, "
+        "training: loss or weights are no longer finite after update 0; train with a lower rate than 0.0002, "
         "or begin with smaller weights",
         lambda: _train_rates(scale=math.nan),
     ),
