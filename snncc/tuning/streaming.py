@@ -21,7 +21,9 @@ from snncc_ir.tensors import NEURON_BITS, Ints, Reals, Tensor
 
 Array = NDArray[Any]
 
-PUBLISHED = Surrogate()
+SURROGATE = Surrogate(band=0.5, slope=10.0)
+"""Wider than published, for potentials that spread evenly between thresholds."""
+
 LARGEST_EXPONENT = 16.0
 SMALLEST_UNIT = 1e-3
 BIAS_RATE = 2.0
@@ -114,7 +116,7 @@ class StreamingLearner:
     integers, exact wherever `Found.rounded` is 0.
     """
 
-    def __init__(self, graph: Graph, *, surrogate: Surrogate = PUBLISHED, threads: int = 1) -> None:
+    def __init__(self, graph: Graph, *, surrogate: Surrogate = SURROGATE, threads: int = 1) -> None:
         """GraphError where the graph is no such chain, NativeError without the native engine."""
         self._start = graph
         self._chain = chain_of(graph, surrogate)
