@@ -17,22 +17,10 @@ import pytest
 from snncc.learn import checkpoint
 from snncc.learn.data import Labelled
 from snncc.learn.engine import Engine
-from snncc.learn.graph import to_graph
-from snncc.learn.network import (
-    Conv,
-    Dense,
-    Form,
-    Network,
-    Neuron,
-    Penalty,
-    Readout,
-    Reset,
-    Score,
-    Surrogate,
-)
+from snncc.learn.network import Conv, Dense, Network, Neuron, Penalty, Readout, Surrogate
 from snncc.learn.recipe import Recipe, initial
 from snncc.learn.trainer import Trainer
-from snncc.learn.trains import Constant, Pixels, Trains, from_spikes, from_times, latencies
+from snncc.learn.trains import Trains, from_spikes, from_times, latencies
 from snncc_ir.errors import ArtefactError, SnnccError
 from support.native import needs_native
 
@@ -47,28 +35,6 @@ TIMES = np.random.default_rng(0).integers(0, 9, (12, 4))
 LABELS = np.arange(12) % 3
 DATA = Labelled(trains=from_times(TIMES, 6), labels=LABELS)
 RECIPE = Recipe(epochs=2, batch=6)
-
-IF = Neuron(decay=1)
-RATE = Network(
-    inputs=(2, 2, 1),
-    steps=6,
-    layers=(Dense(outputs=3, neuron=IF),),
-    readout=Readout(classes=3, decay=1, score=Score.DRIVE),
-    form=Form.RATE,
-)
-CONSTANT = Constant(levels=np.random.default_rng(0).integers(0, 256, (12, 4)))
-
-
-def _train_rates(scale: float = 1.0, **changes: Any) -> None:
-    data = replace(Labelled(trains=CONSTANT, labels=LABELS), **changes)
-    weights = tuple(scale * weight for weight in initial(RATE, 0))
-    Trainer(RATE, RECIPE, data, weights).run()
-
-
-def _graph(network: Network = RATE, **neuron: Any) -> None:
-    layers = tuple(replace(x, neuron=replace(x.neuron, **neuron)) for x in network.layers)
-    network = replace(network, layers=layers)
-    to_graph(network, initial(network, 0), Pixels())
 
 
 def _train(
@@ -131,58 +97,6 @@ CASES: list[tuple[str, Callable[[], object]]] = [
     ),
     ("latencies: images must be [images, ...], not (4,)", lambda: latencies(np.zeros(4), 6)),
     ("latencies: images must hold values 0 to 1, or be uint8", lambda: latencies(np.full((1, 4), 2.0), 6)),
-    ("network: steps must be 1 to 65535, not 0", lambda: replace(RATE, steps=0)),
-    ("readout: form RATE needs the score DRIVE", lambda: replace(NETWORK, form=Form.RATE)),
-    ("readout: the score DRIVE needs form RATE", lambda: replace(RATE, form=Form.TRAINS)),
-    (
-        "readout: decay must be 1 in form RATE, not 0.9",
-        lambda: replace(RATE, readout=replace(RATE.readout, decay=0.9)),
-    ),
-    ("pixels: top must be 1 to 32767, not 0", lambda: Pixels(top=0)),
-    ("pixels: scale must be positive, not nan", lambda: Pixels(scale=math.nan)),
-    (
-        "pixels: least must be 0 where pixels spike, else 0 or less, not -1",
-        lambda: Pixels(least=-1, spiking=True),
-    ),
-    ("levels: levels must be integers [images, ...]", lambda: Constant(levels=np.zeros((2, 3)))),
-    ("levels: levels must be 0 to 255", lambda: Constant(levels=np.full((2, 3), 256))),
-    (
-        "network: spikes that say something by their times have no place in a graph, whose input are levels; "
-        "train a network of form RATE on constant levels",
-        lambda: _graph(NETWORK),
-    ),
-    ("network: has no neurons; give it a layer", lambda: _graph(replace(RATE, layers=()))),
-    (
-        "network: weights must have the shapes [(4, 3), (3,), (3, 3), (3,)]",
-        lambda: to_graph(RATE, initial(NETWORK, 0), Pixels()),
-    ),
-    (
-        "network: weights hold NaN or infinity; train with a lower rate",
-        lambda: to_graph(RATE, tuple(x * math.nan for x in initial(RATE, 0)), Pixels()),
-    ),
-    (
-        "network: its neurons leak, and reset by subtract; train with Reset.ZERO",
-        lambda: _graph(decay=0.9),
-    ),
-    (
-        "network: layers differ in their reset; use one for all",
-        lambda: _graph(
-            replace(RATE, layers=(*RATE.layers, Dense(outputs=2, neuron=replace(IF, reset=Reset.ZERO))))
-        ),
-    ),
-    (
-        "network: some layers leak, others do not; use one kind of neuron for all",
-        lambda: _graph(replace(RATE, layers=(*RATE.layers, Dense(outputs=2, neuron=LIF)))),
-    ),
-    (
-        "layer0: a decay of 0.99999 is 1 in 4096ths; train with decay 1, or with a shorter time constant",
-        lambda: _graph(decay=0.99999, reset=Reset.ZERO),
-    ),
-    (
-        "layer0: a weight of channel 0 is more than 254 times the threshold, which would be 0 "
-        "beside weights of 8 bits; train with a lower rate, or begin with smaller weights",
-        lambda: _graph(threshold=1e-6),
-    ),
     (
         "latencies: tau must be positive, least between 0 and 1",
         lambda: latencies(np.zeros((1, 4)), 6, tau=-1),
@@ -221,28 +135,6 @@ TRAINING_CASES: list[tuple[str, Callable[[], object]]] = [
         "training: the loss of update 1 is 2.25e+06, more than 110; train with a lower rate than 0.0002, "
         "or begin with smaller weights",
         lambda: _train(scale=1e6),
-    ),
-    (
-        "data: constant levels are for networks of form RATE",
-        lambda: _train(replace(DATA, trains=CONSTANT)),
-    ),
-    (
-        "data: levels of 3 inputs, for a network of 4 inputs",
-        lambda: _train_rates(trains=Constant(levels=CONSTANT.levels[:, 1:])),
-    ),
-    ("labels: label 3 is outside 0 to 2", lambda: _train_rates(labels=LABELS + 1)),
-    (
-        "data: no image of class 1, 2; give images of all 3 classes, or a readout of fewer",
-        lambda: _train_rates(labels=0 * LABELS),
-    ),
-    (
-        "training: loss or weights are no longer finite after update 0; train with a lower rate than 0.0002, "
-        "or begin with smaller weights",
-        lambda: _train_rates(scale=math.nan),
-    ),
-    (
-        "training: the loss of update 1 is",
-        lambda: _train_rates(scale=1e6),
     ),
     (
         "batch: the images chosen must be 0 to 11, one at least",

@@ -14,7 +14,8 @@ from snncc.tuning.streaming import StreamingLearner
 from snncc_ir.graph import Graph
 from snncc_ir.streaming import run_streaming
 from support.native import KERNEL_NAMES, needs_native, with_kernels
-from support.rate_learning import RateCase, chains, check_gradients, is_clear, rate_cases
+from support.rate_chains import chains
+from support.rate_learning import RateCase, check_gradients, is_clear, rate_cases
 
 pytestmark = needs_native
 

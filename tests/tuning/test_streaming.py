@@ -23,7 +23,8 @@ from snncc_ir.streaming import run_streaming
 from snncc_ir.timing import Phased, Rate
 from support.dense_rates import Neurons, RateRun, run_rate
 from support.native import needs_native
-from support.rate_learning import chains, check_close, random_chain
+from support.rate_chains import chains, random_chain
+from support.rate_learning import check_close
 
 pytestmark = needs_native
 
