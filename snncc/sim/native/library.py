@@ -25,7 +25,7 @@ KERNELS = "SNNCC_NATIVE"
 LIBRARY = "SNNCC_NATIVE_LIBRARY"
 """Environment variable: another build of the library, for example one with sanitizers."""
 
-INTERFACE = 5
+INTERFACE = 6
 """The C interface that this module speaks; a library built from other sources is refused."""
 
 NAMES = ("libsnncc_native.so", "libsnncc_native.dylib", "snncc_native.dll")

@@ -12,7 +12,7 @@ using snncc::Wide;
 using snncc::guarded;
 
 // Goes up with every change of these functions or of their structures; library.py has the same number.
-SNNCC_EXPORT int snncc_interface() { return 5; }
+SNNCC_EXPORT int snncc_interface() { return 6; }
 
 SNNCC_EXPORT const char* snncc_message() { return snncc::message.c_str(); }
 
