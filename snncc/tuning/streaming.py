@@ -198,6 +198,13 @@ def _like(tensor: Tensor, values: Ints) -> Tensor:
     return tensor if np.array_equal(tensor.data, values) else Tensor.integer(values)
 
 
+def _scale(node: Population, before: Tensor, after: Tensor) -> Tensor | None:
+    """The real value of a level, which a threshold is in units of the drive."""
+    if node.scale is None or before == after:
+        return node.scale
+    return Tensor.real(node.scale.data * (after.data / before.data))
+
+
 def _changed(link: Link, values: Values) -> Iterator[AnyNode]:
     bits = link.linear.weight.bits
     yield replace(link.linear, weight=Tensor.integer(values.weight, bits))
@@ -206,6 +213,7 @@ def _changed(link: Link, values: Values) -> Iterator[AnyNode]:
             yield replace(readout, bias=values.bias)
         case Population(neuron=Staircase() as neuron) as population if values.theta is not None:
             theta = _like(neuron.theta, values.theta)
-            yield replace(population, neuron=replace(neuron, theta=theta, bias=values.bias))
+            moved = replace(population, neuron=replace(neuron, theta=theta, bias=values.bias))
+            yield replace(moved, scale=_scale(population, neuron.theta, theta))
         case reader:
             raise TypeError(f"{reader.name} has no threshold")

@@ -21,6 +21,7 @@ from snncc.frontend.load import Model
 from snncc.frontend.lower import lower
 from snncc.golden import golden_inputs, golden_vectors
 from snncc.samples import Samples, image_digests, load_images
+from snncc.sim.native.library import NativeError, threads
 from snncc.sim.reals import RealEngine
 from snncc.sim.training.trainer import Training
 from snncc.targets import load_target
@@ -33,9 +34,10 @@ from snncc.tuning.learner import Learner
 from snncc.tuning.material import Material, check_changes, check_classes, divided
 from snncc.tuning.phased import StaircaseLearner
 from snncc.tuning.recipe import NO_CHANGE, Recipe
+from snncc.tuning.streaming import StreamingLearner
 from snncc.tunings import ENTRY, Gain
 from snncc_ir.encoding import format_of
-from snncc_ir.errors import DataError, ModelError, SnnccError
+from snncc_ir.errors import DataError, ModelError, SnnccError, ToolError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Quantiser
 from snncc_ir.nodes import Readout
@@ -178,7 +180,7 @@ def _check_labels(labels: Array | None, classes: int, aim: Aim, where: str) -> N
 
 def _learner(graph: Graph, material: Material, teacher: Graph | None, recipe: Recipe) -> Learner:
     if isinstance(graph.timing, Rate):
-        raise SnnccError("rate networks cannot be tuned", where=graph.name)
+        return _streaming(graph, recipe)
     objective = Objective(
         loss=Loss.AUTO,
         temperature=TEMPERATURE,
@@ -186,6 +188,19 @@ def _learner(graph: Graph, material: Material, teacher: Graph | None, recipe: Re
         labelled=float(recipe.aim.needs_labels),
     )
     return StaircaseLearner(graph, material, Training(teacher), objective)
+
+
+def _streaming(graph: Graph, recipe: Recipe) -> Learner:
+    if recipe.aim.needs_model:
+        raise SnnccError(
+            "a network of the code rate learns from labels alone",
+            where=f"--aim {recipe.aim.value}",
+            hint="give images with labels, or compile it with another code",
+        )
+    try:
+        return StreamingLearner(graph, threads=threads())
+    except NativeError as error:
+        raise ToolError(f"{error}, which networks of the code rate learn with", where=graph.name) from error
 
 
 def _float_network(model: Model) -> Graph:

@@ -30,6 +30,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.progress import Progress, silent
 from snncc_ir.tensors import Reals
 from snncc_ir.training import Aim
+from support.native import needs_native
 from support.trained import IMAGES, pixels, save, write_data, write_residual
 
 SCALED = PixelScaling(scale=255.0)
@@ -109,6 +110,40 @@ def test_steps_learn_as_they_came(narrow: Path) -> None:
     found = tune(narrow / "steps", options(narrow))
     assert found.gain.after.share > found.gain.before.share
     assert verify(narrow / "tuned").equal
+
+
+@needs_native
+def test_rate_networks_learn_on_their_spikes(narrow: Path) -> None:
+    rng = np.random.default_rng(3)
+    weights = {"w1": rng.normal(0, 0.1, (30, 128)), "w2": rng.normal(0, 0.3, (5, 30))}
+    nodes = [
+        onnx.helper.make_node("Flatten", ["x"], ["f"], "flatten"),
+        onnx.helper.make_node("Gemm", ["f", "w1"], ["a"], "first", transB=1),
+        onnx.helper.make_node("Relu", ["a"], ["s"], "relu"),
+        onnx.helper.make_node("Gemm", ["s", "w2"], ["y"], "second", transB=1),
+    ]
+    save(narrow / "chain.onnx", nodes, weights, ["N", *IMAGES], ["N", 5])
+    plain = CompileOptions(output=narrow / "rate", target="sim", calibrate=narrow / "plain.npz", code="rate")
+    compile_model(narrow / "chain.onnx", replace(plain, pixels=SCALED, steps=8))
+    found = tune(narrow / "rate", options(narrow))
+    assert found.gain.after.loss < found.gain.before.loss
+    assert found.gain.after.share > found.gain.before.share
+    assert verify(narrow / "tuned").equal
+    with pytest.raises(SnnccError) as caught:
+        tune(narrow / "rate", options(narrow, aim=Aim.FLOAT, model=narrow / "chain.onnx", force=True))
+    assert str(caught.value) == (
+        "--aim float: a network of the code rate learns from labels alone; give images with labels, or "
+        "compile it with another code"
+    )
+
+
+@needs_native
+def test_rate_networks_that_are_no_chain_are_refused(narrow: Path) -> None:
+    plain = CompileOptions(output=narrow / "rate", target="sim", calibrate=narrow / "plain.npz", code="rate")
+    compile_model(narrow / "model.onnx", replace(plain, pixels=SCALED, steps=8))
+    with pytest.raises(SnnccError) as caught:
+        tune(narrow / "rate", options(narrow))
+    assert "pool1" in str(caught.value)
 
 
 @pytest.mark.parametrize("aim", [Aim.FLOAT, Aim.BOTH])
