@@ -45,6 +45,8 @@ OBJECTIVES = st.builds(
     temperature=st.just(2.5),
     batch=st.just(BATCH),
     hidden=st.sampled_from([0.0, 0.5, 5.0]),
+    taught=st.sampled_from([0.0, 0.5, 1.0]),
+    labelled=st.sampled_from([0.0, 1.0, 2.0]),
     surrogate=st.sampled_from(training.Surrogate),
 )
 
@@ -52,15 +54,19 @@ OBJECTIVES = st.builds(
 @settings(max_examples=60)
 @given(cases(), st.integers(0, 2**32 - 1), OBJECTIVES)
 def test_gradients_are_those_of_the_surrogate(case: Case, seed: int, objective: Objective) -> None:
+    assume(objective.taught or objective.labelled)
     assume(len(case.graph.inputs) == 1)
     sizes = [np.prod(case.graph.types[name].shape) for name in case.graph.outputs]
     assume(objective.loss is not Loss.KL or min(sizes) > 1)
     rng = np.random.default_rng(seed)
     images = rng.normal(size=(BATCH, *case.graph.inputs[0].type.shape)).astype(np.float32).astype(float)
     graph = to_real(case.graph, images, seed)
+    labels = rng.integers(0, sizes[0], BATCH)
     parameters = parameters_of(graph)
-    value, gradient = Training(graph)(graph, objective)(images, parameters)
-    surrogate = Surrogate(graph, images, objective)
+    value, gradient = Training(graph if objective.taught else None)(graph, objective)(
+        images, parameters, labels if objective.labelled else None
+    )
+    surrogate = Surrogate(graph, images, objective, labels=labels)
     np.testing.assert_allclose(value, surrogate.loss(parameters), rtol=1e-3, atol=1e-4)
     for _ in range(3):
         direction = random_direction(parameters, rng)
