@@ -39,7 +39,7 @@ from snncc.verify import verify as verify_artefact
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Goal
-from snncc_ir.training import Aim
+from snncc_ir.training import Aim, Surrogate
 
 File = str | os.PathLike[str]
 Images = File | ArrayLike
@@ -125,6 +125,7 @@ class Network:
         rate: float = 0.002,
         batch: int = 64,
         augment: str = "none",
+        surrogate: str = "straight",
         patience: int = 5,
         seed: int = 0,
         force: bool = False,
@@ -149,6 +150,7 @@ class Network:
             rate=rate,
             patience=patience,
             changes=changes_of(augment),
+            surrogate=_surrogate(surrogate),
             seed=seed,
             force=force,
         )
@@ -270,6 +272,16 @@ def _aim(name: str) -> Aim:
     except ValueError:
         names = ", ".join(choice.value for choice in Aim)
         raise SnnccError(f"no aim is called {name!r}", where="--aim", hint=f"there are {names}") from None
+
+
+def _surrogate(name: str) -> Surrogate:
+    try:
+        return Surrogate(name)
+    except ValueError:
+        names = ", ".join(choice.value for choice in Surrogate)
+        raise SnnccError(
+            f"no surrogate is called {name!r}", where="--surrogate", hint=f"there are {names}"
+        ) from None
 
 
 def _data(images: Images, labels: ArrayLike | None) -> Path | Data:

@@ -9,7 +9,7 @@ import typer
 
 from snncc.arguments import ArtefactPath, Json, SourceModel
 from snncc.console import print_json, print_table, say, stages
-from snncc_ir.training import Aim
+from snncc_ir.training import Aim, Surrogate
 
 
 def tune(
@@ -31,6 +31,9 @@ def tune(
     augment: Annotated[
         str, typer.Option(metavar="TEXT", help="Changes of the images: flip, crop, or both joined by +.")
     ] = "none",
+    surrogate: Annotated[
+        Surrogate, typer.Option(help="What stands for the derivative of levels 0 and 1.")
+    ] = Surrogate.STRAIGHT,
     patience: Annotated[
         int, typer.Option(metavar="N", help="Stop when the held-out loss has not fallen for N epochs.")
     ] = 5,
@@ -61,6 +64,7 @@ def tune(
                 rate=rate,
                 patience=patience,
                 changes=changes_of(augment),
+                surrogate=surrogate,
                 seed=seed,
                 force=force,
                 watch=watch,

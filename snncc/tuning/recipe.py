@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from snncc.passes.augment import Change
 from snncc_ir.errors import SnnccError
-from snncc_ir.training import Aim
+from snncc_ir.training import Aim, Surrogate
 
 MOST_BATCH = 4096
 NO_CHANGE = "none"
@@ -28,6 +28,7 @@ class Recipe:
     rate: float = 0.002
     patience: int = 5
     changes: tuple[Change, ...] = ()
+    surrogate: Surrogate = Surrogate.STRAIGHT
     seed: int = 0
 
     def __post_init__(self) -> None:

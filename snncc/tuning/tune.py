@@ -20,6 +20,7 @@ from snncc.frontend.calibrate import float_outputs
 from snncc.frontend.load import Model
 from snncc.frontend.lower import lower
 from snncc.golden import golden_inputs, golden_vectors
+from snncc.passes.augment import Change
 from snncc.samples import Samples, image_digests, load_images
 from snncc.sim.native.library import NativeError, threads
 from snncc.sim.reals import RealEngine
@@ -43,7 +44,7 @@ from snncc_ir.neurons import Quantiser
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import Watch, no_watch
 from snncc_ir.timing import Rate
-from snncc_ir.training import Aim, Loss, Objective
+from snncc_ir.training import Aim, Loss, Objective, Surrogate
 
 Array = NDArray[Any]
 
@@ -64,7 +65,8 @@ class TuneOptions:
     batch: int = 64
     rate: float = 0.002
     patience: int = 5
-    changes: tuple[Any, ...] = ()
+    changes: tuple[Change, ...] = ()
+    surrogate: Surrogate = Surrogate.STRAIGHT
     seed: int = 0
     force: bool = False
     watch: Watch = no_watch
@@ -139,6 +141,7 @@ def _prepared(found: Artefact, options: TuneOptions) -> _Task:
         rate=options.rate,
         patience=options.patience,
         changes=options.changes,
+        surrogate=options.surrogate,
         seed=options.seed,
     )
     classes = math.prod(graph.types[graph.outputs[0]].shape)
@@ -186,6 +189,7 @@ def _learner(graph: Graph, material: Material, teacher: Graph | None, recipe: Re
         temperature=TEMPERATURE,
         batch=recipe.batch,
         labelled=float(recipe.aim.needs_labels),
+        surrogate=recipe.surrogate,
     )
     return StaircaseLearner(graph, material, Training(teacher), objective)
 
@@ -196,6 +200,12 @@ def _streaming(graph: Graph, recipe: Recipe) -> Learner:
             "a network of the code rate learns from labels alone",
             where=f"--aim {recipe.aim.value}",
             hint="give images with labels, or compile it with another code",
+        )
+    if recipe.surrogate is not Surrogate.STRAIGHT:
+        raise SnnccError(
+            "is for levels 0 and 1; a network of the code rate has a surrogate of its own",
+            where=f"--surrogate {recipe.surrogate.value}",
+            hint="leave it out",
         )
     try:
         return StreamingLearner(graph, threads=threads())
@@ -265,6 +275,7 @@ def _write(found: Artefact, graph: Graph, task: _Task, tuned: Tuned, options: Tu
         "rate": recipe.rate,
         "batch": recipe.batch,
         "seed": recipe.seed,
+        "surrogate": recipe.surrogate.value,
         "augment": "+".join(change.value for change in recipe.changes) or NO_CHANGE,
         "data": task.course.material.digest,
     }

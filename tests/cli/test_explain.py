@@ -23,7 +23,7 @@ def test_the_loss_by_population_and_cause(snncc: Snncc) -> None:
     assert set(found) == {
         "schema",
         "artefact", "model", "images", "accuracy", "float_accuracy", "total", "nodes", "worst", "advice",
-        "imported",
+        "imported", "tuned",
     }  # fmt: skip
     assert found["images"] == 12
     simulated = snncc("simulate", "model.snncc", "--data", "other.npz", "--json").json

@@ -29,7 +29,7 @@ from snncc_ir.errors import ArtefactError, SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.progress import Progress, silent
 from snncc_ir.tensors import Reals
-from snncc_ir.training import Aim
+from snncc_ir.training import Aim, Surrogate
 from support.native import needs_native
 from support.trained import IMAGES, pixels, save, write_data, write_residual
 
@@ -135,6 +135,19 @@ def test_rate_networks_learn_on_their_spikes(narrow: Path) -> None:
         "--aim float: a network of the code rate learns from labels alone; give images with labels, or "
         "compile it with another code"
     )
+    with pytest.raises(SnnccError) as caught:
+        tune(narrow / "rate", options(narrow, surrogate=Surrogate.SINGLE_STEP, force=True))
+    assert str(caught.value) == (
+        "--surrogate single_step: is for levels 0 and 1; a network of the code rate has a surrogate of its own; "
+        "leave it out"
+    )
+
+
+@pytest.mark.parametrize("surrogate", Surrogate)
+def test_both_surrogates_teach_levels_0_and_1(narrow: Path, surrogate: Surrogate) -> None:
+    found = tune(narrow / "narrow", options(narrow, surrogate=surrogate))
+    assert found.gain.after.loss < found.gain.before.loss
+    assert artefact.read(narrow / "tuned").manifest["tuned"][0]["surrogate"] == surrogate.value
 
 
 @needs_native
