@@ -138,8 +138,8 @@ def test_rate_networks_learn_on_their_spikes(narrow: Path) -> None:
     with pytest.raises(SnnccError) as caught:
         tune(narrow / "rate", options(narrow, surrogate=Surrogate.SINGLE_STEP, force=True))
     assert str(caught.value) == (
-        "--surrogate single_step: is for levels 0 and 1; a network of the code rate has a surrogate of its own; "
-        "leave it out"
+        "--surrogate single_step: is for levels 0 and 1; a network of the code rate has a surrogate of its "
+        "own; leave it out"
     )
 
 
