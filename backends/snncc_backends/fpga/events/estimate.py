@@ -3,8 +3,8 @@
 As for the level core (`snncc_backends.fpga.estimate`): block memories follow the rule by which Yosys maps
 memories, multipliers are the lanes and the one that makes payloads, LUTs and flip-flops are counts out of
 the Verilog times factors that `benchmarks/fpga_estimate.py --fit` fits to placed designs; the clock is a fit
-alone. Tables in LUTs cost what they cost in the level core. What decays neurons that leak is fitted to
-synthesised designs (`benchmarks/fpga_leaky.py --fit`), not to placed ones, and has no clock of its own.
+alone. Tables in LUTs cost what they cost in the level core. What lets potentials decay is fitted to
+designs that are packed, not placed (`benchmarks/fpga_leaky.py --fit`); the clock knows nothing of it.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class EventParts(Counts):
 
 
 LUT_FACTORS = EventParts(
-    core=647.129, potentials=15.382, banks=1.925, sent=11.779, unpacking=6.578, levels=0.0, decays=0.0
+    core=647.129, potentials=15.382, banks=1.925, sent=11.779, unpacking=6.578, levels=0.0, decays=3.687
 )
 FLIP_FLOP_FACTORS = EventParts(
-    core=1512.71, potentials=8.343, banks=1.395, sent=6.132, unpacking=2.232, levels=7.58, decays=0.0
+    core=1512.71, potentials=8.343, banks=1.395, sent=6.132, unpacking=2.232, levels=7.58, decays=2.764
 )
 CLOCK = (94.4, 6.5)
 """MHz of eight lanes, and MHz less for each doubling."""
