@@ -31,6 +31,7 @@ from snncc_ir.codes import Reset
 from snncc_ir.graph import Graph
 from snncc_ir.progress import silent
 from snncc_ir.streaming import run_streaming
+from snncc_ir.tensors import Ints
 from snncc_ir.timing import Rate
 from support.event_checks import UNHURRIED, WAIVED, equals_reference, equals_verilog, expressed
 from support.events import small_case
@@ -86,7 +87,7 @@ def test_the_verilog_of_neurons_that_do_not_leak(verilator: Tool, compiler: Tool
 
 
 def test_widths_that_just_hold_the_network(verilator: Tool, compiler: Tool) -> None:
-    for case in (small_leaky(300, 40), small_leaky(4095, 300)):
+    for case in (small_leaky(300, 40), small_leaky(4095, 300), fine_leaky()):
         equals_verilog((verilator, compiler), build_event_tables(case.graph, 8), case)
 
 
@@ -121,10 +122,10 @@ def fire_number(tables: EventTables) -> int:
 
 
 GOLDEN_FIRE = (
-    "00005a01 00010001 00000001 00000001 00000001 00000000 00000002 00000000 "
+    "00005a01 00010001 00000001 00000001 00000001 00000000 00000003 00000000 "
     "00000000 00000001 006303e9 00000000 00010000 00000000 00000000 00000000"
 )
-"""Bias, reset to zero, and u as a tap; word 10: v loses 99 and u 1001 4096ths."""
+"""Bias, reset to zero, and a tap of u, which is word 3; word 10: v loses 99 and u 1001 4096ths."""
 
 GOLDEN_NEURONS = "fff81e01 00101e01 00081e01 00101e01 fff01e01 fff01e01 fff01e01 00101e01"
 """Threshold 64 * 120 + 1 in 13 bits, then 64 b in 19; the last lane first."""
@@ -164,16 +165,17 @@ def test_every_bit_of_thresholds_and_decays_tells(verilator: Tool, compiler: Too
 @pytest.mark.slow
 def test_the_gates(verilator: Tool, compiler: Tool, tmp_path: Path) -> None:
     yosys = tool_or_skip(find_yosys())
-    case = small_leaky(300, 40, steps=6)
+    case = fine_leaky(steps=6)
+    images: dict[str, Ints] = {"x": case.batch["x"][:8]}
     tables = build_event_tables(case.graph, 8)
     design = Design(top=rtl.TOP, files={**rtl.core(), **rtl.table_files(tables)})
     gates = gate_netlist(yosys, design, tmp_path)
     folder = tmp_path / "simulation"
     folder.mkdir()
     written = rtl.simulate_event_design(
-        verilator, compiler, gates, tables, case.batch, folder, optimisation="-O0"
+        verilator, compiler, gates, tables, images, folder, optimisation="-O0"
     )
-    expected = EventSimulator(tables).run(case.batch, trace=True)
+    expected = EventSimulator(tables).run(images, trace=True)
     assert first_difference(written, expected.traces, expected.cycles) == ""
 
 

@@ -53,21 +53,31 @@ def small_leaky(du: int, dv: int, steps: int = 30, vth: int = 1500) -> Case:
 
 
 def fine_leaky(steps: int = 24) -> Case:
-    """Small weights, whose potentials come close to thresholds: single bits of these and of decays tell."""
+    """Small weights, whose potentials come close to thresholds: single bits of these and of decays tell.
+
+    The second layer's drives change their sign from step to step, so that it tells how they are rounded.
+    """
     rng = np.random.default_rng(7)
-    weights = [Tensor.integer(rng.integers(-3, 4, shape), 3) for shape in ((8, 6), (2, 8))]
+    first, last = (Tensor.integer(rng.integers(-3, 4, shape), 3) for shape in ((8, 6), (2, 8)))
     biases = [Bias(values=Tensor.integer(rng.integers(-2, 3, size))) for size in (8, 2)]
-    neuron = Leaky(vth=120, bias=biases[0], du=1000, dv=99)
+    images = rng.integers(0, 8, (1, 200, 6))
+    second = Tensor.integer(rng.integers(-3, 4, (8, 8)), 3)
+    neurons = (
+        Leaky(vth=120, bias=biases[0], du=1000, dv=99),
+        Leaky(vth=2, bias=biases[0], du=700, dv=500),
+    )
     graph = Graph(
         name="fine",
         nodes=(
             Input(name="x", type=Levels((6,), 0, 7)),
-            Dense(name="d", source="x", weight=weights[0]),
-            Population(name="p", drives=("d",), neuron=neuron, code=Code.RATE),
-            Dense(name="e", source="p", weight=weights[1]),
+            Dense(name="d", source="x", weight=first),
+            Population(name="p", drives=("d",), neuron=neurons[0], code=Code.RATE),
+            Dense(name="f", source="p", weight=second),
+            Population(name="q", drives=("f",), neuron=neurons[1], code=Code.RATE),
+            Dense(name="e", source="q", weight=last),
             Readout(name="y", drives=("e",), bias=biases[1]),
         ),
         outputs=("y",),
         timing=Rate(steps, Reset.ZERO),
     )
-    return Case(graph, {"x": rng.integers(0, 8, (1, 200, 6))})
+    return Case(graph, {"x": images})
