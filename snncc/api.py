@@ -4,6 +4,7 @@ net = snncc.compile("model.onnx", "model.snncc", target="sim", calibrate=images,
 run = net.simulate(images, labels)
 run.outputs, run.accuracy, run.evaluation.counts
 net.verify().equal
+tuned, how = net.tune("tuned.snncc", images, labels, epochs=10)
 net.report("model.html", images, labels)
 """
 
@@ -30,11 +31,15 @@ from snncc.reporting.report import report as write_report
 from snncc.simulate import Simulation
 from snncc.simulate import simulate as simulate_artefact
 from snncc.steps import StepOptions
+from snncc.tuning.recipe import changes_of
+from snncc.tuning.tune import Tuned, TuneOptions
+from snncc.tuning.tune import tune as tune_artefact
 from snncc.verify import Ladder
 from snncc.verify import verify as verify_artefact
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Goal
+from snncc_ir.training import Aim
 
 File = str | os.PathLike[str]
 Images = File | ArrayLike
@@ -107,6 +112,48 @@ class Network:
         return explain_artefact(
             self.path, _data(images, labels), model_path=None if model is None else Path(model), limit=limit
         )
+
+    def tune(
+        self,
+        out: File,
+        images: Images,
+        labels: ArrayLike | None = None,
+        *,
+        epochs: int,
+        aim: str | None = None,
+        model: File | None = None,
+        rate: float = 0.002,
+        batch: int = 64,
+        augment: str = "none",
+        patience: int = 5,
+        seed: int = 0,
+        force: bool = False,
+    ) -> tuple[Network, Tuned]:
+        """Let the network learn from `images`, and write what it becomes as an artefact to the folder `out`.
+
+        `images` and `labels[N]` are those of `simulate`; every option is that of `snncc tune` of its name
+        (docs/tuning.md). What comes back is the new network, and its `gain` and `epochs`. The gradient passes
+        straight through roundings (Bengio et al. 2013; of thresholds: Esser et al. 2020, equation 3).
+
+        Raises GraphError for a neuron without a gradient, DataError for images or labels that do not fit,
+        SnnccError where the loss leaves all bounds, ArtefactError where `out` cannot be written or, without
+        `force`, exists.
+        """
+        options = TuneOptions(
+            data=_data(images, labels),
+            output=Path(out),
+            epochs=epochs,
+            aim=None if aim is None else _aim(aim),
+            model=None if model is None else Path(model),
+            batch=batch,
+            rate=rate,
+            patience=patience,
+            changes=changes_of(augment),
+            seed=seed,
+            force=force,
+        )
+        tuned = tune_artefact(self.path, options)
+        return Network(tuned.path), tuned
 
     def report(
         self,
@@ -215,6 +262,14 @@ def _published(name: str) -> Published:
         raise SnnccError(
             f"no conversion is called {name!r}", where="--published", hint=f"there are {names}"
         ) from None
+
+
+def _aim(name: str) -> Aim:
+    try:
+        return Aim(name)
+    except ValueError:
+        names = ", ".join(choice.value for choice in Aim)
+        raise SnnccError(f"no aim is called {name!r}", where="--aim", hint=f"there are {names}") from None
 
 
 def _data(images: Images, labels: ArrayLike | None) -> Path | Data:

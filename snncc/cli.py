@@ -32,6 +32,7 @@ from snncc.guard import P, end_on_signals, guarded
 from snncc.outward_commands import build, export
 from snncc.passes.published import Published
 from snncc.sweep_command import sweep
+from snncc.tune_command import tune
 from snncc_ir.codes import CodeOption, Reset
 from snncc_ir.machine import Goal
 
@@ -270,6 +271,7 @@ def explain(
 
 
 command()(sweep)
+command()(tune)
 
 
 @command("report")

@@ -21,6 +21,7 @@ from snncc.sim.attribution import Attribution, Batch, Loss, attribute
 from snncc.sim.hybrid import Hybrid, Source, Switch
 from snncc.sim.stairs import Cause
 from snncc.summary import summary
+from snncc.tunings import tunings
 from snncc_ir.encoding import PIXEL_TOP, InputFormat, format_of
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
@@ -54,6 +55,7 @@ IMPORTED_ADVICE = (
     "its levels came with the network: if that was quantised after training, a greater range may help; "
     "if it was trained so, this is no loss"
 )
+TUNED_ADVICE = "they have learned, so this is no loss by itself; look at the next greatest share"
 RATE_ADVICE = "run more steps (--steps): a rate over T steps has T + 1 values"
 
 
@@ -198,6 +200,8 @@ def advice(explanation: Explanation) -> str:
     what = IMPORTED_ADVICE if worst.node in explanation.imported else ADVICE[worst.cause]
     if isinstance(node, Input):
         what = INPUT_ADVICE
+    elif worst.cause is Cause.WEIGHTS and tunings(explanation.artefact):
+        what = TUNED_ADVICE
     elif worst.cause is Cause.TIMING:
         what = ADVICE[worst.cause]
     elif worst.cause is Cause.ROUNDING and isinstance(graph.timing, Rate):
@@ -213,6 +217,7 @@ def as_plain(explanation: Explanation) -> dict[str, Any]:
         "artefact": str(explanation.artefact.path),
         "model": str(explanation.model),
         "imported": list(explanation.imported),
+        "tuned": [gain.as_plain() for gain in tunings(explanation.artefact)],
         "images": found.images,
         "accuracy": found.accuracy,
         "float_accuracy": found.float_accuracy,
@@ -281,10 +286,14 @@ def headline(explanation: Explanation) -> str:
 
 
 def notes(explanation: Explanation) -> list[str]:
-    """What is not among the losses."""
+    """What is not among the losses, and what tuning gained."""
+    learned = [f"tuned on {gain.images} images: {gain}" for gain in tunings(explanation.artefact)]
+    if learned:
+        learned.append("weights are compared with the float network's, from which tuning moves them")
     if not explanation.imported:
-        return []
+        return learned
     return [
+        *learned,
         f"{len(explanation.imported)} of {len(explanation.artefact.graph.populations)} populations came "
-        "quantised: their weights and the rounding to their levels are the network itself, and no loss"
+        "quantised: their weights and the rounding to their levels are the network itself, and no loss",
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from snncc_ir.graph import Graph
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """How the files of all formats begin."""
 
-Writer = Callable[[Graph, Mapping[str, str]], tuple[bytes, int]]
+Writer = Callable[[Graph, Mapping[str, str]], tuple[bytes, int, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ def export(path: Path, form: Exchange, file: Path, *, force: bool = False) -> Ex
     writer = _writer(form)
     found = artefact.read(path)
     try:
-        data, nodes = writer(found.graph, _notes(found))
+        data, nodes, neurons = writer(found.graph, _notes(found))
     except TargetError as error:
         raise TargetError(error.what, where=str(path), hint=error.hint) from None
     try:
@@ -67,7 +66,6 @@ def export(path: Path, form: Exchange, file: Path, *, force: bool = False) -> Ex
             where=str(file),
             hint="check the rights and the space there",
         ) from error
-    neurons = sum(math.prod(found.graph.types[node.name].shape) for node in found.graph.populations)
     return Exported(file=file, form=form, nodes=nodes, neurons=neurons, size=len(data))
 
 

@@ -176,11 +176,11 @@ def image_digests(form: InputFormat, images: Array) -> list[str]:
 
 
 def overlap(form: InputFormat, images: Array, known: Set[str]) -> tuple[str, ...]:
-    """A warning where images are among those whose digests are `known`, which were calibrated on."""
+    """A warning where images are among those whose digests are `known`, which were calibrated or tuned on."""
     shared = sum(digest in known for digest in image_digests(form, images)) if known else 0
     if not shared:
         return ()
-    return (f"{shared} of {len(images)} images were calibrated on; accuracy on them says little",)
+    return (f"{shared} of {len(images)} images were calibrated or tuned on; accuracy on them says little",)
 
 
 def load_images(found: Artefact, source: Path | Data, limit: int | None) -> tuple[Array, Array | None]:

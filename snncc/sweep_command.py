@@ -26,7 +26,10 @@ def sweep(
     ] = "graded,radix,count,ttfs",
     steps: Annotated[str, typer.Option(metavar="LIST", help="Time steps of the code rate.")] = "64",
     lanes: Annotated[str, typer.Option(metavar="LIST", help="Lanes of an FPGA.")] = "",
-    chips: Annotated[str, typer.Option(metavar="LIST", help="Chips; `snncc targets` lists them.")] = "",
+    chips: Annotated[
+        str,
+        typer.Option(metavar="LIST", help="Chips; `snncc targets` lists them; .toml files describe others."),
+    ] = "",
     targets: Annotated[
         str, typer.Option(metavar="LIST", help="Targets; default: those of the chips, else lava.")
     ] = "",

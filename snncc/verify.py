@@ -26,7 +26,6 @@ from snncc.targets import check_runs, load_target
 from snncc_ir.backend import Backend, Engine
 from snncc_ir.costs import Counter, spread
 from snncc_ir.errors import ArtefactError, SnnccError, TargetError, ToolError
-from snncc_ir.neurons import Leaky
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import Watch, no_watch
 from snncc_ir.semantics import evaluate
@@ -158,11 +157,10 @@ class _Climber:
         return _rung("reference", len(self.golden_input()), detail)
 
     def own_engines(self) -> list[Callable[[], Rung]]:
-        """The engines of this package that run the graph's timing; the native one knows no leak."""
+        """The engines of this package that run the graph's timing."""
         if isinstance(self.graph.timing, Phased):
             return [self.reference_spikes, self.levels, self.native, self.spikes]
-        leaks = any(isinstance(node.neuron, Leaky) for node in self.graph.populations)
-        engines = [self.streaming] if leaks else [self.native, self.streaming]
+        engines = [self.native, self.streaming]
         return engines if isinstance(self.graph.timing, Rate) else [self.levels, *engines]
 
     def _named(self, levels: Values, outputs: Values) -> dict[str, Array]:

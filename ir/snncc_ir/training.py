@@ -24,10 +24,30 @@ class Loss(Enum):
     MSE = "mse"
 
 
+class Aim(Enum):
+    """What a network learns: the labels of the images, the float network's answers to them, or both."""
+
+    LABELS = "labels"
+    FLOAT = "float"
+    BOTH = "both"
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether images must have labels."""
+        return self is not Aim.FLOAT
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether the float network is asked."""
+        return self is not Aim.LABELS
+
+
 @dataclass(frozen=True, kw_only=True)
 class Objective:
     """What to minimise: a loss over `batch` images, by `kl` at a softmax temperature.
 
+    It is `taught` times the distance from the float network's outputs, if there is one, plus `labelled`
+    times the cross-entropy of the first output with the classes that the images have.
     `hidden` times the mean over the hidden populations of their squared error, relative to the variance of
     what they are without staircases, is added: it says more about few images than a few scores do.
     """
@@ -36,6 +56,8 @@ class Objective:
     temperature: float
     batch: int
     hidden: float = 0.0
+    taught: float = 1.0
+    labelled: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

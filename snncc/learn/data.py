@@ -1,4 +1,4 @@
-"""Labelled spike trains, checked against a network."""
+"""Labelled images, checked against a network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from snncc.learn.engine import check_labels, check_trains
 from snncc.learn.network import Network
-from snncc.learn.trains import Trains
+from snncc.learn.trains import Constant, Sent
 from snncc_ir.errors import DataError
 
 MOST_NAMED = 5
@@ -19,9 +19,9 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """Spike trains and the class of each image, `labels[images]`."""
+    """What the images send, and the class of each, `labels[images]`."""
 
-    trains: Trains
+    trains: Sent
     labels: NDArray[Any]
 
     def __len__(self) -> int:
@@ -30,10 +30,17 @@ class Labelled:
     @property
     def digest(self) -> str:
         """Of everything in it."""
-        found = hashlib.sha256(f"{self.trains.starts.shape} {self.trains.inputs}".encode())
-        for array in (self.trains.starts, self.trains.places, self.labels.astype(np.int64)):
+        text, arrays = _parts(self.trains)
+        found = hashlib.sha256(text.encode())
+        for array in (*arrays, self.labels.astype(np.int64)):
             found.update(array.tobytes())
         return found.hexdigest()
+
+
+def _parts(sent: Sent) -> tuple[str, tuple[NDArray[Any], ...]]:
+    if isinstance(sent, Constant):
+        return f"{sent.levels.shape} {sent.levels.dtype} {sent.pixels}", (sent.levels,)
+    return f"{sent.starts.shape} {sent.inputs}", (sent.starts, sent.places)
 
 
 def check(data: Labelled, network: Network, *, to_learn: bool) -> None:

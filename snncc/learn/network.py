@@ -26,10 +26,22 @@ class Reset(Enum):
 
 
 class Score(Enum):
-    """What the readout makes of its potentials over time."""
+    """What the readout makes of its potentials over time; DRIVE is the sum of all that it receives."""
 
     MAXIMUM = "maximum"
     SUM = "sum"
+    DRIVE = "drive"
+
+
+class Form(Enum):
+    """How a network runs: TRAINS as published, RATE as the code `rate` of the IR (ir/SPEC.md, section 7).
+
+    In RATE all layers have biases, a spike arrives in the step in which it is sent, potentials begin at half
+    a threshold (at 0 where they leak), and a neuron fires at its threshold.
+    """
+
+    TRAINS = "trains"
+    RATE = "rate"
 
 
 def _require(holds: bool, what: str, where: str) -> None:
@@ -97,7 +109,10 @@ Layer = Dense | Conv
 
 @dataclass(frozen=True, kw_only=True)
 class Readout:
-    """U[t+1] = decay U[t] + gain sum_i W_i S_i[t] of every class, never firing, and its score over time."""
+    """U[t+1] = decay U[t] + gain sum_i W_i S_i[t] of every class, never firing, and its score over time.
+
+    With score DRIVE it is U[t] = U[t-1] + sum_i W_i S_i[t] + b; the loss is of gain / steps times the last U.
+    """
 
     classes: int
     decay: float
@@ -126,6 +141,25 @@ class Surrogate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Penalty:
+    """On the spikes N_j of an image, for every layer of n neurons, beside the cross-entropy.
+
+    upper max(0, sum_j N_j / n - most) + lower / n sum_j max(0, least - N_j)^2, as in the authors' program for
+    Perez-Nieves and Goodman 2021, which has these numbers for Fashion-MNIST.
+    """
+
+    upper: float = 0.06
+    most: float = 1.0
+    lower: float = 100.0
+    least: float = 0.001
+
+    def __post_init__(self) -> None:
+        for name in ("upper", "most", "lower", "least"):
+            value = getattr(self, name)
+            _require(0 <= value < math.inf, f"{name} must not be negative, as {value} is", "penalty")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """A layer with the map that it reads and the one that it gives."""
 
@@ -140,22 +174,32 @@ class Stage:
             return (*self.layer.kernel, self.reads[2], self.layer.outputs)
         return (math.prod(self.reads), self.gives[2])
 
+    @property
+    def positions(self) -> int:
+        """Of the map that it gives."""
+        return self.gives[0] * self.gives[1]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """Layers one after the other, from spikes of the map `inputs` in `steps` steps to scores."""
+    """Layers one after the other, from what the map `inputs` sends in `steps` steps to scores."""
 
     inputs: Map
     steps: int
     layers: tuple[Layer, ...]
     readout: Readout
     surrogate: Surrogate = Surrogate()
+    form: Form = Form.TRAINS
 
     def __post_init__(self) -> None:
         _require(min(self.inputs) > 0, f"inputs must be positive, not {self.inputs}", "network")
+        least = 1 if self.form is Form.RATE else 2
         _require(
-            2 <= self.steps <= MOST_STEPS, f"steps must be 2 to {MOST_STEPS}, not {self.steps}", "network"
+            least <= self.steps <= MOST_STEPS,
+            f"steps must be {least} to {MOST_STEPS}, not {self.steps}",
+            "network",
         )
+        _check_score(self.readout, self.form)
         for stage in self.stages:
             _require(
                 min(stage.gives) > 0,
@@ -172,6 +216,16 @@ class Network:
             Stage(layer=x, reads=a, gives=b) for x, (a, b) in zip(layers, pairwise(shapes), strict=True)
         )
 
+    @property
+    def parameter_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of what is learnt: the weights of every stage, in form RATE each before its biases."""
+        biased = self.form is Form.RATE
+        return tuple(
+            shape
+            for stage in self.stages
+            for shape in ((stage.weight_shape, (stage.gives[2],)) if biased else (stage.weight_shape,))
+        )
+
     def _shapes(self) -> Iterator[Map]:
         shape = self.inputs
         yield shape
@@ -179,6 +233,14 @@ class Network:
             shape = _output(layer, shape)
             yield shape
         yield (1, 1, self.readout.classes)
+
+
+def _check_score(readout: Readout, form: Form) -> None:
+    if form is Form.RATE:
+        _require(readout.score is Score.DRIVE, "form RATE needs the score DRIVE", "readout")
+        _require(readout.decay == 1, f"decay must be 1 in form RATE, not {readout.decay}", "readout")
+    else:
+        _require(readout.score is not Score.DRIVE, "the score DRIVE needs form RATE", "readout")
 
 
 def _output(layer: Layer, shape: Map) -> Map:

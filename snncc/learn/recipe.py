@@ -9,7 +9,7 @@ from enum import Enum
 import numpy as np
 
 from snncc.learn.engine import Weights
-from snncc.learn.network import Network
+from snncc.learn.network import Network, Penalty
 from snncc_ir.errors import SnnccError
 
 
@@ -26,7 +26,10 @@ class Schedule(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Adam (Kingma and Ba 2015) on mini-batches; `decays` are its beta_1 and beta_2."""
+    """Adam (Kingma and Ba 2015) on mini-batches; `decays` are its beta_1 and beta_2.
+
+    A `penalty` on spikes adds to the gradients; losses stay those of the scores.
+    """
 
     epochs: int = 10
     batch: int = 256
@@ -34,6 +37,7 @@ class Recipe:
     schedule: Schedule = Schedule.CONSTANT
     decays: tuple[float, float] = (0.9, 0.999)
     seed: int = 0
+    penalty: Penalty | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("epochs", self.epochs), ("batch", self.batch)):
@@ -48,9 +52,11 @@ class Recipe:
 
 
 def initial(network: Network, seed: int, spread: float = 2.0) -> Weights:
-    """Normal weights whose deviation is `spread` / sqrt(number of inputs of a neuron)."""
+    """Normal weights whose deviation is `spread` / sqrt(number of inputs of a neuron), and biases of 0."""
     rng = np.random.default_rng(seed)
     return tuple(
-        rng.normal(0, spread / math.sqrt(math.prod(shape[:-1])), shape).astype(np.float32)
-        for shape in (stage.weight_shape for stage in network.stages)
+        np.zeros(shape, np.float32)
+        if len(shape) == 1
+        else rng.normal(0, spread / math.sqrt(math.prod(shape[:-1])), shape).astype(np.float32)
+        for shape in network.parameter_shapes
     )

@@ -50,7 +50,7 @@ class Trainer:
         if held_out is not None:
             check(held_out, network, to_learn=False)
         self.network, self.recipe, self.data, self.held_out = network, recipe, data, held_out
-        self.engine = Engine(network, threads=threads)
+        self.engine = Engine(network, threads=threads, penalty=recipe.penalty)
         self.weights = weights
         self.per_epoch = math.ceil(len(data) / recipe.batch)
 

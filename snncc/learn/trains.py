@@ -1,4 +1,4 @@
-"""Spike trains of a data set, and images as latencies."""
+"""What the images of a data set send: spike trains, latencies, or the same levels in every step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snncc.learn.network import Reset
 from snncc_ir.errors import DataError
+from snncc_ir.types import MAX_LEVEL
 
 Array = NDArray[Any]
 
@@ -32,7 +34,7 @@ class Trains:
         for name, array, kind in (("starts", self.starts, np.int64), ("places", self.places, np.int32)):
             if array.dtype != kind or not array.flags.c_contiguous:
                 raise DataError(f"{name} must be contiguous and {np.dtype(kind)}", where="spike trains")
-        if self.starts.ndim != 2 or self.starts.shape[1] < 3 or self.places.ndim != 1:
+        if self.starts.ndim != 2 or self.starts.shape[1] < 2 or self.places.ndim != 1:
             raise DataError("starts must be [images, steps + 1] and places [spikes]", where="spike trains")
 
     def __len__(self) -> int:
@@ -42,6 +44,78 @@ class Trains:
     def steps(self) -> int:
         """Steps of every image."""
         return self.starts.shape[1] - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pixels:
+    """Levels `least` to `top`; level n stands for `scale` n, and is sent as a payload in every step.
+
+    If `spiking` every pixel has an integrate-and-fire neuron with the threshold `top` that sends spikes of
+    the value 1 instead, as on chips whose spikes have no payload.
+    """
+
+    top: int = 255
+    scale: float = 1 / 255
+    least: int = 0
+    spiking: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.top <= MAX_LEVEL:
+            raise DataError(f"top must be 1 to {MAX_LEVEL}, not {self.top}", where="pixels")
+        if not 0 < self.scale < math.inf:
+            raise DataError(f"scale must be positive, not {self.scale}", where="pixels")
+        if not -MAX_LEVEL <= self.least <= 0 or (self.least and self.spiking):
+            raise DataError(
+                f"least must be 0 where pixels spike, else 0 or less, not {self.least}", where="pixels"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant:
+    """Images that send the same in every step: `levels[images, ...]`, channels last."""
+
+    levels: Array
+    pixels: Pixels = Pixels()
+
+    def __post_init__(self) -> None:
+        if self.levels.ndim < 2 or self.levels.dtype.kind not in "iu":
+            raise DataError("levels must be integers [images, ...]", where="levels")
+        least, top = self.pixels.least, self.pixels.top
+        if self.levels.size and not least <= self.levels.min() <= self.levels.max() <= top:
+            raise DataError(f"levels must be {least} to {top}", where="levels")
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    @property
+    def inputs(self) -> int:
+        """Of every image."""
+        return math.prod(self.levels.shape[1:])
+
+    def payloads(self, chosen: Array) -> NDArray[np.float32]:
+        """What the images `chosen` send in every step, `[chosen, inputs]`."""
+        levels = self.levels[chosen].reshape(len(chosen), self.inputs)
+        return np.ascontiguousarray(levels, np.float32) * np.float32(self.pixels.scale)
+
+    def spikes(self, chosen: Array, steps: int, reset: Reset) -> Trains:
+        """The spikes of the pixels' neurons: v starts at floor(top / 2), adds the level, fires at `top`."""
+        table = _pixel_spikes(self.pixels.top, steps, reset)
+        found = table[self.levels[chosen].reshape(len(chosen), self.inputs)]
+        return from_spikes(found.transpose(0, 2, 1))
+
+
+Sent = Trains | Constant
+
+
+def _pixel_spikes(top: int, steps: int, reset: Reset) -> NDArray[np.bool_]:
+    """Of every level `[top + 1, steps]`."""
+    levels = np.arange(top + 1)
+    v, fired = np.full(top + 1, top // 2), np.empty((top + 1, steps), np.bool_)
+    for t in range(steps):
+        v = v + levels
+        fired[:, t] = v >= top
+        v = np.where(fired[:, t], 0 if reset is Reset.ZERO else v - top, v)
+    return fired
 
 
 def from_times(times: Array, steps: int) -> Trains:

@@ -46,8 +46,13 @@ def _ignore(finding: Requantised | CodeChoice | str) -> None:
 class Trainer(Protocol):
     """Differentiates a loss by a graph's parameters."""
 
-    def __call__(self, images: Array, parameters: Parameters) -> tuple[float, Parameters]:
-        """Loss for real images `[batch, *input shape]`, and its gradients."""
+    def __call__(
+        self, images: Array, parameters: Parameters, labels: Array | None = None
+    ) -> tuple[float, Parameters]:
+        """Loss for real images `[batch, *input shape]`, and its gradients.
+
+        `labels[batch]` are their classes, where the objective asks for them.
+        """
 
 
 class Training(Protocol):

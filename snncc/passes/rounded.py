@@ -18,12 +18,17 @@ from snncc_ir.types import Shape
 
 
 def rounded(graph: Graph, context: Context, weight_bits: int) -> Parameters:
-    """Quantise a real graph with grids and give its parameters back in real units, all roundings made.
+    """Quantise a real graph with grids and give its parameters back in real units, all roundings made."""
+    return real_parameters(Quantize(weight_bits=weight_bits, level_bits=0).apply(graph, context))
+
+
+def real_parameters(integer: Graph) -> Parameters:
+    """The parameters of an integer graph in real units.
 
     With s_w the real value of one unit of drive and s_in that of a source's level, the weights are
     W_int * s_w / s_in, the steps theta * s_w, the biases s_w * (b + sum over the valid taps of W_int * zero).
+    Raises GraphError where a population is no staircase.
     """
-    integer = Quantize(weight_bits=weight_bits, level_bits=0).apply(graph, context)
     scales, zeros = _scales(integer)
     weights, biases, steps = {}, {}, {}
     for node in integer.nodes:

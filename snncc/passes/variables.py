@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,11 +23,14 @@ BIAS_RATE = 2.0
 
 @dataclass(frozen=True)
 class Variable:
-    """One array of the graph as base + unit * d, or base * exp(d) for steps, within bounds; d starts at 0."""
+    """One array of the graph as base + unit * d, or base * exp(d) for steps, within bounds; d starts at 0.
+
+    `rate` multiplies the learning rate of all of its elements, or of each; 0 leaves them as they are.
+    """
 
     base: Reals
     unit: Reals
-    rate: float = 1.0
+    rate: float | Reals = 1.0
     is_step: bool = False
 
     def value(self, d: Reals) -> Reals:
@@ -48,18 +51,23 @@ class Variables:
     one learning rate then serves all of them. The multipliers of skips and pools stay as they are.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        """All variables at 0, where `graph` is what they stand for."""
+    def __init__(self, graph: Graph, fixed: Mapping[str, Array] | None = None) -> None:
+        """All variables at 0, where `graph` is what they stand for.
+
+        `fixed[C]` is true for the channels of a population whose step is to stay.
+        """
         self.graph = graph
+        fixed = fixed or {}
         self.weights = {node.name: _weight(node) for node in graph.nodes if isinstance(node, Conv | Dense)}
-        self.steps = {node.name: _step(neuron) for node, neuron in _units(graph)}
+        self.steps = {node.name: _step(neuron, fixed.get(node.name)) for node, neuron in _units(graph)}
         self.biases = {node.name: _bias(neuron.bias, _step(neuron).base) for node, neuron in _units(graph)}
         for readout in graph.of_type(Readout):
             unit = max(float(np.abs(readout.bias.values.data).mean()), SMALLEST_READOUT_UNIT)
             self.biases[readout.name] = _bias(readout.bias, np.full(readout.bias.values.shape[0], unit))
         self._all = [*self.weights.values(), *self.biases.values(), *self.steps.values()]
         self._ends = np.cumsum([variable.unit.size for variable in self._all])
-        self.rates = np.concatenate([np.full(variable.unit.size, variable.rate) for variable in self._all])
+        rates = [np.broadcast_to(variable.rate, variable.unit.shape).ravel() for variable in self._all]
+        self.rates = np.concatenate(rates)
 
     def start(self) -> Reals:
         """The vector that stands for the graph itself."""
@@ -110,10 +118,11 @@ def _weight(node: Conv | Dense) -> Variable:
     return Variable(weight, np.broadcast_to(unit, weight.shape))
 
 
-def _step(neuron: Analog) -> Variable:
+def _step(neuron: Analog, fixed: Array | None = None) -> Variable:
     if neuron.grid is None:
         raise TypeError("variables need a grid")
-    return Variable(neuron.grid.scale, neuron.grid.scale, is_step=True)
+    scale = neuron.grid.scale
+    return Variable(scale, scale, rate=1.0 if fixed is None else np.where(fixed, 0.0, 1.0), is_step=True)
 
 
 def _bias(bias: Bias, unit: Reals) -> Variable:

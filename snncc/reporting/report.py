@@ -233,7 +233,8 @@ def _statements(
     if images.stored is not None and known:
         shared = sum(digest in known for digest in image_digests(images.form, images.stored))
         if shared:
-            text = f"{shared} of {images.count} images were calibrated on; accuracy on them says little."
+            seen = f"{shared} of {images.count} images were calibrated or tuned on"
+            text = f"{seen}; accuracy on them says little."
             said.append(Statement(text=text, mood=Mood.BAD))
     return said
 

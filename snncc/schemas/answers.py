@@ -53,6 +53,24 @@ class Loss(TypedDict):
     text: str
 
 
+class TunedFigures(TypedDict):
+    """On images that were held out of a tuning."""
+
+    loss: float
+    share: Annotated[Share, "of right answers, or of those of the float network"]
+
+
+class Tuning(TypedDict):
+    """What `snncc tune` gained."""
+
+    aim: Literal["labels", "float", "both"]
+    images: Annotated[int, "that were learned from"]
+    held_out: Annotated[int, "images that were not"]
+    before: TunedFigures
+    after: TunedFigures
+    best: Annotated[int | None, "index of the epoch that was taken; null: none was better"]
+
+
 class BoundLoss(Loss):
     """The loss of the narrowest levels within a bound."""
 
@@ -282,6 +300,7 @@ class Attribution(TypedDict):
     artefact: str
     model: str
     imported: Annotated[list[str], "populations that came quantised"]
+    tuned: list[Tuning]
     images: int
     accuracy: Share | None
     float_accuracy: Share | None

@@ -29,7 +29,8 @@ class Point(TypedDict):
     """A combination of options; null where there was no choice."""
 
     target: str
-    chip: str
+    chip: Annotated[str, "a chip's name, or the file that describes it"]
+    chip_sha256: Annotated[str | None, "of that file"]
     level_bits: int | None
     weight_bits: int
     code: Code

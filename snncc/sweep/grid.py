@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
 from snncc.options import CompileOptions, PixelScaling
 from snncc.passes.widths import LEVEL_BITS
-from snncc.targets import load_target, target_names
+from snncc.sweep.chips import DESCRIPTION, Chip, chip_names, default_chip, find_chip
+from snncc.targets import target_names
 from snncc_ir.codes import PHASED_CODES, Code, CodeOption
 from snncc_ir.errors import SnnccError
-from snncc_ir.machine import Machine
 from snncc_ir.tensors import WEIGHT_BITS
 
 MOST_POINTS = 4096
@@ -26,10 +26,14 @@ PHASED = tuple(code.value for code in PHASED_CODES)
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """The options of one point; None where the chip, or the code, leaves no choice."""
+    """The options of one point; None where the chip, or the code, leaves no choice.
+
+    `chip_sha256` is that of the file that describes the chip, if `chip` is one.
+    """
 
     target: str
     chip: str
+    chip_sha256: str | None = None
     level_bits: int | None
     weight_bits: int
     code: str
@@ -68,50 +72,42 @@ class Axes:
 
     def settings(self) -> tuple[Setting, ...]:
         """All points in order, each once; raises SnnccError for lists that do not go together."""
-        machines = tuple(self._machines())
-        if self.lanes and not any(machine.lanes for machine in machines):
-            named = ", ".join(machine.name for machine in machines)
+        chips = tuple(self._chips())
+        if self.lanes and not any(chip.machine.lanes for chip in chips):
+            named = ", ".join(chip.machine.name for chip in chips)
             raise SnnccError(f"{named} has no lanes to choose", where="--lanes", hint="leave it out")
-        found = tuple(dict.fromkeys(point for machine in machines for point in self._points(machine)))
+        found = tuple(dict.fromkeys(point for chip in chips for point in self._points(chip)))
         if len(found) > MOST_POINTS:
             raise SnnccError(
                 f"{len(found)} points are too many; at most {MOST_POINTS}", hint="give shorter lists"
             )
         return found
 
-    def _machines(self) -> Iterator[Machine]:
-        owners = {chip: name for name in target_names() for chip in load_target(name).machines}
-        for chip in self.chips:
-            if chip not in owners:
+    def _chips(self) -> Iterator[Chip]:
+        listed = [find_chip(name) for name in self.chips]
+        for target in self.targets or self._implied_targets(listed):
+            named = [chip for chip in listed if chip.machine.backend == target]
+            yield from named or (default_chip(target),)
+        for chip in listed:
+            target = chip.machine.backend
+            if self.targets and target not in self.targets:
                 raise SnnccError(
-                    f"no target has a chip {chip!r}", where="--chips", hint=f"there are {', '.join(owners)}"
-                )
-        for target in self.targets or self._implied_targets(owners):
-            machines = load_target(target).machines
-            named = [machines[chip] for chip in self.chips if owners[chip] == target]
-            yield from named or (next(iter(machines.values())),)
-        for chip in self.chips:
-            if self.targets and owners[chip] not in self.targets:
-                raise SnnccError(
-                    f"{chip} is a chip of target {owners[chip]}, which is not in --targets",
+                    f"{chip.name} is a chip of target {target}, which is not in --targets",
                     where="--chips",
-                    hint=f"add {owners[chip]} to --targets, or leave that out",
+                    hint=f"add {target} to --targets, or leave that out",
                 )
 
-    def _implied_targets(self, owners: dict[str, str]) -> tuple[str, ...]:
-        laned = [
-            name
-            for name in target_names()
-            if self.lanes and next(iter(load_target(name).machines.values())).lanes
-        ]
-        return tuple(dict.fromkeys((*(owners[chip] for chip in self.chips), *laned))) or (DEFAULT_TARGET,)
+    def _implied_targets(self, listed: Sequence[Chip]) -> tuple[str, ...]:
+        laned = [name for name in target_names() if self.lanes and default_chip(name).machine.lanes]
+        return tuple(dict.fromkeys((*(chip.machine.backend for chip in listed), *laned))) or (DEFAULT_TARGET,)
 
-    def _points(self, machine: Machine) -> Iterator[Setting]:
+    def _points(self, chip: Chip) -> Iterator[Setting]:
         """What was listed as far as the machine has a choice.
 
         Stock LIF neurons have rate spikes and two levels. An FPGA's level core computes levels and sends no
         spike (docs/fpga.md), so of the phased codes, which cost the same there, it has the first.
         """
+        machine = chip.machine
         phased = [code for code in self.codes if code in PHASED]
         codes = tuple(code for code in self.codes if machine.fabric is None or code not in phased[1:])
         codes = (Code.RATE.value,) if machine.lif else codes
@@ -122,7 +118,8 @@ class Axes:
             for count in steps:
                 yield Setting(
                     target=machine.backend,
-                    chip=machine.name,
+                    chip=chip.name,
+                    chip_sha256=chip.sha256,
                     level_bits=level_bits,
                     weight_bits=weight_bits,
                     code=code,
@@ -133,7 +130,10 @@ class Axes:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What all points of a sweep have in common; files are looked up under their paths."""
+    """What all points of a sweep have in common; files are looked up under their paths.
+
+    Paths of chips begin in `folder`.
+    """
 
     model: Path
     data: Path
@@ -141,11 +141,18 @@ class Study:
     pixels: PixelScaling
     input_bits: int | None = None
     limit: int | None = None
+    folder: Path = Path()
 
     def resolved(self) -> Study:
         """The same with absolute paths, for workers that run elsewhere."""
         calibrate = None if self.calibrate is None else self.calibrate.resolve()
-        return replace(self, model=self.model.resolve(), data=self.data.resolve(), calibrate=calibrate)
+        return replace(
+            self,
+            model=self.model.resolve(),
+            data=self.data.resolve(),
+            calibrate=calibrate,
+            folder=self.folder.resolve(),
+        )
 
     def options(self, setting: Setting) -> CompileOptions:
         """What `snncc compile` is told for a point."""
@@ -153,7 +160,7 @@ class Study:
         return CompileOptions(
             output=plain.output,
             target=setting.target,
-            machine=setting.chip,
+            machine=setting.chip if setting.chip_sha256 is None else str(self.folder / setting.chip),
             lanes=setting.lanes,
             calibrate=self.calibrate,
             pixels=self.pixels,
@@ -216,7 +223,7 @@ class AxesText:
 
     def parse(self) -> Axes:
         """The lists; raises SnnccError for what is in none."""
-        chips = tuple(chip for name in target_names() for chip in load_target(name).machines)
+        files = [name.strip() for name in self.chips.split(",") if name.strip().endswith(DESCRIPTION)]
         every = range(1, MOST_NUMBER + 1)
         return Axes(
             level_bits=numbers(self.levels, "--levels", range(LEVEL_BITS[0], LEVEL_BITS[-1] + 1)),
@@ -224,6 +231,6 @@ class AxesText:
             codes=names(self.codes, "--codes", tuple(option.value for option in CodeOption)),
             steps=numbers(self.steps, "--steps", every),
             lanes=numbers(self.lanes, "--lanes", every) if self.lanes else (),
-            chips=names(self.chips, "--chips", chips) if self.chips else (),
+            chips=names(self.chips, "--chips", (*chip_names(), *files)) if self.chips else (),
             targets=names(self.targets, "--targets", target_names()) if self.targets else (),
         )

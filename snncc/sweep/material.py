@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,13 @@ from snncc.frontend.calibrate import float_outputs
 from snncc.frontend.load import Model, load
 from snncc.frontend.lower import Lowered, lower
 from snncc.loss import predictions_of
-from snncc.options import CompileOptions, check_options
+from snncc.options import check_options
 from snncc.samples import Samples, image_digests, images_for, overlap, read_samples
 from snncc.shards import digest_of
-from snncc.sweep.grid import ANY, Study
+from snncc.sweep.chips import check_unchanged
+from snncc.sweep.grid import ANY, Setting, Study
 from snncc_ir.errors import SnnccError
-from snncc_ir.progress import Progress
+from snncc_ir.progress import Progress, Watch, no_watch
 
 Array = NDArray[Any]
 
@@ -56,9 +57,15 @@ class Material:
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
-    def prepared(self, options: CompileOptions) -> Prepared:
-        """A compilation before its first pass; raises SnnccError where its options do not go together."""
-        return settle(options).prepared(self.model, self.lowered, self.samples)
+    def prepared(self, setting: Setting, watch: Watch = no_watch) -> Prepared:
+        """The compilation of a point before its first pass.
+
+        Raises SnnccError where its options do not go together, or its chip's description has changed.
+        """
+        if setting.chip_sha256 is not None:
+            check_unchanged(self.study.folder / setting.chip, setting.chip_sha256)
+        settled = settle(replace(self.study.options(setting), watch=watch))
+        return settled.prepared(self.model, self.lowered, self.samples)
 
     def float_predictions(self, progress: Progress) -> Array:
         """The answers `[N]` of the float network."""

@@ -50,7 +50,7 @@ class Task:
 
 def network_of(material: Material, setting: Setting) -> str:
     """The passes that decide the integers of a point; SnnccError where its options do not go together."""
-    return str(_pipelines(material.prepared(material.study.options(setting)))[0])
+    return str(_pipelines(material.prepared(setting))[0])
 
 
 def _pipelines(prepared: Prepared) -> tuple[Pipeline, Pipeline]:
@@ -63,10 +63,7 @@ def _pipelines(prepared: Prepared) -> tuple[Pipeline, Pipeline]:
 def measure(task: Task, watch: Watch = no_watch) -> Iterator[Row]:
     """A row for every point of a task, in their order."""
     material = agreed(task.study, task.digest)
-    points = [
-        (setting, material.prepared(replace(task.study.options(setting), watch=watch)))
-        for setting in task.settings
-    ]
+    points = [(setting, material.prepared(setting, watch)) for setting in task.settings]
     try:
         network = _Network(material, points[0][1], _context(task.study, task.digest, watch))
     except SnnccError as error:
@@ -83,8 +80,7 @@ def measure(task: Task, watch: Watch = no_watch) -> Iterator[Row]:
 def _context(study: Study, digest: str, watch: Watch) -> Context:
     """What the passes of every point may know: the calibration depends on none of their options."""
     material = agreed(study, digest)
-    options = replace(study.options(ANY), watch=watch)
-    return context_of(material.prepared(options), material.samples)
+    return context_of(material.prepared(ANY, watch), material.samples)
 
 
 class _Network:

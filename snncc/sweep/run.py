@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from snncc.shards import require_cluster
+from snncc.sweep.chips import ChangedError
 from snncc.sweep.frontier import frontier, usual_costs
 from snncc.sweep.grid import Axes, Setting, Study
 from snncc.sweep.kept import Kept
@@ -118,6 +119,8 @@ def _rows(
         if setting not in found:
             try:
                 networks.setdefault(network_of(material, setting), []).append(setting)
+            except ChangedError:
+                raise
             except SnnccError as error:
                 kept.keep(Row(setting=setting, figures=None, reason=str(error)))
     blank = Task(study=options.study, digest=material.digest, settings=(), reference=reference)

@@ -51,6 +51,22 @@ def test_load_verify_and_explain(network: snncc.Network, model: Path) -> None:
     assert explanation.found.images == 8
 
 
+def test_tune(network: snncc.Network, tmp_path: Path) -> None:
+    tuned, how = network.tune(tmp_path / "tuned.snncc", pixels(), LABELS, epochs=2, batch=8)
+    assert tuned.path == tmp_path / "tuned.snncc"
+    assert how.gain.images + how.gain.held_out == 40
+    assert len(how.epochs) == 2
+    assert tuned.verify().equal
+    with pytest.raises(SnnccError) as caught:
+        network.tune(tmp_path / "no.snncc", pixels(), epochs=1, aim="both")
+    assert (
+        str(caught.value) == "images: has no labels; learn the float network's answers instead: --aim float"
+    )
+    with pytest.raises(SnnccError) as caught:
+        network.tune(tmp_path / "no.snncc", pixels(), LABELS, epochs=1, aim="fame")
+    assert str(caught.value) == "--aim: no aim is called 'fame'; there are labels, float, both"
+
+
 def test_report(network: snncc.Network, tmp_path: Path) -> None:
     file = tmp_path / "page.html"
     written = network.report(file, pixels(), LABELS, limit=8, chip="loihi2", verify=False)

@@ -68,7 +68,7 @@ def test_simulate_reports_what_the_design_promises(snncc: Snncc) -> None:
 def test_simulate_warns_of_images_it_was_calibrated_on(snncc: Snncc) -> None:
     compiled(snncc)
     result = snncc("simulate", "model.snncc", "--data", "data.npz", "--limit", "5")
-    assert "5 of 5 images were calibrated on; accuracy on them says little" in result.err
+    assert "5 of 5 images were calibrated or tuned on; accuracy on them says little" in result.err
     assert snncc("simulate", "model.snncc", "--data", "other.npz").err == ""
 
 

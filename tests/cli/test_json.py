@@ -64,6 +64,8 @@ RUNS: list[list[str]] = [
     ["doctor"],
     ["sweep", "model.onnx", *DATA, "--levels", "4", "--codes", "radix,rate", "--pick", "min loss"],
     ["sweep", "model.onnx", *DATA, "--levels", "4", "--codes", "rate", "--pick", "min loss"],
+    ["tune", "model.snncc", *DATA, "--epochs", "1"],
+    ["explain", "model-tuned.snncc", *DATA],
 ]  # fmt: skip
 
 

@@ -63,6 +63,7 @@ def folder(tmp_path: Path) -> Path:
     with np.load(DIGITS / "digits.npz") as digits:
         few = {"images": digits["images"][:40], "labels": digits["labels"][:40]}
         np.savez(tmp_path / "images.npz", **few, calibration=digits["calibration"][:64])
+        np.savez(tmp_path / "train.npz", images=digits["images"][40:240], labels=digits["labels"][40:240])
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     weights = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
     nir_files.row(tmp_path / "leaky.nir", (5,), [nir.Linear(weights), nir_files.lif(3)], (3,))

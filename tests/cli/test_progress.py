@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from snncc import cli, console, sweep_command
+from snncc import cli, console, sweep_command, tune_command
 from snncc_ir import progress
 from support.command import Snncc, compiled
 
@@ -30,7 +30,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> Reports:
     def stages() -> Iterator[progress.Watch]:
         yield watch
 
-    for module in (cli, sweep_command):
+    for module in (cli, sweep_command, tune_command):
         monkeypatch.setattr(module, "stages", stages)
     return found
 
@@ -54,6 +54,8 @@ def test_long_stages_report_how_far_they_are(snncc: Snncc, reports: Reports) -> 
     check(reports, "simulate")
     assert snncc("explain", "model.snncc", "--chip", "loihi2").code == 0
     check(reports, "partition")
+    assert snncc("tune", "model.snncc", "--data", "data.npz", "--epochs", "2").code == 0
+    check(reports, "tune")
     assert snncc("sweep", "model.onnx", *SWEEP).code == 0
     check(reports, "float network", "calibrate", "passes", "partition", "sweep")
     assert snncc("sweep", "model.onnx", *SWEEP, "--weights", "3,5", "--jobs", "2").code == 0

@@ -17,25 +17,10 @@ import pytest
 
 from snncc.sweep.kept import Kept
 from support.cluster import until
-from support.command import Result, Snncc
+from support.command import Snncc
+from support.sweeps import BASE, check_point, error, points_in, run_line
 
-BASE = ("sweep", "model.onnx", "--calibrate", "other.npz", "--data", "data.npz", "--scale", "255")
 SMALL = (*BASE, "--levels", "2,4", "--weights", "8", "--codes", "radix,count")
-
-
-def error(result: Result) -> str:
-    """The one message of a command that failed."""
-    assert (result.code, result.out) == (1, "")
-    return result.err.removeprefix("snncc: error: ").removesuffix("\n")
-
-
-def run_line(snncc: Snncc, line: str, *more: str) -> Result:
-    """A printed command line, as a shell reads it."""
-    program, *words = shlex.split(line)
-    assert program == "snncc"
-    result = snncc(*words, *more)
-    assert result.code == 0, result.err
-    return result
 
 
 @pytest.mark.parametrize(
@@ -66,33 +51,6 @@ def test_every_figure_is_that_of_the_printed_command(
             refused = snncc(*words, "-o", "refused")
             assert (refused.code, program) == (1, "snncc")
             assert refused.err.removeprefix("snncc: error: ").removesuffix("\n").endswith(point["reason"])
-
-
-def check_point(snncc: Snncc, point: dict, out: str) -> None:
-    """Compile a point as its command line says, and compare what the other commands say of it."""
-    figures = point["figures"]
-    compiled = run_line(snncc, point["command"], "-o", out, "--json").json
-    run = snncc("simulate", out, "--data", "data.npz", "--json").json
-    assert figures["accuracy"] == run["accuracy"]
-    assert (figures["steps"], figures["spikes"], figures["synops"]) == (
-        run["steps"], run["spikes_per_image"], run["synops_per_image"],
-    )  # fmt: skip
-    if point["target"] == "fpga":
-        assert (figures["luts"], figures["brams"], figures["multipliers"]) == (
-            compiled["luts"], compiled["brams"], compiled["multipliers"],
-        )  # fmt: skip
-        cycles = snncc("simulate", out, "--data", "data.npz", "--engine", "cycles", "--limit", "16", "--json")
-        assert figures["cycles"] == round(cycles.json["cycles_per_image"], 1)
-        assert figures["time"] == figures["cycles"] / compiled["fmax_mhz"]
-    else:
-        fit = snncc("explain", out, "--chip", point["chip"], "--data", "data.npz", "--json").json["fit"]
-        name = point["code"] if point["code"] in fit["estimates"] else "mixed"
-        if point["code"].startswith("auto"):
-            name = next(iter(fit["estimates"]))
-        estimate = fit["estimates"][name]
-        assert figures["energy"] == estimate["total"]["nanojoules"] / 1000
-        assert figures["time"] == estimate["microseconds"]
-        assert (figures["cores"], figures["chips"]) == (compiled["cores"], compiled["chips"])
 
 
 def test_the_code_changes_no_answer_and_loss_is_against_the_float_network(snncc: Snncc) -> None:
@@ -229,10 +187,6 @@ def start(*arguments: str) -> subprocess.Popen[str]:
         [sys.executable, "slow.py", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
-
-
-def points_in(folder: str) -> int:
-    return len(list(Path(folder).glob("*.point")))
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

@@ -34,10 +34,10 @@ from snncc_ir.streaming import run_streaming
 from snncc_ir.tensors import Ints
 from snncc_ir.timing import Rate
 from support.event_checks import UNHURRIED, WAIVED, equals_reference, equals_verilog, expressed
-from support.events import small_case
+from support.events import fine_leaky, small_case, small_leaky
 from support.fpga import machine, wide_events
 from support.graphs import Case, cases
-from support.leaky import fine_leaky, leaky_cases, small_leaky
+from support.leaking import leaky_cases
 from support.tools import tool_or_skip
 
 DECAYS = pytest.mark.parametrize(("du", "dv"), [(300, 40), (4095, 300), (2047, 0), (4095, 0), (0, 4095)])

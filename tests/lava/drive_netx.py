@@ -41,20 +41,20 @@ def drive(folder: Path) -> None:
     """Run every image through one network."""
     images = np.load(folder / "images.npy")
     with h5py.File(folder / "network.net") as file:
-        steps = int(file["simulation/tSample"][()])
+        steps, start = int(file["simulation/tSample"][()]), file["snncc"].attrs["start"]
     resets = (folder / "resets").exists()
-    found = resetting(folder, images[0], steps) if resets else started(folder, images, steps)
+    found = resetting(folder, images[0], steps) if resets else started(folder, images, steps, start)
     np.savez(folder / "found.npz", **found)
 
 
-def started(folder: Path, images: Any, steps: int) -> dict[str, Any]:
-    """Images one after the other, every layer set to half its threshold when its turn comes."""
+def started(folder: Path, images: Any, steps: int, start: Any) -> dict[str, Any]:
+    """Images one after the other, every layer set to its start when its turn comes."""
     net = NETWORK(net_config=str(folder / "network.net"))
     each = steps + len(net.layers) - 1
     sinks = [recorded(layer, 1 + each * len(images)) for layer in net.layers]
     try:
         net.run(condition=RunSteps(num_steps=1), run_cfg=configuration())
-        drives = np.stack([run(net, image, steps) for image in images])
+        drives = np.stack([run(net, image, steps, start) for image in images])
         starts = [1 + image * each for image in range(len(images))]
         return {"drives": drives, **trains_of(sinks, starts, steps)}
     finally:
@@ -99,15 +99,15 @@ def recorded(layer: Any, steps: int) -> Any:
     return sink
 
 
-def run(net: Any, image: Any, steps: int) -> Any:
+def run(net: Any, image: Any, steps: int, start: Any) -> Any:
     """The sum of the last layer's potentials over an image."""
     net.in_layer.neuron.bias_mant.set(pixels(net, image))
     depth, drives = len(net.layers), 0
     for step in range(steps + depth - 1):
         if step < depth:
             neuron = net.layers[step].neuron
-            half = (int(neuron.vth.init) + 1) // 2
-            neuron.v.set(np.full(neuron.v.shape, half << 6))
+            neuron.u.set(np.zeros(neuron.u.shape, int))
+            neuron.v.set(np.full(neuron.v.shape, start[step] << 6))
         net.run(condition=RunSteps(num_steps=1))
         if step >= depth - 1:
             drives = drives + (net.out_layer.neuron.v.get().astype(np.int64) >> 6).transpose()

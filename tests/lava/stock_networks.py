@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from snncc_ir.codes import Code, Reset
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Bias, Staircase
+from snncc_ir.neurons import Bias, Leaky, Staircase
 from snncc_ir.nodes import (
     AnyNode,
     Concat,
@@ -29,7 +30,6 @@ from snncc_ir.nodes import (
 from snncc_ir.tensors import Tensor
 from snncc_ir.timing import Rate
 from snncc_ir.types import Levels
-from support.leaky import leaking
 
 SAME = ((1, 1), (1, 1))
 
@@ -127,6 +127,20 @@ def chains(draw: st.DrawFn) -> tuple[Graph, dict[str, NDArray[Any]]]:
     timing = Rate(draw(st.integers(1, 20)), Reset.ZERO)
     graph = Graph(name="chain", nodes=tuple(nodes), outputs=("y",), timing=timing)
     return graph, {"x": m.rng.integers(0, hi + 1, (3, sizes[0]))}
+
+
+def leaking(graph: Graph, seed: int) -> Graph:
+    """The graph with neurons that leak in place of all but the pixels'."""
+    rng = np.random.default_rng(seed)
+
+    def leaky(node: Population) -> Population:
+        neuron = node.neuron
+        if not isinstance(neuron, Staircase) or node.name == "pixels":
+            return node
+        vth, (du, dv) = int(neuron.theta.data[0]), rng.choice([0, 1, 300, 2048, 3000, 4095], 2).tolist()
+        return replace(node, neuron=Leaky(vth=vth, bias=neuron.bias, du=du, dv=dv))
+
+    return graph.with_nodes(leaky(node) for node in graph.populations)
 
 
 @st.composite

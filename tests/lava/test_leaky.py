@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from numpy.typing import NDArray
-from stock_networks import everything, leaky_chains
+from stock_networks import everything, leaking, leaky_chains
 
 from snncc.sim.streams import StreamEngine
 from snncc_backends.lava import backend
@@ -20,7 +20,6 @@ from snncc_ir.linear import drive
 from snncc_ir.neurons import Leaky
 from snncc_ir.progress import silent
 from snncc_ir.streaming import run_streaming
-from support.leaky import leaking
 
 Case = tuple[Graph, dict[str, NDArray[Any]]]
 

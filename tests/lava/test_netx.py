@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,9 +13,10 @@ import h5py
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from row_networks import Case, one, row, rows
-from stock_networks import Maker
+from stock_networks import Maker, leaking
 
 import snncc
 from snncc import artefact
@@ -94,6 +96,23 @@ def test_random_networks_in_lava(drive: Drive, case: Case) -> None:
     check(drive, graph, inputs["x"])
 
 
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
+@given(case=rows(), seed=st.integers(0, 2**20))
+def test_random_networks_that_leak_in_lava(drive: Drive, case: Case, seed: int) -> None:
+    graph, inputs = case
+    assume(not find_refusals(leaking(graph, seed)))
+    check(drive, leaking(graph, seed), inputs["x"])
+
+
+@pytest.mark.slow
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@given(case=rows(), seed=st.integers(0, 2**20))
+def test_many_random_networks_that_leak_in_lava(drive: Drive, case: Case, seed: int) -> None:
+    graph, inputs = case
+    assume(not find_refusals(leaking(graph, seed)))
+    check(drive, leaking(graph, seed), inputs["x"])
+
+
 @pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(case=rows())
@@ -109,6 +128,27 @@ def test_every_kind_of_layer_in_lava(drive: Drive) -> None:
     for name, train in run_streaming(graph, {"x": images}).trains.items():
         assert name == "x" or 0 < np.mean(train != 0) < 1, f"{name} fires never or always"
     check(drive, graph, images)
+
+
+def test_every_kind_of_layer_leaks_in_lava(drive: Drive) -> None:
+    graph = leaking(row(), 9)
+    images = np.random.default_rng(3).integers(0, 16, (3, 2, 6, 6))
+    for name, train in run_streaming(graph, {"x": images}).trains.items():
+        assert name == "x" or 0 < np.mean(train != 0) < 1, f"{name} fires never or always"
+    check(drive, graph, images)
+
+
+def test_neurons_that_start_at_zero_need_no_more_than_the_resets_of_netx(drive: Drive) -> None:
+    """Pixels of threshold 1 start at half of it, which is 0."""
+    graph = leaking(row(), 9)
+    (pixels, *_) = graph.populations
+    ones = replace(pixels, neuron=replace(pixels.neuron, theta=Tensor.integer([1, 1])))  # type: ignore[arg-type]
+    graph = graph.with_nodes([ones])
+    images = np.random.default_rng(3).integers(0, 2, (1, 2, 6, 6))
+    found = played(drive, net_file(graph, {})[0], images, resets=True)
+    expected = run_streaming(graph, {"x": images}).trains
+    for number, node in enumerate(graph.populations):
+        np.testing.assert_array_equal(found[f"trains{number}"][0], expected[node.name][:, 0], node.name)
 
 
 def test_with_the_resets_of_netx_potentials_start_at_zero(drive: Drive) -> None:
@@ -179,13 +219,16 @@ def test_the_digits_network(drive: Drive, tmp_path: Path) -> None:
 
 
 def test_what_the_file_says(tmp_path: Path) -> None:
-    data, layers = net_file(row(), {"source": "m.onnx"})
-    assert (data, layers) == net_file(row(), {"source": "m.onnx"})
+    data, layers, neurons = net_file(row(), {"source": "m.onnx"})
+    assert (data, layers, neurons) == net_file(row(), {"source": "m.onnx"})
+    assert neurons == sum(np.prod(row().types[node.name].shape) for node in row().populations)
     (tmp_path / "row.net").write_bytes(data)
     with h5py.File(tmp_path / "row.net") as file:
         types = [file[f"layer/{index}/type"][0].decode() for index in range(len(file["layer"]))]
         thresholds = [file[f"layer/{index}/neuron/vThMant"][()] for index in (0, 1, 2, 4)]
-        assert dict(file["snncc"].attrs) == {"source": "m.onnx", "format": 1, "lo": 0, "hi": 15, "scale": 1.0}
+        said = dict(file["snncc"].attrs)
+        assert said.pop("start").tolist() == [4, 75, 45, 100, 0]
+        assert said == {"source": "m.onnx", "format": 2, "lo": 0, "hi": 15, "scale": 1.0}
         assert file["simulation/tSample"][()] == 12
     assert (types, layers) == (["input", "conv", "conv", "flatten", "dense", "dense"], 5)
     assert thresholds == [8, 149, 89, 199]

@@ -17,7 +17,7 @@ import pytest
 from snncc.learn import checkpoint
 from snncc.learn.data import Labelled
 from snncc.learn.engine import Engine
-from snncc.learn.network import Conv, Dense, Network, Neuron, Readout, Surrogate
+from snncc.learn.network import Conv, Dense, Network, Neuron, Penalty, Readout, Surrogate
 from snncc.learn.recipe import Recipe, initial
 from snncc.learn.trainer import Trainer
 from snncc.learn.trains import Trains, from_spikes, from_times, latencies
@@ -73,6 +73,7 @@ CASES: list[tuple[str, Callable[[], object]]] = [
         "network: kernel (3, 1) is larger than its map (2, 2, 1)",
         lambda: replace(NETWORK, layers=(Conv(outputs=1, kernel=(3, 1), neuron=LIF),)),
     ),
+    ("penalty: least must not be negative, as -1 is", lambda: Penalty(least=-1)),
     ("recipe: epochs must be at least 1, not 0", lambda: Recipe(epochs=0)),
     ("recipe: batch must be at least 1, not 0", lambda: Recipe(batch=0)),
     ("recipe: rate must be positive, not nan", lambda: Recipe(rate=math.nan)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from snncc.learn import checkpoint
 from snncc.learn.data import Labelled
 from snncc.learn.engine import Weights
-from snncc.learn.network import Conv, Dense, Network, Neuron, Readout
+from snncc.learn.network import Conv, Dense, Network, Neuron, Penalty, Readout
 from snncc.learn.recipe import Recipe, Schedule, initial
 from snncc.learn.state import State
 from snncc.learn.trainer import Trainer, accuracy
@@ -86,6 +87,13 @@ def test_threads_and_kernels_give_the_same_bits() -> None:
 def test_another_seed_gives_other_weights() -> None:
     other = Recipe(epochs=3, batch=32, rate=3e-3, schedule=Schedule.COSINE, seed=6)
     assert (_trainer().run().weights[0] != _trainer(recipe=other).run().weights[0]).any()
+
+
+def test_a_penalty_keeps_spikes_few() -> None:
+    long = replace(RECIPE, epochs=12)
+    few = replace(long, penalty=Penalty(upper=20.0, most=0.2))
+    free, kept = (_trainer(recipe=recipe).run().history[-1].spikes for recipe in (long, few))
+    assert sum(kept) < 0.8 * sum(free)
 
 
 class _Interrupt(Exception):

@@ -25,7 +25,7 @@ set(CMAKE_BUILD_TYPE Release)
 add_subdirectory("{SOURCES}" library)
 """
 
-CASES = ("support.native_cases", "support.learning")
+CASES = ("support.native_cases", "support.learning", "support.rate_learning")
 """Each in a process of its own; learning needs nothing but the library."""
 
 RUN = """

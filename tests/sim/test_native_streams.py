@@ -25,23 +25,9 @@ from snncc_ir.timing import Rate, Stbif
 from snncc_ir.types import Levels
 from support.graphs import Case, Weights, cases, rate_cases
 from support.native import KERNEL_NAMES, needs_native, with_kernels
+from support.streams import assert_same, twice
 
 pytestmark = needs_native
-
-
-def twice(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Every image two times: the first runs of a layer multiply codes and follow spikes in turn."""
-    return {name: np.repeat(values, 2, axis=0) for name, values in batch.items()}
-
-
-def assert_same(ours: StreamBatch, theirs: StreamBatch) -> None:
-    """Counts, drives and costs of every step."""
-    for field in ("counts", "outputs", "spikes", "synops"):
-        got, expected = getattr(ours, field), getattr(theirs, field)
-        assert got.keys() == expected.keys()
-        for name, values in expected.items():
-            np.testing.assert_array_equal(got[name], values, err_msg=f"{field} {name}")
-    np.testing.assert_array_equal(ours.settled, theirs.settled)
 
 
 @pytest.mark.parametrize("kernels", KERNEL_NAMES)

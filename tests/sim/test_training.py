@@ -38,19 +38,37 @@ def random_direction(parameters: Parameters, rng: np.random.Generator) -> Parame
     )
 
 
+SHARES = [(1.0, 0.0), (0.0, 1.0), (0.5, 2.0)]
+"""Of the loss against the float network, and against labels."""
+
+
 @settings(max_examples=60)
-@given(cases(), st.integers(0, 2**32 - 1), st.sampled_from(Loss), st.sampled_from([0.0, 0.5, 5.0]))
-def test_gradients_are_those_of_the_surrogate(case: Case, seed: int, loss: Loss, hidden: float) -> None:
+@given(
+    cases(),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(Loss),
+    st.sampled_from([0.0, 0.5, 5.0]),
+    st.sampled_from(SHARES),
+)
+def test_gradients_are_those_of_the_surrogate(
+    case: Case, seed: int, loss: Loss, hidden: float, shares: tuple[float, float]
+) -> None:
     assume(len(case.graph.inputs) == 1)
     sizes = [np.prod(case.graph.types[name].shape) for name in case.graph.outputs]
     assume(loss is not Loss.KL or min(sizes) > 1)
     rng = np.random.default_rng(seed)
     images = rng.normal(size=(BATCH, *case.graph.inputs[0].type.shape)).astype(np.float32).astype(float)
     graph = to_real(case.graph, images, seed)
-    objective = Objective(loss=loss, temperature=2.5, batch=BATCH, hidden=hidden)
+    taught, labelled = shares
+    objective = Objective(
+        loss=loss, temperature=2.5, batch=BATCH, hidden=hidden, taught=taught, labelled=labelled
+    )
+    labels = rng.integers(0, sizes[0], BATCH)
     parameters = parameters_of(graph)
-    value, gradient = Training(graph)(graph, objective)(images, parameters)
-    surrogate = Surrogate(graph, images, objective)
+    value, gradient = Training(graph if taught else None)(graph, objective)(
+        images, parameters, labels if labelled else None
+    )
+    surrogate = Surrogate(graph, images, objective, labels=labels)
     np.testing.assert_allclose(value, surrogate.loss(parameters), rtol=1e-3, atol=1e-4)
     for _ in range(3):
         direction = random_direction(parameters, rng)

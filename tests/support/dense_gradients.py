@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from snncc.learn.network import Conv, Dense, Layer, Network, Reset, Score, Stage
+from snncc.learn.network import Conv, Dense, Layer, Network, Penalty, Reset, Score, Stage
 
 Array = Any
 
@@ -42,7 +42,18 @@ def matrix(stage: Stage, weights: Array) -> tuple[Array, Array]:
     return np.where(index >= 0, weights.ravel()[index], 0.0), index
 
 
-def run(network: Network, weights: list[Array], spikes: Array, label: int) -> Run:
+def push(spikes: Array, penalty: Penalty | None) -> Array:
+    """The gradient of a penalty by each spike of a neuron, for the spikes `[steps, neurons]` of a layer."""
+    if penalty is None:
+        return np.zeros(spikes.shape[1])
+    counts = spikes.sum(axis=0)
+    upper = penalty.upper if counts.mean() > penalty.most else 0.0
+    return (upper - 2 * penalty.lower * np.maximum(penalty.least - counts, 0)) / len(counts)
+
+
+def run(
+    network: Network, weights: list[Array], spikes: Array, label: int, penalty: Penalty | None = None
+) -> Run:
     """An image `spikes[steps, inputs]`, with its gradients by the weights."""
     stages = network.stages
     matrices, indices = zip(
@@ -74,10 +85,11 @@ def run(network: Network, weights: list[Array], spikes: Array, label: int) -> Ru
     below = by_drive @ matrices[-1].T * readout.gain
     for k in range(len(stages) - 2, -1, -1):
         layer: Layer = stages[k].layer
+        below = below + push(trains[k + 1], penalty)
         by_drive = _through(network, layer, potentials[k], trains[k + 1], below)
         found.insert(0, (trains[k].T @ by_drive) * layer.neuron.gain)
         below = by_drive @ matrices[k].T * layer.neuron.gain
-    gradients = [_gathered(g, i, w) for g, i, w in zip(found, indices, weights, strict=True)]
+    gradients = [gathered(g, i, w) for g, i, w in zip(found, indices, weights, strict=True)]
     return Run(potentials, trains, scores, float(-np.log(share[label])), gradients)
 
 
@@ -106,6 +118,7 @@ def _through(network: Network, layer: Dense | Conv, v: Array, s: Array, by_spike
     return by_drive
 
 
-def _gathered(by_matrix: Array, index: Array, weights: Array) -> Array:
+def gathered(by_matrix: Array, index: Array, weights: Array) -> Array:
+    """The gradient by the weights for one by the layer's matrix."""
     found = np.bincount(index[index >= 0], by_matrix[index >= 0], minlength=weights.size)
     return found.reshape(weights.shape)

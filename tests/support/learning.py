@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snncc.learn.engine import Engine, Weights
-from snncc.learn.network import Conv, Dense, Network, Neuron, Readout, Reset, Score, Surrogate
+from snncc.learn.network import Conv, Dense, Network, Neuron, Penalty, Readout, Reset, Score, Surrogate
 from snncc.learn.trains import from_spikes
 from support.dense_gradients import Run, run
 
@@ -29,6 +29,7 @@ class LearningCase:
     weights: Weights
     spikes: Array
     labels: Array
+    penalty: Penalty | None = None
 
 
 neurons = st.builds(
@@ -53,10 +54,15 @@ readouts = st.builds(
     classes=st.integers(2, 18),
     decay=st.sampled_from([0.7, 1.0]),
     gain=st.sampled_from([0.3, 1.0]),
-    score=st.sampled_from(Score),
+    score=st.sampled_from([Score.MAXIMUM, Score.SUM]),
 )
 surrogates = st.builds(
     Surrogate, band=st.sampled_from([0.05, 0.3, 0.7, 1.4, math.inf]), slope=st.sampled_from([0.0, 5.0, 100.0])
+)
+
+
+penalties = st.sampled_from(
+    [None, None, Penalty(), Penalty(upper=3.0, most=0.5, lower=0.0), Penalty(upper=0.0, lower=0.5, least=2.5)]
 )
 
 
@@ -71,7 +77,8 @@ def cases(draw: st.DrawFn, most: int = 4) -> LearningCase:
         readout=draw(readouts),
         surrogate=draw(surrogates),
     )
-    return filled(network, draw(st.integers(1, most)), draw(st.integers(0, 2**32 - 1)))
+    case = filled(network, draw(st.integers(1, most)), draw(st.integers(0, 2**32 - 1)))
+    return replace(case, penalty=draw(penalties))
 
 
 def filled(network: Network, images: int, seed: int, density: float = 0.3) -> LearningCase:
@@ -88,7 +95,7 @@ def filled(network: Network, images: int, seed: int, density: float = 0.3) -> Le
 def expected(case: LearningCase) -> list[Run]:
     """The dense reference for all images."""
     pairs = zip(case.spikes, case.labels, strict=True)
-    return [run(case.network, list(case.weights), spikes, label) for spikes, label in pairs]
+    return [run(case.network, list(case.weights), spikes, label, case.penalty) for spikes, label in pairs]
 
 
 def is_clear(case: LearningCase, runs: list[Run]) -> bool:
@@ -105,9 +112,8 @@ def is_clear(case: LearningCase, runs: list[Run]) -> bool:
 def check_gradients(case: LearningCase, runs: list[Run], threads: int = 1) -> None:
     """Loss, scores, spikes, active neurons and gradients of a batch equal the reference."""
     trains, chosen = from_spikes(case.spikes), np.arange(len(case.spikes))
-    found, gradients = Engine(case.network, threads=threads).gradients(
-        case.weights, trains, chosen, case.labels
-    )
+    engine = Engine(case.network, threads=threads, penalty=case.penalty)
+    found, gradients = engine.gradients(case.weights, trains, chosen, case.labels)
     for k, layer in enumerate(case.network.layers):
         away = [np.abs(r.potentials[k][1:] - layer.neuron.threshold) for r in runs]
         assert found.spikes[k] == sum(r.spikes[k + 1].sum() for r in runs)

@@ -47,6 +47,9 @@ def write_files(folder: Path) -> None:
         "real": {"images": np.linspace(0, 1, 512, dtype=np.float32).reshape(4, 2, 8, 8)},
         "words": {"images": np.array(["a", "b"])},
         "pickle": {"images": np.array([{}])},
+        "three": {"images": pixels(3), "labels": np.arange(3)},
+        "two": {"images": pixels(30), "labels": np.arange(30) % 2},
+        "unlabelled": {"images": pixels(30)},
         "few": {"images": pixels(3), "labels": np.zeros(2, np.int64)},
         "fractions": {"images": pixels(3), "labels": np.zeros(3)},
         "negative": {"images": pixels(3), "labels": np.array([0, -1, 2])},
@@ -271,6 +274,35 @@ MISTAKES: Table = {
         "write a list such as 2,4,8",
         "sweep model.onnx --data data.npz --pick nonsense": "--pick: cannot read 'nonsense'; write conditions "
         'and one goal, as in "loss<=0.5, min energy"',
+    },
+    "tune": {
+        "tune nowhere --data data.npz --epochs 1": NOWHERE,
+        "tune empty --data data.npz --epochs 1": EMPTY,
+        "tune model.snncc --data nowhere.npz --epochs 1": NOT_THERE,
+        "tune model.snncc --data data.npz --epochs 0": "--epochs: must be at least 1, not 0",
+        "tune model.snncc --data data.npz --epochs 1 --patience 0": "--patience: must be at least 1, not 0",
+        "tune model.snncc --data data.npz --epochs 1 --rate 0": "--rate: must be above 0 and at most 1, not 0",
+        "tune model.snncc --data data.npz --epochs 1 --batch 0": "--batch: must be 1 to 4096, not 0",
+        "tune model.snncc --data data.npz --epochs 1 --seed -1": "--seed: must not be negative, as -1 is",
+        "tune model.snncc --data data.npz --epochs 1 --augment spin": "--augment: 'spin' is no change of images; "
+        "give none, or some of flip, crop joined by +",
+        "tune model.snncc --data data.npz --epochs 1 --augment mixup": "--augment: 'mixup' is no change of "
+        "images; give none, or some of flip, crop joined by +",
+        "tune model.snncc --data data.npz --epochs 1 -o model.snncc": f"model.snncc: {EXISTS}-o",
+        "tune model.snncc --data few.npz --epochs 1": "few.npz: labels of shape (2,) and type int64 do not fit "
+        "3 images; give one whole number per image",
+        "tune model.snncc --data beyond.npz --epochs 1": "beyond.npz: labels 0..99 do not fit the network's 5 "
+        "classes; number them from 0, in the order of its outputs",
+        "tune model.snncc --data wide.npz --epochs 1": "wide.npz: images of 9x9x2 do not fit the network's "
+        f"input of 2x8x8{SIZE}",
+        "tune model.snncc --data unlabelled.npz --epochs 1 --aim labels": "unlabelled.npz: has no labels; learn "
+        "the float network's answers instead: --aim float",
+        "tune model.snncc --data three.npz --epochs 1": "three.npz: holds 3 images, and a tenth is held out; "
+        "give 20 or more",
+        "tune model.snncc --data two.npz --epochs 1": "two.npz: has no image of class 2, 3, 4 to learn from; give "
+        "images of all 5 classes, or learn the float network's answers: --aim float",
+        "tune model.snncc --data data.npz --epochs 1 --aim float --model nowhere.onnx": "nowhere.onnx: no such "
+        "file; check the path",
     },
     "export": {
         "export nowhere --to nir": NOWHERE,

@@ -14,6 +14,7 @@ from snncc_ir.costs import Counter
 from snncc_ir.semantics import evaluate
 from snncc_ir.timing import Stbif
 from support.graphs import Case, cases, rate_cases
+from support.leaking import leaky_cases
 from support.native_networks import binary_images, binary_network, large_network
 
 COPIES = 40
@@ -71,4 +72,4 @@ def run_all(examples: int) -> None:
     options(given(channels=channels, seed=st.integers(0, 2**20), mixed=st.booleans())(check_bits))()
     check_shared(8, 15)
     check_shared(1, 1)
-    options(given(st.one_of(cases(timing=Stbif()), rate_cases()))(check_steps))()
+    options(given(st.one_of(cases(timing=Stbif()), rate_cases(), leaky_cases()))(check_steps))()

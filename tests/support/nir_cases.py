@@ -17,6 +17,7 @@ from snncc_ir.nodes import Population
 from snncc_ir.tensors import Tensor
 from snncc_ir.timing import Rate
 from support.graphs import Builder, Case, add_input, add_projections
+from support.leaking import leaking
 
 
 def simplified(node: Population) -> Population:
@@ -29,9 +30,9 @@ def simplified(node: Population) -> Population:
 
 
 @st.composite
-def nir_cases(draw: Callable[..., Any]) -> Case:
-    """Random rate graphs of linear nodes and populations, residual sums included."""
-    timing = Rate(draw(st.integers(1, 12)), draw(st.sampled_from(Reset)))
+def nir_cases(draw: Callable[..., Any], *, leaks: bool = False) -> Case:
+    """Random rate graphs of linear nodes and populations, residual sums included; with `leaks` all leak."""
+    timing = Rate(draw(st.integers(1, 12)), Reset.ZERO if leaks else draw(st.sampled_from(Reset)))
     builder = Builder(draw, timing, 2)
     add_input(builder)
     for _ in range(builder.number(1, 3)):
@@ -46,5 +47,7 @@ def nir_cases(draw: Callable[..., Any]) -> Case:
     )
     graph = graph.with_nodes(simplified(node) for node in graph.populations)
     graph = replace(graph, timing=timing)
+    if leaks:
+        graph = graph.with_nodes([leaking(draw, node) for node in graph.populations])
     assume(not find_refusals(graph))
     return Case(graph, {node.name: builder.values[node.name][:, None] for node in graph.inputs})

@@ -98,6 +98,7 @@ class Surrogate:
     images: Array
     objective: Objective
     nudge: float = 0.0
+    labels: Array | None = None
     rests: dict[str, Array] = field(default_factory=dict)
 
     def loss(self, parameters: Parameters) -> float:
@@ -107,7 +108,13 @@ class Surrogate:
         hidden = [node.name for node in self.graph.populations if node.name not in self.graph.outputs]
         errors = [_relative_error(values[name], target[name]) for name in hidden]
         outputs = sum(self._term(name, values[name], target[name]) for name in self.graph.outputs)
-        return outputs + self.objective.hidden * sum(errors) / max(len(hidden), 1)
+        classes = 0.0 if self.labels is None else self._cross_entropy(values[self.graph.outputs[0]])
+        taught = self.objective.taught * outputs + self.objective.labelled * classes
+        return taught + self.objective.hidden * sum(errors) / max(len(hidden), 1)
+
+    def _cross_entropy(self, output: Array) -> float:
+        scores = _log_softmax(output.reshape(len(output), -1))
+        return -float(scores[np.arange(len(scores)), self.labels].mean())
 
     def values(self, parameters: Parameters) -> dict[str, Array]:
         """The value of every node."""

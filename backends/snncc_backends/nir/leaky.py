@@ -11,11 +11,11 @@ import numpy as np
 from snncc_backends.nir.euler import Dynamics, dynamics_of
 from snncc_backends.nir.fields import Entries
 from snncc_backends.nir.maps import Drive, Term
-from snncc_backends.nir.units import Unit, exact_unit
+from snncc_backends.nir.units import Unit, Weights, exact_unit, is_whole
 from snncc_ir.certificates import Interval, leaky_membrane, weight_sums
 from snncc_ir.lif import GREATEST_MANTISSA, GREATEST_SUM, GREATEST_VTH, SHIFT
 from snncc_ir.neurons import Bias, Leaky, per_channel
-from snncc_ir.tensors import Reals, Tensor
+from snncc_ir.tensors import NEURON_BITS, Reals, Tensor
 from snncc_ir.types import Levels
 
 GREATEST_WEIGHT = 127
@@ -39,6 +39,7 @@ def rounded(node: Entries, drive: Drive, dt: float, steps: int, levels: Mapping[
     The unit is the finest in which weights have 8 bits, biases and the threshold fit, the threshold is whole
     and no register overflows within `steps`; where there is a unit in which nothing is rounded, it is that
     divided by a whole number.
+    A unit that the metadata name is kept instead, if nothing is rounded in it.
     Raises ModelError where Loihi's neuron has no such parameters.
     """
     with np.errstate(over="ignore", invalid="ignore"):
@@ -46,6 +47,8 @@ def rounded(node: Entries, drive: Drive, dt: float, steps: int, levels: Mapping[
         terms = tuple(_in_volts(term, dynamics.gain) for term in drive.terms)
     if not all(np.isfinite(values).all() for values in (dynamics.bias, *(term.weight for term in terms))):
         raise node.refuse("has numbers so great that their products overflow", CLOSER)
+    if node.metadata.optional("v_unit") is not None:
+        return _kept(node, replace(drive, terms=terms, bias=dynamics.bias), dynamics)
     search = _Search(dynamics, terms, steps, levels)
     size = search.size()
     neuron = search.neuron(size)
@@ -57,6 +60,29 @@ def rounded(node: Entries, drive: Drive, dt: float, steps: int, levels: Mapping[
         unit=Unit(np.full(len(dynamics.bias), size)),
         neuron=neuron,
         note=f"{node.name}: {notes}" if notes else "",
+    )
+
+
+def _kept(node: Entries, drive: Drive, dynamics: Dynamics) -> Rounded:
+    """The population in the unit that the file names; a threshold may lie between two values of v."""
+    size = node.metadata.number("v_unit")
+    if size <= 0:
+        raise node.refuse("its v_unit must be positive")
+    with np.errstate(over="ignore"):
+        vth = np.floor(np.array([dynamics.threshold / size * 2**SHIFT])) / 2**SHIFT
+        numbers = [Weights(term.levels.values / size, term.bits) for term in drive.terms]
+        numbers += [Weights(dynamics.bias / size, NEURON_BITS), Weights(vth, NEURON_BITS)]
+    if not all(map(is_whole, numbers)):
+        raise node.refuse(
+            f"its weights, biases or threshold are not whole in its v_unit of {size:g}, or do not fit",
+            "leave the length of a step as the file says it",
+        )
+    bias = Bias(values=Tensor.integer(dynamics.bias / size))
+    return Rounded(
+        drive=drive,
+        unit=Unit(np.full(len(dynamics.bias), size)),
+        neuron=Leaky(vth=int(vth[0]), bias=bias, du=dynamics.du, dv=dynamics.dv),
+        note=f"{node.name}: {'; '.join(dynamics.notes)}" if dynamics.notes else "",
     )
 
 

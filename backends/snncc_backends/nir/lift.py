@@ -243,9 +243,14 @@ class _Lifting(Drives):
         levels = {name: kind for name, kind in sources.items() if isinstance(kind, Levels)}
         made = rounded(node, drive, self.seconds, self.steps, levels)
         self.warnings += [made.note] if made.note else []
-        drives = self.terms(node, made.drive, made.unit)
+        level = node.metadata.optional("level_scale")
         population = partial(
-            Population, drives=drives, neuron=made.neuron, code=Code.RATE, origin=(node.name,)
+            Population,
+            drives=self.terms(node, made.drive, made.unit),
+            neuron=made.neuron,
+            code=Code.RATE,
+            scale=None if level is None else Tensor.real(level),
+            origin=(node.name,),
         )
         self.values[node.name] = Signal(self.add(node.name, lambda name: population(name=name)), 1)
 

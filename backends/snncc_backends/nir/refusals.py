@@ -8,6 +8,7 @@ from functools import singledispatch
 import numpy as np
 
 from snncc_backends.nir.kernels import square_kernel
+from snncc_backends.nir.leaks import is_relay, leak_refusals, leaky_neurons, step_refusals
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Bias, Leaky, Staircase
 from snncc_ir.nodes import AnyNode, Conv, MaxPool, Population, Readout, Reshape, SumPool, Wiring
@@ -25,7 +26,7 @@ def find_refusals(graph: Graph) -> tuple[str, ...]:
             f"{graph.name}: {timing} timing, and a neuron of NIR only integrates and fires in every step; "
             "compile with --code rate",
         )
-    return tuple(reason for node in graph.nodes for reason in _reasons(node, graph))
+    return (*step_refusals(graph), *(reason for node in graph.nodes for reason in _reasons(node, graph)))
 
 
 @singledispatch
@@ -78,11 +79,14 @@ def _(node: Readout, graph: Graph) -> Iterator[str]:
 @_reasons.register
 def _(node: Population, graph: Graph) -> Iterator[str]:
     if isinstance(node.neuron, Leaky):
-        yield f"{node.name}: its neurons leak in whole numbers, which NIR has not; keep the file it came from"
+        yield from _border(node.name, node.neuron.bias)
+        yield from leak_refusals(node, node.neuron)
         return
     if not isinstance(node.neuron, Staircase):
         yield f"{node.name}: a table of breakpoints is no integrate-and-fire neuron"
         return
+    if leaky_neurons(graph) and not is_relay(graph, node):
+        yield f"{node.name}: does not leak, and others do; a NIR file for compile has one kind of neuron"
     yield from _border(node.name, node.neuron.bias)
     if node.neuron.lo < 0:
         yield (

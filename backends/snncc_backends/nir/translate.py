@@ -1,4 +1,4 @@
-"""A rate network as a graph of NIR: integrate-and-fire nodes with linear nodes between them."""
+"""A rate network as a graph of NIR: its neurons' nodes with linear nodes between them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc_backends.nir.kernels import square_kernel
+from snncc_backends.nir.leaks import decays, is_relay, leaky_neurons, step_of, volts_of
 from snncc_backends.nir.refusals import find_refusals
 from snncc_ir.codes import Code, Reset
 from snncc_ir.errors import GraphError, TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import pool_factors
-from snncc_ir.neurons import Bias, Staircase, per_channel
+from snncc_ir.neurons import Bias, Leaky, Staircase, per_channel
 from snncc_ir.nodes import AnyNode, Conv, Dense, Input, Linear, Population, Readout, Reshape, Scale, SumPool
 from snncc_ir.tensors import Tensor
 from snncc_ir.timing import Rate
@@ -51,6 +52,7 @@ class _Translation:
         self.edges: list[tuple[str, str]] = []
         self.values: dict[str, str] = {}
         self.reserved = set(graph.by_name)
+        self.leaks = bool(leaky_neurons(graph))
 
     def run(self, notes: Mapping[str, str]) -> nir.NIRGraph:
         """Translate every node; the outputs come last."""
@@ -65,6 +67,7 @@ class _Translation:
             "snncc_format": FORMAT,
             "steps": self.rate.steps,
             "reset": self.rate.reset.value,
+            **({"dt": step_of(self.graph).seconds} if self.leaks else {}),
         }
         return nir.NIRGraph(self.nodes, self.edges, metadata=metadata)
 
@@ -113,9 +116,19 @@ class _Translation:
 
     @_node.register
     def _(self, node: Population) -> None:
-        neuron = node.neuron
-        if not isinstance(neuron, Staircase):
-            raise TypeError("a neuron without a threshold")
+        match node.neuron:
+            case Leaky() as neuron:
+                self._leaky(node, neuron)
+            case Staircase() if self.leaks and is_relay(self.graph, node):
+                (relayed,) = self.graph.projections(node)
+                self.values[node.name] = self.values[relayed.source]
+            case Staircase() as neuron:
+                self._integrating(node, neuron)
+            case _:
+                raise TypeError("a neuron without a threshold")
+
+    def _integrating(self, node: Population, neuron: Staircase) -> None:
+        """An `IF` node, and the linear nodes before it."""
         shape = self.graph.types[node.name].shape
         theta = np.broadcast_to(per_channel(neuron.theta.data * neuron.hi, len(shape)), shape)
         half = 1 / 2  # potentials are integers: with it ">" and ">=" are the same
@@ -130,17 +143,44 @@ class _Translation:
         ones = np.ones_like(threshold)
         made = nir.IF(r=ones, v_threshold=threshold, v_reset=0 * ones, metadata=metadata)
         self.values[node.name] = self._add(node.name, made)
-        self._connect(node, neuron.bias)
+        self._connect(node, self._constant(neuron.bias))
+
+    def _leaky(self, node: Population, neuron: Leaky) -> None:
+        """A `CubaLIF` node, or a `LIF` one where a current lasts one step alone; its bias is v_leak."""
+        shape, step = self.graph.types[node.name].shape, step_of(self.graph)
+        volts = volts_of(neuron, self._constant(neuron.bias))
+        ones = np.ones(shape)
+        known: Metadata = {
+            "r": _floats(ones),
+            "v_leak": _floats(ones * per_channel(volts.bias, len(shape))),
+            "v_threshold": _floats(ones * volts.threshold),
+            "v_reset": _floats(0 * ones),
+            "metadata": {
+                "reset": self.rate.reset.value,
+                "v_unit": volts.unit,
+                **_array("level_scale", node.scale),
+            },
+        }
+        tau, *current = (ones * step.tau(parts) for parts in decays(neuron))  # double, for dt / tau is exact
+        if current:
+            made: nir.NIRNode = nir.CubaLIF(tau_syn=current[0], tau_mem=tau, w_in=_floats(ones), **known)
+        else:
+            made = nir.LIF(tau=tau, **known)
+        self.values[node.name] = self._add(node.name, made)
+        self._connect(node, 0 * self._constant(neuron.bias))
 
     @_node.register
     def _(self, node: Readout) -> None:
         made = nir.Output(output_type=self._shape(node.name), metadata={"scale": node.scale})
         self._add(node.name, made)
-        self._connect(node, node.bias)
+        self._connect(node, self._constant(node.bias))
 
-    def _connect(self, reader: Population | Readout, bias: Bias) -> None:
+    def _constant(self, bias: Bias) -> Array:
+        """The bias of each channel, which is the same at all positions."""
+        return bias.values.data.reshape(len(bias.values.data), -1)[:, 0]
+
+    def _connect(self, reader: Population | Readout, constant: Array) -> None:
         """The linear nodes of a reader, one of which adds its bias in every step."""
-        constant = bias.values.data.reshape(len(bias.values.data), -1)[:, 0]
         projections = self.graph.projections(reader)
         carrier = next((i for i, each in enumerate(projections) if isinstance(each, Conv | Dense)), None)
         zero = np.zeros_like(constant)

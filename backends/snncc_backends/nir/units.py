@@ -41,6 +41,12 @@ class Unit:
         return np.asarray(np.rint(values / per_channel(self.size, values.ndim)), dtype=np.int64)
 
 
+def is_whole(weights: Weights) -> bool:
+    """True where weights in units are integers of their bits."""
+    values, reach = weights.values, 2.0 ** (weights.bits - 1)
+    return bool(((values == np.rint(values)) & (values >= -reach) & (values < reach)).all())
+
+
 def shared_unit(weights: Sequence[Weights], bias: Reals) -> Unit:
     """One unit for all channels."""
     rows = [Weights(each.values.reshape(1, -1), each.bits) for each in weights]

@@ -10,12 +10,15 @@ import nir
 from snncc_backends.nir.translate import translate
 from snncc_ir.graph import Graph
 
+NEURONS = nir.IF, nir.LIF, nir.CubaLIF
 
-def nir_file(graph: Graph, notes: Mapping[str, str]) -> tuple[bytes, int]:
-    """The NIR file (HDF5) of a `rate` graph, and its number of nodes.
+
+def nir_file(graph: Graph, notes: Mapping[str, str]) -> tuple[bytes, int, int]:
+    """The NIR file (HDF5) of a `rate` graph, its number of nodes, and that of its neurons.
 
     Raises TargetError where the graph has no NIR form.
     """
     translated, buffer = translate(graph, notes), io.BytesIO()
     nir.write(buffer, translated)
-    return buffer.getvalue(), len(translated.nodes)
+    neurons = sum(node.v_threshold.size for node in translated.nodes.values() if isinstance(node, NEURONS))
+    return buffer.getvalue(), len(translated.nodes), neurons

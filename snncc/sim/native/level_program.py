@@ -10,7 +10,7 @@ from snncc.sim.native.storage import Stored, map_bytes
 from snncc.sim.tables import find_line
 from snncc_ir.certificates import drive_interval
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Staircase, Table
+from snncc_ir.neurons import Leaky, Staircase, Table
 from snncc_ir.nodes import Input, MaxPool, Population, Readout
 from snncc_ir.types import Levels
 
@@ -58,6 +58,10 @@ class LevelLowering(Lowering):
         ends = (None, None) if line is None else (line.slope, line.start)
         self.begin(node, wide=reach_of(drive, np.zeros(1, np.int64)) > NARROW)
         self.program("end_table", result.buffers, inside, len(inside), classes, result.span, *ends)
+
+    def leaky(self, node: Population, neuron: Leaky, result: Stored) -> None:
+        """Spikes in time are no levels, and no graph of levels has such neurons."""
+        raise TypeError("a leaky neuron has no level")
 
     def readout(self, node: Readout) -> None:
         """The sum of the drives and the bias."""

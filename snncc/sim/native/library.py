@@ -25,7 +25,7 @@ KERNELS = "SNNCC_NATIVE"
 LIBRARY = "SNNCC_NATIVE_LIBRARY"
 """Environment variable: another build of the library, for example one with sanitizers."""
 
-INTERFACE = 4
+INTERFACE = 6
 """The C interface that this module speaks; a library built from other sources is refused."""
 
 NAMES = ("libsnncc_native.so", "libsnncc_native.dylib", "snncc_native.dll")
@@ -101,6 +101,10 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "stream_pool": (c_void_p, c_int32, c_int32, POINTER(PoolShape)),
     "end_rate": (
         *(c_void_p, c_int32, POINTER(c_int64), POINTER(c_int64), c_int32, POINTER(c_int32), c_int32, c_int32),
+    ),
+    "end_leaky": (
+        *(c_void_p, c_int32, POINTER(c_int64), c_int32, POINTER(c_int32)),
+        *(c_int32, c_int32, c_int64),
     ),
     "end_stbif": (
         *(c_void_p, c_int32, POINTER(c_int64), POINTER(c_int64), c_int32, POINTER(c_int32), c_int32, c_int32),

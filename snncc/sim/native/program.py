@@ -107,8 +107,8 @@ class Lowering(ABC):
                 self.stairs(node, neuron, self._store(node.name))
             case Table() as neuron:
                 self.table(node, neuron, self._store(node.name))
-            case Leaky():
-                raise NativeError("a leaky neuron, which the portable engine runs")
+            case Leaky() as neuron:
+                self.leaky(node, neuron, self._store(node.name))
             case _:
                 raise TypeError("a real unit has no integer form")
 
@@ -131,6 +131,10 @@ class Lowering(ABC):
     @abstractmethod
     def table(self, node: Population, neuron: Table, result: Stored) -> None:
         """Add a population of breakpoint tables."""
+
+    @abstractmethod
+    def leaky(self, node: Population, neuron: Leaky, result: Stored) -> None:
+        """Add a population of leaky neurons."""
 
     @abstractmethod
     def readout(self, node: Readout) -> None:

@@ -10,7 +10,7 @@ from snncc.sim.native.storage import Stored
 from snncc_ir.certificates import certify_widths, drive_interval
 from snncc_ir.codes import Code, Reset
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Staircase, Table
+from snncc_ir.neurons import Leaky, Staircase, Table
 from snncc_ir.nodes import Input, MaxPool, Population, Readout
 from snncc_ir.timing import Rate
 from snncc_ir.types import Levels
@@ -91,6 +91,13 @@ class StreamLowering(Lowering):
         self.sums[node.name] = self.program(
             "end_stbif_table", result.buffers.low, inside, len(inside), classes, *ends
         )
+
+    def leaky(self, node: Population, neuron: Leaky, result: Stored) -> None:
+        """u and v in 64ths of a drive, within 32 bits; a threshold beyond those is never reached."""
+        self._begin(node, self.widths[node.name].bits)
+        offsets, classes = spread(neuron.bias)
+        given = (result.buffers.low, offsets, len(offsets), classes, neuron.du, neuron.dv, neuron.vth)
+        self.sums[node.name] = self.program("end_leaky", *given)
 
     def readout(self, node: Readout) -> None:
         """The drive after every step: its bias is added in each (`rate`), or once."""

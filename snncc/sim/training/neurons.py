@@ -59,6 +59,19 @@ def divergence(frame: Frame, output: str, target: str, temperature: float) -> Ap
     return loss, pullback
 
 
+def cross_entropy(frame: Frame, output: str, classes: str) -> Applied:
+    """Mean over images of -log softmax(output) at their class, where `classes[batch, C]` are 1, else 0."""
+    emit, (batch, *rest) = frame.emit, frame.shape
+    scores = emit("LogSoftmax", emit.reshape(output, (batch, math.prod(rest))), axis=1)
+    loss = emit("Mul", emit.total(emit("Mul", classes, scores), [0, 1]), emit.floats(-1.0 / batch))
+
+    def pullback(g: str) -> tuple[str, ...]:
+        slope = emit("Mul", emit("Sub", emit("Exp", scores), classes), emit.floats(1.0 / batch))
+        return (emit.reshape(emit("Mul", slope, g), frame.shape),)
+
+    return loss, pullback
+
+
 def squared_error(frame: Frame, output: str, target: str) -> Applied:
     """Mean squared difference, relative to the target's variance over the batch."""
     emit, axes = frame.emit, range(len(frame.shape))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 
 from snncc.sim.session import open_session
 from snncc.sim.training.emitter import Array, Emitter
-from snncc.sim.training.neurons import divergence, real_unit, squared_error, staircase
+from snncc.sim.training.neurons import cross_entropy, divergence, real_unit, squared_error, staircase
 from snncc.sim.training.rules import Applied, Frame, Pullback, arrange, project
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
@@ -25,13 +27,14 @@ MOST_NUMBERS = 2**29
 """Values of all nodes for a batch, which a training step holds several times over."""
 
 IMAGES = "images"
+CLASSES = "classes"
 
 
 @dataclass(frozen=True)
 class Training:
-    """Opens trainers whose aim are the outputs of `teacher`, a real graph."""
+    """Opens trainers whose aim are the outputs of `teacher`, a real graph, or labels alone."""
 
-    teacher: Graph
+    teacher: Graph | None
 
     def __call__(self, graph: Graph, objective: Objective) -> GraphTrainer:
         """A trainer for `graph`, a real graph with grids and the teacher's input and outputs."""
@@ -41,36 +44,49 @@ class Training:
 class GraphTrainer:
     """Loss of a graph and gradients by all of its parameters, batch by batch."""
 
-    def __init__(self, graph: Graph, teacher: Graph, objective: Objective) -> None:
+    def __init__(self, graph: Graph, teacher: Graph | None, objective: Objective) -> None:
         """Prepare the model; raises GraphError where a node has no gradient or a population no grid."""
         _check_size(graph, objective.batch)
         emit = Emitter()
         tape = _Tape(emit, objective.batch, graph)
-        target = _Float(emit, objective.batch, teacher)
-        loss = tape.losses(target, objective)
+        loss = tape.losses(teacher, objective)
         tape.differentiate()
         (image,) = graph.inputs
-        inputs = {IMAGES: (objective.batch, *graph.types[image.name].shape), **tape.parameters}
+        self._classes = math.prod(graph.types[graph.outputs[0]].shape)
+        inputs = {
+            IMAGES: (objective.batch, *graph.types[image.name].shape),
+            CLASSES: (objective.batch, self._classes),
+            **tape.parameters,
+        }
         self._names = [name for name in tape.parameters if name in tape.gradients]
         outputs = {"loss": loss, **{f"d/{name}": tape.gradients[name] for name in self._names}}
         self._session = open_session(emit.model(inputs, outputs), THREADS, spinning=False)
+        self._inputs = [value.name for value in self._session.get_inputs()]
 
-    def __call__(self, images: Array, parameters: Parameters) -> tuple[float, Parameters]:
-        """The loss for real `images[batch, *input shape]`, and its gradients."""
+    def __call__(
+        self, images: Array, parameters: Parameters, labels: Array | None = None
+    ) -> tuple[float, Parameters]:
+        """The loss for real `images[batch, *input shape]` of classes `labels[batch]`, and its gradients."""
         feed = {
             IMAGES: images,
+            **({} if labels is None else {CLASSES: np.eye(self._classes)[labels]}),
             **{_weight(name): value for name, value in parameters.weights.items()},
             **{_bias(name): value for name, value in parameters.biases.items()},
             **{_step(name): value for name, value in parameters.steps.items()},
         }
-        floats = {name: np.asarray(value, dtype=np.float32) for name, value in feed.items()}
+        floats = {name: np.asarray(feed[name], dtype=np.float32) for name in self._inputs}
         loss, *values = self._session.run(None, floats)
         found = dict(zip(self._names, values, strict=True))
         return float(loss), Parameters(
-            weights={name: found[_weight(name)] for name in parameters.weights},
-            biases={name: found[_bias(name)] for name in parameters.biases},
-            steps={name: found[_step(name)] for name in parameters.steps},
+            weights={k: _found(found, _weight(k), v.shape) for k, v in parameters.weights.items()},
+            biases={k: _found(found, _bias(k), v.shape[:1]) for k, v in parameters.biases.items()},
+            steps={k: _found(found, _step(k), v.shape) for k, v in parameters.steps.items()},
         )
+
+
+def _found(gradients: Mapping[str, Array], name: str, shape: Shape) -> Array:
+    """A gradient; 0 where the loss does not depend on the parameter."""
+    return gradients.get(name, np.zeros(shape, np.float32))
 
 
 def _check_size(graph: Graph, batch: int) -> None:
@@ -202,30 +218,45 @@ class _Tape(_Walk):
         self.steps.append((name, sources, pullback))
         return value
 
-    def losses(self, target: _Float, objective: Objective) -> str:
+    def losses(self, teacher: Graph | None, objective: Objective) -> str:
         """The loss of all outputs; their gradients are where `differentiate` begins."""
-        total = ""
-        for name, aim in zip(self.graph.outputs, target.graph.outputs, strict=True):
-            frame = Frame(self.emit, (), self.shape(name))
-            loss, pullback = self._loss(name, frame, target.values[aim], objective)
-            (self.gradients[name],) = pullback(self.emit.floats(1.0))
-            total = self.emit("Add", total, loss) if total else loss
-        return self._with_hidden(total, objective.hidden) if objective.hidden else total
+        terms = [] if teacher is None else [*self._taught(teacher, objective)]
+        if objective.labelled:
+            name = self.graph.outputs[0]
+            applied = cross_entropy(self._frame(name), self.values[name], CLASSES)
+            terms.append(self._term(name, applied, self.emit.floats(objective.labelled)))
+        if objective.hidden:
+            terms += self._hidden(objective.hidden)
+        return reduce(lambda total, term: self.emit("Add", total, term), terms)
 
-    def _with_hidden(self, total: str, share: float) -> str:
-        """The loss with the error of the hidden populations, whose aim has the units of this graph."""
+    def _taught(self, teacher: Graph, objective: Objective) -> Iterator[str]:
+        """The distances of the outputs from the teacher's."""
+        target, factor = _Float(self.emit, self.batch, teacher), self.emit.floats(objective.taught)
+        for name, aim in zip(self.graph.outputs, teacher.outputs, strict=True):
+            yield self._term(name, self._loss(name, target.values[aim], objective), factor)
+
+    def _term(self, name: str, applied: Applied, factor: str) -> str:
+        """A term of the loss that depends on one value."""
+        loss, pullback = applied
+        (gradient,) = pullback(factor)
+        self._add_gradient(name, gradient)
+        return self.emit("Mul", loss, factor)
+
+    def _hidden(self, share: float) -> Iterator[str]:
+        """The errors of the hidden populations, whose aim has the units of this graph."""
         target = _Float(self.emit, self.batch, self.graph)
         hidden = [node.name for node in self.graph.populations if node.name not in self.graph.outputs]
         factor = self.emit.floats(share / max(len(hidden), 1))
         for name in hidden:
-            frame = Frame(self.emit, (), self.shape(name))
-            loss, pullback = squared_error(frame, self.values[name], target.values[name])
-            (self.gradients[name],) = pullback(factor)
-            total = self.emit("Add", total, self.emit("Mul", loss, factor))
-        return total
+            error = squared_error(self._frame(name), self.values[name], target.values[name])
+            yield self._term(name, error, factor)
 
-    def _loss(self, name: str, frame: Frame, target: str, objective: Objective) -> Applied:
-        node, shape = self.graph.by_name[name], frame.shape[1:]
+    def _frame(self, name: str) -> Frame:
+        return Frame(self.emit, (), self.shape(name))
+
+    def _loss(self, name: str, target: str, objective: Objective) -> Applied:
+        node, frame = self.graph.by_name[name], self._frame(name)
+        shape = frame.shape[1:]
         scores = isinstance(node, Readout) and len(shape) == 1 and shape[0] > 1
         if objective.loss is Loss.KL and math.prod(shape) < 2:
             raise GraphError("is one number, which kl cannot compare", where=name, hint="set loss=mse")
@@ -239,5 +270,8 @@ class _Tape(_Walk):
             if name not in self.gradients:
                 continue
             for source, gradient in zip(sources, pullback(self.gradients.pop(name)), strict=True):
-                known = self.gradients.get(source)
-                self.gradients[source] = self.emit("Add", known, gradient) if known else gradient
+                self._add_gradient(source, gradient)
+
+    def _add_gradient(self, name: str, gradient: str) -> None:
+        known = self.gradients.get(name)
+        self.gradients[name] = self.emit("Add", known, gradient) if known else gradient

@@ -141,9 +141,7 @@ def _(node: Population, graph: Graph) -> Iterator[str]:
     axes = len(graph.types[node.name].shape)
     if axes not in AXES:
         yield f"{node.name}: its values have {axes} axes; those of a netx layer have 1 or 3"
-    if isinstance(node.neuron, Leaky):
-        yield f"{node.name}: its neurons leak, which export to netx does not write; simulate it in Lava"
-    if isinstance(node.neuron, Staircase):
+    if isinstance(node.neuron, Staircase | Leaky):
         yield from _biases(graph, node, node.neuron.bias)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -15,22 +16,22 @@ from snncc_backends.lava.netx.refusals import find_refusals
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
 from snncc_ir.lif import DECAY_BITS, GREATEST_VTH
-from snncc_ir.neurons import Bias, Staircase
+from snncc_ir.neurons import Bias, Leaky, Staircase
 from snncc_ir.nodes import Conv, Dense, Population, Readout
 from snncc_ir.timing import Rate
 
 Array = NDArray[Any]
 Entries = dict[str, Any]
 
-FORMAT = 1
+FORMAT = 2
 """Version of what the group `snncc` holds (docs/lava.md)."""
 
 FORGET = 1 << DECAY_BITS
 """The decay with which nothing is left of a step before."""
 
 
-def net_file(graph: Graph, notes: Mapping[str, str]) -> tuple[bytes, int]:
-    """The netx file of a network of stock LIF neurons, and its number of layers.
+def net_file(graph: Graph, notes: Mapping[str, str]) -> tuple[bytes, int, int]:
+    """The netx file of a network of stock LIF neurons, its number of layers, and that of neurons that fire.
 
     Raises TargetError with every reason why there is none.
     """
@@ -46,16 +47,28 @@ def net_file(graph: Graph, notes: Mapping[str, str]) -> tuple[bytes, int]:
     with h5py.File(buffer, "w") as file:
         _fill(file, {"layer": {str(index): row for index, row in enumerate(rows)}})
         _fill(file, {"simulation": {"Ts": 1, "tSample": graph.timing.steps}})
-        file.create_group("snncc").attrs.update(_notes(graph, layers[-1], notes))
-    return buffer.getvalue(), len(layers)
+        file.create_group("snncc").attrs.update(_notes(graph, layers, notes))
+    neurons = sum(math.prod(layer.shape) for layer in layers if isinstance(layer.neurons, Population))
+    return buffer.getvalue(), len(layers), neurons
 
 
-def _notes(graph: Graph, last: Layer, notes: Mapping[str, str]) -> Entries:
-    """What netx does not say: where the file comes from, and what the last layer's sum stands for."""
-    scale = {} if isinstance(last.neurons, Population) else {"scale": last.neurons.scale}
+def _notes(graph: Graph, layers: Sequence[Layer], notes: Mapping[str, str]) -> Entries:
+    """What netx does not say: where potentials start, and what input and output stand for."""
+    last = layers[-1].neurons
+    scale = {} if isinstance(last, Population) else {"scale": last.scale}
     (node,) = graph.inputs
     levels = graph.levels(node.name)
-    return {**notes, "format": FORMAT, "lo": levels.lo, "hi": levels.hi, **scale}
+    start = np.array([_start(layer) for layer in layers])
+    return {**notes, "format": FORMAT, "lo": levels.lo, "hi": levels.hi, "start": start, **scale}
+
+
+def _start(layer: Layer) -> int:
+    """The potential before an image's first step, in units of a drive: half a threshold; 0 of a leaky one."""
+    match layer.neurons:
+        case Population(neuron=Staircase(theta=theta)):
+            return theta.range[0] // 2
+        case _:
+            return 0
 
 
 def _fill(group: h5py.Group, entries: Entries) -> None:
@@ -105,7 +118,7 @@ def _synapses(layer: Layer) -> Entries:
 
 def _own_bias(layer: Layer) -> Bias:
     match layer.neurons:
-        case Population(neuron=Staircase(bias=bias)) | Readout(bias=bias):
+        case Population(neuron=Staircase(bias=bias) | Leaky(bias=bias)) | Readout(bias=bias):
             return bias
         case Population(name=name):
             raise TypeError(f"{name} is no LIF neuron")
@@ -119,15 +132,18 @@ def _bias(layer: Layer) -> Array:
 
 
 def _neuron(layer: Layer) -> Entries:
-    """A neuron that does not leak; that of a readout forgets, so its potential is the drive of a step."""
+    """Threshold and decays; a readout forgets, so that its potential is the drive of a step."""
+    fall = FORGET
     match layer.neurons:
         case Population(neuron=Staircase(theta=theta)):
             threshold, leak = theta.range[0] - 1, 0
+        case Population(neuron=Leaky() as neuron):
+            threshold, leak, fall = neuron.vth, neuron.dv, neuron.du + 1
         case _:
             threshold, leak = GREATEST_VTH, FORGET
     return {
         "type": _text("CUBA"),
-        "iDecay": FORGET,
+        "iDecay": fall,
         "vDecay": leak,
         "vThMant": threshold,
         "refDelay": 1,

@@ -2,6 +2,7 @@
 #include "api.h"
 #include "layer.h"
 #include "program.h"
+#include "stream.h"
 
 using snncc::ConvShape;
 using snncc::Geometry;
@@ -11,7 +12,7 @@ using snncc::Wide;
 using snncc::guarded;
 
 // Goes up with every change of these functions or of their structures; library.py has the same number.
-SNNCC_EXPORT int snncc_interface() { return 4; }
+SNNCC_EXPORT int snncc_interface() { return 6; }
 
 SNNCC_EXPORT const char* snncc_message() { return snncc::message.c_str(); }
 
@@ -124,6 +125,11 @@ SNNCC_EXPORT int snncc_end_rate(Program* program, int32_t levels, const int64_t*
     return guarded([&] {
         return program->end_rate(levels, theta, offsets, class_count, classes, with_negative != 0, hard != 0);
     });
+}
+
+SNNCC_EXPORT int snncc_end_leaky(Program* program, int32_t levels, const int64_t* offsets, int32_t class_count,
+                                 const int32_t* classes, int32_t du, int32_t dv, int64_t vth) {
+    return guarded([&] { return program->end_leaky(levels, offsets, class_count, classes, {du, dv, vth}); });
 }
 
 SNNCC_EXPORT int snncc_end_stbif(Program* program, int32_t levels, const int64_t* theta, const int64_t* start,

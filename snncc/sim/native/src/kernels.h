@@ -139,6 +139,20 @@ struct Rate {
     bool hard;     // v = 0 after a spike
 };
 
+// Neurons that leak, in 64ths of a drive: u = d(u) + 64 I, v = d(v) + u + bias, a spike where v > theta, and then v = 0;
+// d(x) = x * keep / 4096, rounded toward zero. Where no u is kept there is no array of it.
+struct Leaky {
+    const uint32_t* offset;  // of I
+    const uint32_t* bias;
+    int32_t theta;
+    uint32_t keep_u, keep_v;
+    int32_t* u;
+    int32_t* v;
+    int32_t* sent;
+    uint8_t* codes;   // of the first step
+    ptrdiff_t apart;  // from one step's to the next
+};
+
 struct Stbif {
     const uint32_t* offset;
     const int32_t* theta;
@@ -229,6 +243,7 @@ struct Kernels {
     void (*gather)(const Gather&, int count);
     int gathered;  // blocks that `gather` takes together at most: 1 or 2
     void (*rate)(Arriving, int channels, int steps, const Rate&);
+    void (*leaky)(Arriving, int channels, int steps, const Leaky&);
     bool (*stbif)(const uint32_t* sums, int count, const Stbif&, uint8_t* codes);
     bool (*stbif_table)(const uint32_t* sums, int count, const StbifTable&, uint8_t* codes);
     uint64_t (*peak)(int64_t rounds);  // products of bytes without any memory access: how many were made

@@ -197,7 +197,7 @@ uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count,
 const Kernels AVX2 = {
     "avx2", false, product, depthwise, nullptr, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
     interleave_plain, pool_steps<Widen>, add_steps<Widen>, list_spikes, gather<1, Widen>, 1,
-    rate_plain, stbif_plain, stbif_table_plain, peak, nullptr, count,
+    rate_plain, leaky, stbif_plain, stbif_table_plain, peak, nullptr, count,
 };
 
 }  // namespace snncc

@@ -199,7 +199,7 @@ uint64_t count(const uint8_t* codes, const Chosen* chosen, int64_t chosen_count,
 const Kernels AVX512 = {
     "avx512", true, product, depthwise, bits, pack_bits, unpack_bits, stairs, table, scale_rows, add_up,
     greatest_of, interleave_plain, pool_steps<Widen>, add_steps<Widen>, list_spikes,
-    gather<2, Widen>, 2, rate, stbif, stbif_table_plain, peak, bit_peak, count,
+    gather<2, Widen>, 2, rate, leaky, stbif, stbif_table_plain, peak, bit_peak, count,
 };
 
 }  // namespace snncc

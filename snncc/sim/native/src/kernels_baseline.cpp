@@ -42,7 +42,7 @@ const Kernels BASELINE = {
     "baseline", false, product, depthwise, nullptr, nullptr, nullptr, stairs_plain, table_plain, scale, add_up, greatest,
     interleave_plain, pool_steps<PlainWiden>, add_steps<PlainWiden>,
     list_spikes_plain, gather<1, PlainWiden>, 1,
-    rate_plain, stbif_plain, stbif_table_plain, nullptr, nullptr, count_plain,
+    rate_plain, leaky, stbif_plain, stbif_table_plain, nullptr, nullptr, count_plain,
 };
 
 }  // namespace snncc

@@ -7,6 +7,7 @@ namespace snncc {
 namespace {
 
 typedef int32_t Ints __attribute__((vector_size(64)));
+typedef uint32_t Words __attribute__((vector_size(64)));
 typedef uint16_t Ids __attribute__((vector_size(64)));
 typedef int16_t Shorts __attribute__((vector_size(64)));
 typedef uint8_t Codes __attribute__((vector_size(16)));
@@ -73,6 +74,59 @@ void add_steps(int32_t* sums, const uint8_t* codes, int64_t count, int steps, in
         for (Ints& one : total) one -= steps * zero;
         __builtin_memcpy(sums + i, total, sizeof total);
     }
+}
+
+// x = x * keep / 4096 rounded toward zero, of numbers with sign. Its low 12 bits are multiplied by themselves, so that
+// nothing leaves 32 bits.
+inline void decay(Words& x, uint32_t keep) {
+    const Words sign = reinterpret_cast<Words>(reinterpret_cast<Ints>(x) < 0);
+    const Words size = (x ^ sign) - sign;
+    const Words kept = (size >> 12) * keep + ((size & 4095) * keep >> 12);
+    x = (kept ^ sign) - sign;
+}
+
+// 16 * VECTORS channels from `c` on, side by side: each vector's steps wait for one another.
+template <int VECTORS, bool REMEMBERS>
+inline void leaky_from(int c, Arriving in, int channels, int steps, const Leaky& l) {
+    Words offset[VECTORS], bias[VECTORS], u[VECTORS], v[VECTORS], sent[VECTORS];
+    __builtin_memcpy(offset, l.offset + c, sizeof offset);
+    __builtin_memcpy(bias, l.bias + c, sizeof bias);
+    if (REMEMBERS) __builtin_memcpy(u, l.u + c, sizeof u);
+    __builtin_memcpy(v, l.v + c, sizeof v);
+    __builtin_memcpy(sent, l.sent + c, sizeof sent);
+    uint8_t* codes = l.codes + c;
+    for (int m = 0; m < steps; ++m, codes += l.apart)
+        for (int n = 0; n < VECTORS; ++n) {
+            Words drive;
+            __builtin_memcpy(&drive, in.at(m) + c + n * LANES, sizeof drive);
+            drive = (drive + offset[n]) << 6;
+            if (REMEMBERS) decay(u[n], l.keep_u);
+            u[n] = REMEMBERS ? u[n] + drive : drive;
+            decay(v[n], l.keep_v);
+            v[n] += u[n] + bias[n];
+            const Words fired = reinterpret_cast<Words>(reinterpret_cast<Ints>(v[n]) > l.theta);
+            v[n] &= ~fired;
+            sent[n] -= fired;
+            const Codes spikes = __builtin_convertvector(fired & 1, Codes);
+            const int left = channels - c - n * LANES;
+            if (left >= LANES)
+                __builtin_memcpy(codes + n * LANES, &spikes, sizeof spikes);
+            else if (left > 0)
+                __builtin_memcpy(codes + n * LANES, &spikes, static_cast<size_t>(left));
+        }
+    if (REMEMBERS) __builtin_memcpy(l.u + c, u, sizeof u);
+    __builtin_memcpy(l.v + c, v, sizeof v);
+    __builtin_memcpy(l.sent + c, sent, sizeof sent);
+}
+
+template <bool REMEMBERS>
+inline void leaky_of(Arriving in, int channels, int steps, const Leaky& l) {
+    if (channels > 3 * LANES) return leaky_from<4, REMEMBERS>(0, in, channels, steps, l);
+    for (int c = 0; c < channels; c += LANES) leaky_from<1, REMEMBERS>(c, in, channels, steps, l);
+}
+
+void leaky(Arriving in, int channels, int steps, const Leaky& l) {
+    l.keep_u ? leaky_of<true>(in, channels, steps, l) : leaky_of<false>(in, channels, steps, l);
 }
 
 // The spikes of one row behind the `known` ones; `nonzero` gives a bit for each of 64 codes.

@@ -232,8 +232,8 @@ StreamTarget stream_target(const Layer& layer, const Geometry& g, int levels, in
     return {levels, places_of(g), state, slot};
 }
 
-int64_t spiking_state(const Layer& layer) {
-    return 2 * layer.positions() * static_cast<int64_t>(layer.blocks.size()) * BLOCK;
+int64_t spiking_state(const Layer& layer, int arrays = 2) {
+    return arrays * layer.positions() * static_cast<int64_t>(layer.blocks.size()) * BLOCK;
 }
 
 }  // namespace
@@ -245,6 +245,14 @@ int Program::end_rate(int levels, const int64_t* theta, const int64_t* offsets, 
     StreamTarget target = stream_target(layer, buffer(levels), levels, add_state(spiking_state(layer)), slot);
     end_stream(make_rate(layer, std::move(target), read_classes(layer, class_count, classes), theta, offsets,
                          with_negative, hard), 0);
+    return slot;
+}
+
+int Program::end_leaky(int levels, const int64_t* offsets, int32_t class_count, const int32_t* classes, const Leak& leak) {
+    Layer& layer = open_layer();
+    const int slot = add_sums(), state = add_state(spiking_state(layer, leak.remembers() ? 3 : 2));
+    StreamTarget target = stream_target(layer, buffer(levels), levels, state, slot);
+    end_stream(make_leaky(layer, std::move(target), read_classes(layer, class_count, classes), offsets, leak), 0);
     return slot;
 }
 

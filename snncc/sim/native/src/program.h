@@ -201,6 +201,7 @@ class Program {
     void add_stream_pool(int source, int destination, const PoolShape& shape);
     int end_rate(int levels, const int64_t* theta, const int64_t* offsets, int32_t class_count, const int32_t* classes,
                  bool with_negative, bool hard);
+    int end_leaky(int levels, const int64_t* offsets, int32_t class_count, const int32_t* classes, const struct Leak& leak);
     int end_stbif(int levels, const int64_t* theta, const int64_t* start, int32_t class_count, const int32_t* classes,
                   int32_t lo, int32_t hi);
     int end_stbif_table(int levels, const int64_t* breakpoints, int32_t class_count, const int32_t* classes, int32_t lo,

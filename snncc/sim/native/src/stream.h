@@ -69,12 +69,19 @@ class StreamLayer : public Operation {
 struct StreamTarget {
     int buffer;
     std::vector<int32_t> places;
-    int state;  // v, then the spikes' sums: [2][positions][blocks * BLOCK]
+    int state;  // v, then the spikes' sums, then u if there is one: [2 or 3][positions][blocks * BLOCK]
     int slot;   // where those sums go at an image's end
 };
 
 std::unique_ptr<Stepping> make_rate(const Layer&, StreamTarget, Classes, const int64_t* theta, const int64_t* offsets,
                                     bool with_negative, bool hard);
+// Decays and the threshold of leaky neurons, as the IR has them (ir/SPEC.md, section 7).
+struct Leak {
+    int32_t du, dv;
+    int64_t vth;
+    bool remembers() const { return du < 4095; }  // there is a u from step to step
+};
+std::unique_ptr<Stepping> make_leaky(const Layer&, StreamTarget, Classes, const int64_t* offsets, const Leak&);
 std::unique_ptr<Stepping> make_stbif(const Layer&, StreamTarget, Classes, const int64_t* theta, const int64_t* start,
                                      int32_t lo, int32_t hi);
 std::unique_ptr<Stepping> make_stbif_table(const Layer&, StreamTarget, Classes, const int64_t* breakpoints, int32_t lo,

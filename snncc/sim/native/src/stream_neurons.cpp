@@ -87,6 +87,39 @@ class RateNeurons : public Spiking {
     Aligned<int32_t> theta_, half_, none_;  // potentials and sums at an image's start
 };
 
+// All numbers count 64ths of a drive.
+class LeakyNeurons : public Spiking {
+  public:
+    LeakyNeurons(const Layer& layer, StreamTarget target, Classes classes, const int64_t* offsets, const Leak& leak)
+        : Spiking(layer, std::move(target), std::move(classes)), leak_(leak), offset_(lanes()), bias_(lanes()),
+          theta_(static_cast<int32_t>(leak.vth > INT32_MAX / 64 ? INT32_MAX : leak.vth * 64)) {  // which no v exceeds
+        require(leak.vth >= 0 && leak.du >= 0 && leak.du <= 4095 && leak.dv >= 0 && leak.dv <= 4095, "a leak out of range");
+        for (const Block& block : blocks_)
+            for (int32_t border = 0; border < classes_.count; ++border)
+                for (int32_t c = 0; c < block.count; ++c) {
+                    const int64_t channel = block.first + c;
+                    offset_[at(block, border) + c] = layer.correction[channel];
+                    bias_[at(block, border) + c] = static_cast<uint32_t>(offsets[border * channels_ + channel]) * 64;
+                }
+    }
+
+    void advance(Context& context, int map, int count, int32_t place, const Block& block,
+                 Arriving in) const override {
+        const size_t lane = at(block, classes_.at(place));
+        int32_t *v = potentials(context, place, block), *sent = spike_sums(context, place, block);
+        int32_t* u = leak_.remembers() ? sent + positions_ * row_ : nullptr;
+        const Leaky step{&offset_[lane], &bias_[lane], theta_, static_cast<uint32_t>(4095 - leak_.du),
+                         static_cast<uint32_t>(4096 - leak_.dv), u, v, sent, codes(context, map, place, block),
+                         context.arena.stride(target_.buffer)};
+        context.kernels.leaky(in, block.count, count, step);
+    }
+
+  private:
+    const Leak leak_;
+    Aligned<uint32_t> offset_, bias_;
+    const int32_t theta_;
+};
+
 class StbifNeurons : public Spiking {
   public:
     StbifNeurons(const Layer& layer, StreamTarget target, Classes classes, const int64_t* theta, const int64_t* start,
@@ -217,6 +250,11 @@ class StreamReadout : public Stepping {
 std::unique_ptr<Stepping> make_rate(const Layer& layer, StreamTarget target, Classes classes, const int64_t* theta,
                                     const int64_t* offsets, bool with_negative, bool hard) {
     return std::make_unique<RateNeurons>(layer, std::move(target), std::move(classes), theta, offsets, with_negative, hard);
+}
+
+std::unique_ptr<Stepping> make_leaky(const Layer& layer, StreamTarget target, Classes classes, const int64_t* offsets,
+                                     const Leak& leak) {
+    return std::make_unique<LeakyNeurons>(layer, std::move(target), std::move(classes), offsets, leak);
 }
 
 std::unique_ptr<Stepping> make_stbif(const Layer& layer, StreamTarget target, Classes classes, const int64_t* theta,

@@ -11,9 +11,9 @@ using snncc::learn::Neurons;
 using snncc::learn::Readout;
 using snncc::learn::Shape;
 
-SNNCC_EXPORT Network* snncc_learner_new(const char* kernels, int32_t steps, int32_t inputs) {
+SNNCC_EXPORT Network* snncc_learner_new(const char* kernels, int32_t steps, int32_t inputs, int32_t rates) {
     Network* made = nullptr;
-    guarded([&] { return made = new Network(snncc::learn::kernels_of(kernels), steps, inputs), 0; });
+    guarded([&] { return made = new Network(snncc::learn::kernels_of(kernels), steps, inputs, rates != 0), 0; });
     return made;
 }
 
@@ -21,7 +21,7 @@ SNNCC_EXPORT void snncc_learner_free(Network* network) { delete network; }
 
 SNNCC_EXPORT int snncc_learner_layer(Network* network, const Shape* shape, const Neurons* neurons, int32_t readout) {
     return guarded([&] {
-        snncc::require(readout >= 0 && readout <= 2, "there is no such readout");
+        snncc::require(readout >= 0 && readout <= 3, "there is no such readout");
         return network->add(*shape, *neurons, static_cast<Readout>(readout)), 0;
     });
 }

@@ -158,20 +158,28 @@ inline void join(const Wiring& w, Room& room, int32_t t) {
     }
 }
 
-// The gradient by V of an active neuron of the layer below, through its spike of step t-1.
-inline float passed_down(const Wiring& w, Room& room, int32_t t, int32_t place, float x, float slope) {
+// The gradient by V through a spike, for the one by the spike.
+inline float through(float by_spike, float x, float slope) {
+    const float root = slope * (x < 0 ? -x : x) + 1;
+    return by_spike / (root * root);
+}
+
+inline float pushed(const Active& active, int32_t place) { return active.push ? active.push[place] : 0; }
+
+// The gradient by a spike of step t-1 of the layer below.
+inline float passed_down(const Wiring& w, Room& room, int32_t t, int32_t place) {
     float sum = 0;
     for (int64_t k = w.starts[place]; k < w.starts[place + 1]; ++k)
         if (room.times[w.targets[k].position] > 0)
             sum += dot(row(w, w.targets[k]), bring(w, room, w.targets[k].position, t), w.stride);
-    const float root = slope * (x < 0 ? -x : x) + 1;
-    return sum / (root * root);
+    return sum;
 }
 
 inline void backward(const Wiring& w, Events in, Room& room, float* gradient, const Active* below, float below_slope) {
     for (int32_t p = 0; p < w.positions; ++p) room.times[p] = -1;  // nothing has come back to it yet
     for (int64_t i = below ? below->starts[w.steps - 1] : 0; below && i < below->starts[w.steps]; ++i)
-        below->values[i] = 0;  // nobody has received the last step's spikes
+        // nobody has received the last step's spikes
+        below->values[i] = through(pushed(*below, below->places[i]), below->values[i], below_slope);
     for (int32_t t = w.steps - 1; t > 0; --t) {
         join(w, room, t);
         each_target(w, in, t - 1, [&](const Target& target) {
@@ -179,7 +187,8 @@ inline void backward(const Wiring& w, Events in, Room& room, float* gradient, co
                 add_row(gradient + static_cast<int64_t>(target.row) * w.stride, bring(w, room, target.position, t), w.stride);
         });
         for (int64_t i = below ? below->starts[t - 1] : 0; below && i < below->starts[t]; ++i)
-            below->values[i] = passed_down(w, room, t, below->places[i], below->values[i], below_slope);
+            below->values[i] = through(passed_down(w, room, t, below->places[i]) + pushed(*below, below->places[i]),
+                                       below->values[i], below_slope);
     }
 }
 

@@ -1,0 +1,1 @@
+"""`snncc tune`: compiled networks learn on the integers that they run with."""
