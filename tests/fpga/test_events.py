@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snncc_backends.fpga.bench import first_difference
@@ -16,52 +16,22 @@ from snncc_backends.fpga.events.assemble import build_event_tables
 from snncc_backends.fpga.events.descriptors import Descriptor, Op, When, read_descriptor
 from snncc_backends.fpga.events.refusals import find_event_refusals
 from snncc_backends.fpga.events.rtl import CORE, TOP, core, run_event_verilog, table_files
-from snncc_backends.fpga.events.simulator import EventRun, EventSimulator
-from snncc_backends.fpga.events.tables import EventTables
+from snncc_backends.fpga.events.simulator import EventSimulator
 from snncc_backends.tools.design import Design
 from snncc_backends.tools.found import Tool
 from snncc_backends.tools.verilator import lint
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Table
 from snncc_ir.nodes import Conv, Input, MaxPool, Population
-from snncc_ir.streaming import run_streaming
 from snncc_ir.tensors import Tensor
 from snncc_ir.timing import Rate, Stbif
 from snncc_ir.types import Levels
+from support.event_checks import UNHURRIED, WAIVED, equals_reference, equals_verilog, expressed
 from support.events import small_case
 from support.fpga import machine, wide_events
 from support.graphs import Case, cases, rate_cases
 
-UNHURRIED = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture]
-WAIVED = ("WIDTHEXPAND", "WIDTHTRUNC", "UNUSEDSIGNAL", "UNUSEDPARAM", "CMPCONST", "UNSIGNED")
 LANES = st.sampled_from((8, 16, 32))
-
-
-def expressed(case: Case, lanes: int) -> None:
-    """Leave out what the core refuses; the refusals have tests of their own."""
-    assume(not find_event_refusals(case.graph, machine(lanes)))
-
-
-def equals_reference(case: Case, run: EventRun) -> None:
-    """Every spike of every step, every readout after every step, and the number of steps."""
-    expected = run_streaming(case.graph, case.batch)
-    for node in case.graph.populations:
-        train = np.moveaxis(run.trains[node.name], 1, 0)
-        assert np.array_equal(train.reshape(expected.trains[node.name].shape), expected.trains[node.name])
-    for name, values in expected.outputs.items():
-        assert np.array_equal(np.moveaxis(run.outputs[name], 1, 0).reshape(values.shape), values), name
-    if isinstance(case.graph.timing, Stbif):
-        assert np.array_equal(run.steps, np.maximum(expected.settled, 1) + 1)
-    else:
-        assert (run.steps == case.graph.timing.steps).all()  # type: ignore[union-attr]
-
-
-def equals_verilog(tools: tuple[Tool, Tool], tables: EventTables, case: Case) -> None:
-    """Every word that the Verilog writes, and the cycle in which it does."""
-    expected = EventSimulator(tables).run(case.batch, trace=True)
-    with tempfile.TemporaryDirectory() as folder:
-        found = run_event_verilog(*tools, tables, case.batch, Path(folder))
-    assert first_difference(found, expected.traces, expected.cycles) == ""
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=UNHURRIED)
@@ -84,7 +54,7 @@ def test_the_verilog_of_rate(verilator: Tool, compiler: Tool, lanes: int) -> Non
     @given(rate_cases())
     def check(case: Case) -> None:
         expressed(case, lanes)
-        tables = build_event_tables(case.graph, lanes, wide_events(lanes, stbif=False))
+        tables = build_event_tables(case.graph, lanes, wide_events(lanes))
         equals_verilog((verilator, compiler), tables, case)
 
     check()
@@ -145,6 +115,19 @@ def test_cycles_by_hand() -> None:
     assert np.array_equal(run.cycles, 1 + loads + add + 2 * (FIXED + 4) + read + 2 * (FIXED + 1) + 2 * 16)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        Descriptor(op=Op.ADD, gain=2**31 - 1),
+        Descriptor(op=Op.FIRE, decay_u=4095, decay_v=1),
+        Descriptor(op=Op.FIRE, decay_u=1, decay_v=4095),
+    ],
+    ids=["gain", "u", "v"],
+)
+def test_gain_and_decays_share_a_word(written: Descriptor) -> None:
+    assert read_descriptor(np.array(written.encode())) == written
+
+
 def test_descriptors_are_read_as_they_are_written() -> None:
     written = Descriptor(
         op=Op.POOL,
@@ -165,7 +148,6 @@ def test_descriptors_are_read_as_they_are_written() -> None:
         table=12,
         step=33,
         blocks=6,
-        gain=2**31 - 1,
         close=17,
         lo=-32767,
         hi=32767,

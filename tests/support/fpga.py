@@ -70,7 +70,7 @@ def little(top: int) -> Graph:
     return Graph(name="little", nodes=nodes, outputs=("scores",))
 
 
-def wide_events(lanes: int, *, stbif: bool) -> EventWidths:
+def wide_events(lanes: int, *, stbif: bool = False, leaky: bool = False) -> EventWidths:
     """Widths of the event core beyond what a small random network needs."""
     return EventWidths(
         lanes=lanes,
@@ -84,6 +84,7 @@ def wide_events(lanes: int, *, stbif: bool) -> EventWidths:
         sum=16,
         stbif=int(stbif),
         mixed_weights=1,
+        leaky=int(leaky),
         potential_address=10,
         map_address=9,
         input_address=8,

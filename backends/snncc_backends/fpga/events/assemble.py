@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from snncc_backends.fpga.events.descriptors import Descriptor, Op
-from snncc_backends.fpga.events.plan import Add, EventPlan, Kind, Unit, make_event_plan
+from snncc_backends.fpga.events.plan import Add, EventPlan, Kept, Kind, Unit, make_event_plan
 from snncc_backends.fpga.events.records import Axis, Builder, add_load, add_step, place_firing
 from snncc_backends.fpga.events.tables import EventTables, EventWidths, Placed, memory_fields, words_of
 from snncc_backends.fpga.tables.memory import Memory, lane_memories, record_memories
@@ -68,7 +68,7 @@ def _place(graph: Graph, plan: EventPlan, lanes: int) -> tuple[Placed, ...]:
     found, beside, maps, results = {}, ends[-1], 0, 0
     for unit, end in zip(order, ends, strict=True):
         size, is_readout = words_of(unit.shape, lanes), unit.kind is Kind.READOUT
-        kept = unit.kind is Kind.POOL or unit.has_current
+        kept = unit.keeps is not Kept.NOTHING
         found[unit.name] = Placed(
             unit=unit,
             potentials=end - words_of(unit.sums, lanes),
@@ -141,6 +141,7 @@ def _widths(
         sum=max([2, *(item.potential.bits for item in placed if item.unit.kind is Kind.POOL)]),
         stbif=int(builder.stbif),
         mixed_weights=int(mixed),
+        leaky=int(any(d.decay_u or d.decay_v for d in builder.descriptors)),
         potential_address=address_bits(last),
         map_address=address_bits(_map_words(placed, lanes)),
         input_address=address_bits(_input_words(plan, inputs, lanes)),

@@ -5,14 +5,24 @@ from __future__ import annotations
 from snncc_backends.fpga.capacity import Mapped, Shape, mapped
 from snncc_backends.fpga.events.plan import Kind
 from snncc_backends.fpga.events.tables import EventTables, words_of
+from snncc_backends.fpga.planning.maps import ceil_div
 
 BANK = 1024
 """Words of a bank of potentials (snncc_banks.v)."""
+
+FACTOR = 18
+"""Bits of a factor of a multiplier, sign included."""
 
 
 def event_block_memories(tables: EventTables) -> dict[str, int]:
     """Block memories of the tables, the maps, the inputs, the potentials, what was sent, and the results."""
     return {name: mapped.blocks for name, mapped in event_mapped_memories(tables).items()}
+
+
+def event_multipliers(tables: EventTables) -> int:
+    """One for the payloads; in each lane one for weights, and those that let a potential decay."""
+    w = tables.widths
+    return 1 + w.lanes * (1 + w.leaky * ceil_div(w.potential - 1, FACTOR - 1))
 
 
 def event_mapped_memories(tables: EventTables) -> dict[str, Mapped]:

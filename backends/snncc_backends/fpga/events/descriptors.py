@@ -32,7 +32,7 @@ class Descriptor:
     """One pass. END takes `loop`, its first pass of a step, from `potentials` and the steps from `target`.
 
     `words` of every pixel are visited, of `words` + `skip`; a tap reaches `blocks` words of potentials.
-    `close` is where a word's own potential, or what a pool has sent, lies.
+    `close` is where a word's own potential, or what a pool has sent, lies. FIRE has the decays, ADD the gain.
     """
 
     op: Op
@@ -57,6 +57,8 @@ class Descriptor:
     step: int = 0
     blocks: int = 1
     gain: int = 0
+    decay_u: int = 0
+    decay_v: int = 0
     close: int = 0
     lo: int = 0
     hi: int = 0
@@ -80,7 +82,7 @@ class Descriptor:
             self.table,
             self.step,
             self.blocks,
-            self.gain,
+            self.gain if self.op is Op.ADD else self.decay_u | self.decay_v << 16,
             self.close,
             (self.lo & 0xFFFF) | (self.hi & 0xFFFF) << 16,
             0,
@@ -93,8 +95,10 @@ def read_descriptor(words: Ints) -> Descriptor:
     """The fields of 16 words."""
     w = [int(word) for word in words]
     flag = [bool(w[0] >> place & 1) for place in range(8, 15)]
+    op = Op(w[0] & 15)
+    adds = op is Op.ADD
     return Descriptor(
-        op=Op(w[0] & 15),
+        op=op,
         when=When(w[0] >> 4 & 15),
         from_input=flag[0],
         own=flag[1],
@@ -115,7 +119,9 @@ def read_descriptor(words: Ints) -> Descriptor:
         table=w[7],
         step=w[8],
         blocks=w[9],
-        gain=w[10],
+        gain=w[10] if adds else 0,
+        decay_u=0 if adds else w[10] & 0xFFFF,
+        decay_v=0 if adds else w[10] >> 16,
         close=w[11],
         lo=_signed(w[12] & 0xFFFF),
         hi=_signed(w[12] >> 16),

@@ -16,6 +16,7 @@ from snncc_backends.fpga.planning.projections import Projection, digits_of, iden
 from snncc_backends.fpga.planning.views import Views, find_views
 from snncc_ir.errors import TargetError
 from snncc_ir.graph import Graph
+from snncc_ir.lif import NO_MEMORY, SHIFT
 from snncc_ir.neurons import Leaky, Staircase
 from snncc_ir.nodes import Input, MaxPool, Population, Readout
 from snncc_ir.tensors import WEIGHT_BITS, Ints
@@ -35,6 +36,19 @@ class Kind(Enum):
     POOL = "pool"
 
 
+class Kept(Enum):
+    """What a unit keeps in memory beside its potentials.
+
+    SENT is what a pool has sent; CURRENT what the input adds in every step, so that it is added up once; U is
+    that of neurons that leak, which all drives are added to and which decays.
+    """
+
+    NOTHING = "nothing"
+    SENT = "sent"
+    CURRENT = "current"
+    U = "u"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Add:
     """Each level of a map, times `gain`, goes through a scatter."""
@@ -49,7 +63,8 @@ class Firing:
     """Thresholds `theta[O]` and biases `bias[O, R, S]` with the border classes of rows and columns.
 
     For `rate` theta is theta_r and b is added in every step; for `stbif` b + floor(theta / 2) is what a
-    potential begins with, and S stays within lo .. hi. A readout never fires.
+    potential begins with, and S stays within lo .. hi. A readout never fires. Of neurons that leak all is in
+    64ths of a drive, theta = 64 vth + 1, and in a step u loses `decay_u` 4096ths and v `decay_v`.
     """
 
     theta: Ints
@@ -58,6 +73,13 @@ class Firing:
     columns: Ints
     lo: int
     hi: int
+    decay_u: int = 0
+    decay_v: int = 0
+
+    @property
+    def leaks(self) -> bool:
+        """True of neurons that leak: u loses something always."""
+        return self.decay_u > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +98,7 @@ class Unit:
     firing: Firing
     window_rows: Ints
     window_columns: Ints
-    has_current: bool
-    """The input adds the same in every step, so that it is added up once."""
+    keeps: Kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +152,8 @@ class _Units:
     digit_bits: int
 
     def unit(self, node: Population | Readout | MaxPool, read: tuple[Projection, ...]) -> Unit:
-        adds = tuple(add for projection in read for add in self._adds(projection))
+        point = SHIFT if isinstance(node, Population) and isinstance(node.neuron, Leaky) else 0
+        adds = tuple(add for projection in read for add in self._adds(projection, point))
         shape = image_shape(self.graph.types[node.name].shape)
         if isinstance(node, MaxPool):
             return self._pool(node, adds, shape)
@@ -144,16 +166,26 @@ class _Units:
             firing=self._firing(node, shape),
             window_rows=np.arange(shape[1])[:, None],
             window_columns=np.arange(shape[2])[:, None],
-            has_current=isinstance(self.graph.timing, Rate) and any(add.from_input for add in adds),
+            keeps=self._kept(node, adds),
         )
 
-    def _adds(self, projection: Projection) -> Iterator[Add]:
+    def _kept(self, node: Population | Readout, adds: tuple[Add, ...]) -> Kept:
+        """Neurons whose u does not outlast a step add up their drive in v."""
+        match node:
+            case Population(neuron=Leaky(du=du)):
+                return Kept.NOTHING if du == NO_MEMORY else Kept.U
+            case _:
+                streams = isinstance(self.graph.timing, Rate) and any(add.from_input for add in adds)
+                return Kept.CURRENT if streams else Kept.NOTHING
+
+    def _adds(self, projection: Projection, point: int) -> Iterator[Add]:
+        """Drives with `point` bits below their unit."""
         source = self.graph.by_name[projection.map]
         rate = isinstance(self.graph.timing, Rate)
         unit = self.graph.strands[projection.map][0].top if rate and not isinstance(source, Input) else 1
         for digit, weight in enumerate(digits_of(projection, self.digit_bits)):
             part = replace(projection, weight=weight)
-            gain = unit << (digit * (self.digit_bits - 1))
+            gain = unit << (digit * (self.digit_bits - 1) + point)
             if gain.bit_length() >= PAYLOAD:
                 hint = "use fewer weight bits or level bits"
                 raise TargetError(
@@ -174,7 +206,7 @@ class _Units:
             values = values if rate else values + (theta // 2)[:, None, None]
             theta = theta * max(hi, -lo) if rate else theta
         elif isinstance(node.neuron, Leaky):
-            raise TargetError("has neurons that leak, which the event core does not run", where=node.name)
+            return _leaking(node.neuron, shape)
         else:
             raise TargetError("has a neuron of no kind that the event core runs", where=node.name)
         return Firing(theta=theta, bias=values, rows=rows, columns=columns, lo=lo, hi=hi)
@@ -204,5 +236,21 @@ class _Units:
             ),
             window_rows=pool_places(node, 0, shape[1], sums[1]),
             window_columns=pool_places(node, 1, shape[2], sums[2]),
-            has_current=False,
+            keeps=Kept.SENT,
         )
+
+
+def _leaking(neuron: Leaky, shape: Image) -> Firing:
+    """v > 64 vth is v >= 64 vth + 1."""
+    channels, height, width = shape
+    values, rows, columns = bias_classes(neuron.bias, (height, width))
+    return Firing(
+        theta=np.full(channels, (neuron.vth << SHIFT) + 1),
+        bias=values << SHIFT,
+        rows=rows,
+        columns=columns,
+        lo=neuron.lo,
+        hi=neuron.hi,
+        decay_u=neuron.du + 1,
+        decay_v=neuron.dv,
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from snncc_backends.fpga.events.descriptors import Descriptor, Op, When
-from snncc_backends.fpga.events.plan import Add, Image, Kind, Unit
+from snncc_backends.fpga.events.plan import Add, Image, Kept, Kind, Unit
 from snncc_backends.fpga.events.scatter import Scatter, Taps
 from snncc_backends.fpga.events.tables import Placed
 from snncc_backends.fpga.planning.maps import ceil_div
@@ -58,11 +58,13 @@ class Axis:
 
 @dataclass(frozen=True, kw_only=True)
 class FiringAt:
-    """Where the neurons of a unit and the windows with their border classes lie."""
+    """Where the neurons of a unit and the windows with their border classes lie; the borders themselves."""
 
     table: int = 0
     rows: int = 0
     columns: int = 0
+    row_borders: tuple[int, ...] = ()
+    column_borders: tuple[int, ...] = ()
 
 
 NO_FIRING = FiringAt()
@@ -113,13 +115,13 @@ def add_load(builder: Builder, placed: Placed, firing: FiringAt, sources: Mappin
     if unit.kind is Kind.POOL:
         builder.append(unit.name, _visit(builder, Op.LOAD, unit.sums, close=placed.potentials))
     else:
-        half = unit.kind is Kind.POPULATION and not builder.stbif
+        half = unit.kind is Kind.POPULATION and not (builder.stbif or unit.firing.leaks)
         load = _visit(builder, Op.LOAD, unit.shape, close=placed.potentials, firing=firing)
         builder.append(unit.name, replace(load, half=half, bias=builder.stbif))
     if placed.beside is not None:
         load = _visit(builder, Op.LOAD, unit.shape, close=placed.beside, firing=firing)
-        builder.append(unit.name, replace(load, bias=unit.has_current))
-    if unit.has_current:
+        builder.append(unit.name, replace(load, bias=unit.keeps is Kept.CURRENT))
+    if unit.keeps is Kept.CURRENT:
         _add_all(builder, placed, sources, from_input=True)
 
 
@@ -127,7 +129,7 @@ def add_step(builder: Builder, placed: Placed, firing: FiringAt, sources: Mappin
     """The passes of a unit in every step."""
     unit = placed.unit
     _add_all(builder, placed, sources, from_input=False)
-    if not unit.has_current:
+    if unit.keeps is not Kept.CURRENT:
         _add_all(builder, placed, sources, from_input=True)
     builder.append(
         unit.name, _pool(builder, placed) if unit.kind is Kind.POOL else _fire(builder, placed, firing)
@@ -141,7 +143,7 @@ def _add_all(builder: Builder, placed: Placed, sources: Mapping[str, int], *, fr
 
 
 def _fire(builder: Builder, placed: Placed, firing: FiringAt) -> Descriptor:
-    """A step of every neuron; with a current, which holds the bias, a tap brings it."""
+    """A step of every neuron; a tap brings the current of the input, which holds the bias, or u."""
     unit = placed.unit
     fires = unit.kind is Kind.POPULATION
     found = replace(
@@ -152,23 +154,28 @@ def _fire(builder: Builder, placed: Placed, firing: FiringAt) -> Descriptor:
         signed=unit.firing.lo < 0,
         lo=unit.firing.lo,
         hi=unit.firing.hi,
+        decay_v=unit.firing.decay_v,
     )
-    if not unit.has_current or placed.beside is None:
+    if placed.beside is None:
         return found
-    words = builder.words(unit.shape[0])
+    words, leaks = builder.words(unit.shape[0]), unit.keeps is Kept.U
+    rows = firing.row_borders if leaks else (0,) * unit.shape[1]
+    columns = firing.column_borders if leaks else (0,) * unit.shape[2]
     return replace(
         found,
-        bias=False,
+        bias=leaks,
         current=True,
         own=True,
         potentials=placed.beside,
-        row_windows=builder.rows.add(_singles(unit.shape[1], unit.shape[2] * words)),
-        column_windows=builder.columns.add(_singles(unit.shape[2], words)),
+        decay_u=unit.firing.decay_u,
+        row_windows=builder.rows.add(_singles(rows, unit.shape[2] * words)),
+        column_windows=builder.columns.add(_singles(columns, words)),
     )
 
 
-def _singles(count: int, pitch: int) -> list[Window]:
-    return [(((place * pitch, 0),), 0) for place in range(count)]
+def _singles(borders: tuple[int, ...], pitch: int) -> list[Window]:
+    """One tap each, with the neurons of its word, whose bias is added to what the tap reads."""
+    return [(((place * pitch, border),), border) for place, border in enumerate(borders)]
 
 
 def _visit(builder: Builder, op: Op, shape: Image, *, close: int, firing: FiringAt = NO_FIRING) -> Descriptor:
@@ -208,7 +215,7 @@ def _gathered(places: Ints, pitch: int) -> Window:
 def _scatter(builder: Builder, placed: Placed, add: Add, source: int) -> Descriptor:
     scatter, lanes, sums = add.scatter, builder.lanes, placed.unit.sums
     base = placed.potentials
-    if add.from_input and placed.beside is not None:
+    if placed.beside is not None and (add.from_input or placed.unit.keeps is Kept.U):
         base = placed.beside
     target_words = builder.words(sums[0])
     shift = None if add.from_input else scatter.own_words(lanes)
@@ -281,6 +288,12 @@ def place_firing(builder: Builder, unit: Unit) -> FiringAt:
     values[0, :, :, : unit.shape[0]] = firing.theta
     values[1, :, :, : unit.shape[0]] = np.moveaxis(firing.bias, 0, -1)
     table = builder.add_neurons(np.moveaxis(values.reshape(2, -1, lanes), 0, 2))
-    rows = [((), int(number) * classes[1] * words) for number in firing.rows]
-    columns = [((), int(number) * words) for number in firing.columns]
-    return FiringAt(table=table, rows=builder.rows.add(rows), columns=builder.columns.add(columns))
+    rows = tuple(int(number) * classes[1] * words for number in firing.rows)
+    columns = tuple(int(number) * words for number in firing.columns)
+    return FiringAt(
+        table=table,
+        rows=builder.rows.add([((), border) for border in rows]),
+        columns=builder.columns.add([((), border) for border in columns]),
+        row_borders=rows,
+        column_borders=columns,
+    )

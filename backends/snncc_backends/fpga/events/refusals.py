@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from snncc_backends.fpga.capacity import capacity_refusals
 from snncc_backends.fpga.events.assemble import build_event_tables
-from snncc_backends.fpga.events.capacity import event_block_memories
+from snncc_backends.fpga.events.capacity import event_block_memories, event_multipliers
 from snncc_backends.fpga.events.plan import PAYLOAD
 from snncc_backends.fpga.events.tables import EventTables
 from snncc_backends.fpga.refusals import lane_refusals
@@ -31,7 +31,12 @@ def find_event_refusals(graph: Graph, machine: Machine) -> tuple[str, ...]:
     except TargetError as error:
         return (str(error),)
     needed = event_block_memories(tables)
-    return (*_widths(tables, machine), *_counts(tables), *capacity_refusals(needed, machine))
+    return (
+        *_widths(tables, machine),
+        *_counts(tables),
+        *_multipliers(tables, machine),
+        *capacity_refusals(needed, machine),
+    )
 
 
 def _tables(graph: Graph) -> Iterator[str]:
@@ -58,3 +63,10 @@ def _counts(tables: EventTables) -> Iterator[str]:
             yield f"{what} of {words} words, the core addresses {FIELD}; use more lanes"
     if widths.payload > PAYLOAD:
         yield f"levels times multipliers of {widths.payload} bits, the core has {PAYLOAD}"
+
+
+def _multipliers(tables: EventTables, machine: Machine) -> Iterator[str]:
+    needed = event_multipliers(tables)
+    if machine.fabric is not None and needed > machine.fabric.multipliers.value:
+        limit = machine.fabric.multipliers.value
+        yield f"needs {needed} multipliers, {machine.name} has {limit}; use fewer lanes, or a larger device"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc_backends.fpga.events.program import PassProgram
+from snncc_ir.lif import decayed
 from snncc_ir.tensors import Ints
 
 GAP = 3
@@ -82,11 +83,13 @@ def load(state: State, program: PassProgram, *, stbif: bool) -> None:
 
 
 def advance(state: State, program: PassProgram) -> Ints:
-    """Add a step's bias, or the current in its place, to potentials `[N, words, P]`; what they become."""
+    """Add a step's bias and the current, if a pass has them, to potentials `[N, words, P]`; the sums."""
     d = program.descriptor
     _, bias = program.neurons
     place = slice(d.close, d.close + len(bias))
-    state.potentials[:, place] += _greatest(state, program) if d.current else bias * d.bias
+    state.potentials[:, place] += bias * d.bias
+    if d.current:
+        state.potentials[:, place] += _greatest(state, program)
     return np.asarray(state.potentials[:, place])
 
 
@@ -101,10 +104,19 @@ def fire(state: State, program: PassProgram, *, stbif: bool) -> Ints:
         up &= state.sent[:, place] < d.hi
         down = (v < 0) & (state.sent[:, place] > d.lo)
     spikes = up.astype(np.int64) - down
-    state.potentials[:, place] = np.where(up, 0, v) if d.zero else v - theta * spikes
+    left = np.where(up, 0, v) if d.zero else v - theta * spikes
+    state.potentials[:, place] = decayed(left, d.decay_v) if d.decay_v else left
+    if d.decay_u:
+        _decay_currents(state, program)
     if stbif:
         state.sent[:, place] += spikes
     return spikes
+
+
+def _decay_currents(state: State, program: PassProgram) -> None:
+    """Let what the taps have read decay."""
+    for reached, _ in program.gathered:
+        state.potentials[:, reached] = decayed(state.potentials[:, reached], program.descriptor.decay_u)
 
 
 def pool(state: State, program: PassProgram) -> Ints:

@@ -31,6 +31,9 @@ TO_WRITE = 12
 TAIL = 11
 """Cycles from the last cycle of the last word to the next pass."""
 
+LEAK = 2
+"""Cycles more to the next pass in a core whose neurons leak: what is stored decays first."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EventRun:
@@ -57,6 +60,7 @@ class EventSimulator:
         self.passes = read_program(tables)
         self.loop = self.passes[-1].descriptor.potentials
         self.steps = self.passes[-1].descriptor.target
+        self.around = FILL + TAIL + LEAK * tables.widths.leaky
 
     def run(self, inputs: Mapping[str, Ints], *, trace: bool = False) -> EventRun:
         """Run images `inputs[name][N, *shape]`."""
@@ -117,11 +121,11 @@ class EventSimulator:
             return False
         match d.op:
             case Op.ADD:
-                state.spend(number, FILL + add(state, program) + TAIL)
+                state.spend(number, self.around + add(state, program))
                 return False
             case Op.LOAD:
                 load(state, program, stbif=bool(self.tables.widths.stbif))
-                state.spend(number, FILL + program.visited.size + TAIL)
+                state.spend(number, self.around + program.visited.size)
                 return False
             case Op.READ:
                 return self._read(state, number)
@@ -153,7 +157,7 @@ class EventSimulator:
         for image in np.flatnonzero(state.running & state.keep):
             cycle = state.clock[image] + FILL + ends - 1 + TO_WRITE
             rows[image].append(np.concatenate([np.stack([cycle, *places], axis=1), words[image]], axis=1))
-        state.spend(number, FILL + int(ends[-1]) + TAIL)
+        state.spend(number, self.around + int(ends[-1]))
 
     def _keep(self, state: State, trains: dict[str, list[Ints]], outputs: dict[str, list[Ints]]) -> None:
         for item in self.tables.units:

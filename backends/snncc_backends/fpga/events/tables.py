@@ -21,6 +21,7 @@ PARAMETERS = {
     "NB": "sum",
     "STBIF": "stbif",
     "MIXED": "mixed_weights",
+    "LEAKY": "leaky",
     "VA": "potential_address",
     "MA": "map_address",
     "IA": "input_address",
@@ -46,7 +47,8 @@ PARAMETERS = {
 class EventWidths:
     """Bits of everything that the core holds; `docs/fpga.md`, section 9, tells which field has which.
 
-    `signed_spikes`, `stbif` and `mixed_weights` are 0 or 1. The counts of words say how deep each memory is.
+    `signed_spikes`, `stbif`, `mixed_weights` and `leaky` are 0 or 1. The counts of words say how deep each
+    memory is.
     """
 
     lanes: int
@@ -60,6 +62,7 @@ class EventWidths:
     sum: int
     stbif: int
     mixed_weights: int
+    leaky: int
     potential_address: int
     map_address: int
     input_address: int
@@ -88,8 +91,9 @@ class EventWidths:
 class Placed:
     """A unit with its addresses: potentials or sums, and its map or results.
 
-    `beside` is where a pool keeps what it has sent, and a reader of the input, under `rate`, what the input
-    and the bias add in every step; None where there is neither. `potential` is the interval of all these.
+    `beside` is where a pool keeps what it has sent, a reader of the input, under `rate`, what the input
+    and the bias add in every step, and neurons that leak u; None where there is none of these. `potential` is
+    the interval of all these.
     """
 
     unit: Unit

@@ -13,6 +13,7 @@ module snncc_event_core #(
     parameter NB = 4,
     parameter STBIF = 0,
     parameter MIXED = 0,
+    parameter LEAKY = 0,
     parameter VA = 8,
     parameter MA = 8,
     parameter IA = 8,
@@ -133,6 +134,11 @@ module snncc_event_core #(
     wire from_input = setting[0][8];
     wire own = setting[0][9];
     wire current = setting[0][14];  // a tap brings what a step adds
+    reg [12:0] keep_u, keep_v;  // 4096ths that stay of what a tap reads, and of potentials
+    always @(posedge clk) begin
+        keep_u <= 13'd4096 - setting[10][12:0];
+        keep_v <= 13'd4096 - setting[10][28:16];
+    end
     wire [7:0] weight_bits = setting[0][23:16];
 
     // --- accesses, stage 4 ---
@@ -171,7 +177,7 @@ module snncc_event_core #(
 
     // --- what goes with an access ---
 
-    localparam STORED = 11;
+    localparam FIRED = 11, STORED = FIRED + 2 * LEAKY;
     reg [STORED:5] tap, first, closes, last;
     reg [VA-1:0] address[5:STORED];
     reg [NA-1:0] number[5:6];
@@ -226,14 +232,17 @@ module snncc_event_core #(
     // --- lanes ---
 
     wire stores_sum = tap[9] && op == ADD;
-    wire stores_result = closes[STORED];
-    wire [P*VB-1:0] sums, results, potentials_q;
+    wire sends_result = closes[FIRED];
+    wire stores_result = closes[STORED] || (LEAKY && current && tap[STORED]);
+    reg [12:0] keep11;
+    always @(posedge clk) keep11 <= tap[10] ? keep_u : keep_v;
+    wire [P*VB-1:0] sums, results, decayed, potentials_q;
     wire [P*SB-1:0] sends;
     wire [P*SB-1:0] sent_q;
     wire [P-1:0] up, down, overflow;
     snncc_banks #(.WIDTH(P * VB), .DEPTH(POTENTIAL_WORDS), .ADDRESS(VA)) potentials (
         .clk(clk), .write(stores_sum || stores_result), .write_address(stores_sum ? address[9] : address[STORED]),
-        .write_data(stores_sum ? sums : results), .read_address(address[6]), .q(potentials_q));
+        .write_data(stores_sum ? sums : decayed), .read_address(address[6]), .q(potentials_q));
     generate
         if (STBIF) begin : sums_sent
             snncc_banks #(.WIDTH(P * SB), .DEPTH(SENT_WORDS), .ADDRESS(VA)) sent (
@@ -248,7 +257,8 @@ module snncc_event_core #(
     generate
         for (i = 0; i < P; i = i + 1) begin : lanes
             snncc_event_lane #(
-                .WB(WB), .EB(EB), .SPB(SPB), .VB(VB), .TB(TB), .SB(SB), .NB(NB), .STBIF(STBIF), .MIXED(MIXED)) lane (
+                .WB(WB), .EB(EB), .SPB(SPB), .VB(VB), .TB(TB), .SB(SB), .NB(NB), .STBIF(STBIF), .MIXED(MIXED),
+                .LEAKY(LEAKY)) lane (
                 .clk(clk), .adds(op == ADD), .loads(op == LOAD), .fires(op == FIRE), .pools(op == POOL),
                 .own(own), .current(current), .half(setting[0][10]), .uses_bias(setting[0][11]), .to_zero(setting[0][12]),
                 .is_signed(setting[0][13]), .weight_bits(weight_bits), .gain(setting[10][EB-1:0]),
@@ -256,7 +266,8 @@ module snncc_event_core #(
                 .slot(slots[i*WB+:WB]), .offset(offset6), .payload(payload[7]), .spike(spikes[7][i*SPB+:SPB]),
                 .potential(potentials_q[i*VB+:VB]), .theta(neurons[i*(TB+VB)+:TB]),
                 .bias(neurons[i*(TB+VB)+TB+:VB]), .tap(tap[8]), .first(first[8]), .sent(sent_q[i*SB+:SB]),
-                .overflow(overflow[i]), .sum(sums[i*VB+:VB]), .result(results[i*VB+:VB]),
+                .keep(keep11), .overflow(overflow[i]), .sum(sums[i*VB+:VB]), .result(results[i*VB+:VB]),
+                .decayed(decayed[i*VB+:VB]),
                 .sends(sends[i*SB+:SB]), .up(up[i]), .down(down[i]));
         end
     endgenerate
@@ -273,12 +284,12 @@ module snncc_event_core #(
             end
         end
     endgenerate
-    wire [31:0] target = setting[5] + {16'd0, index[STORED]};
+    wire [31:0] target = setting[5] + {16'd0, index[FIRED]};
     always @(posedge clk) begin
-        map_write <= stores_result && (op == FIRE || op == POOL) && !rst;
+        map_write <= sends_result && (op == FIRE || op == POOL) && !rst;
         map_address <= target[MA-1:0];
         map_data <= word;
-        result_valid <= stores_result && op == READ && !rst;
+        result_valid <= sends_result && op == READ && !rst;
         result_address <= target;
         result_data <= results;
     end
@@ -306,7 +317,7 @@ module snncc_event_core #(
             if (stores_sum && stores_result) $fatal(1, "two potentials are written at once");
             if (host_write && busy) $fatal(1, "the host writes while the core runs");
             if (chosen && op > END) $fatal(1, "a pass of no kind");
-            if (SPB == 1 && stores_result && (op == FIRE || op == POOL) && |down) $fatal(1, "an unsigned spike is taken back");
+            if (SPB == 1 && sends_result && (op == FIRE || op == POOL) && |down) $fatal(1, "an unsigned spike is taken back");
         end
     end
 `endif

@@ -1,5 +1,6 @@
 // One lane of the event core: adds products to a potential, fires it, and finds the greatest of several sums.
-// Stages are numbered as in snncc_event_core.v: a potential arrives in stage 8, is stored in 9 by ADD and in 11 else.
+// Stages are numbered as in snncc_event_core.v: a potential arrives in stage 8, is stored in 9 by ADD and in 11 else,
+// or in 13 after it has decayed: then a tap's word comes just before the potential that it is added to, with the bias.
 `default_nettype none
 module snncc_event_lane #(
     parameter WB = 8,
@@ -10,7 +11,8 @@ module snncc_event_lane #(
     parameter SB = 4,
     parameter NB = 4,
     parameter STBIF = 0,
-    parameter MIXED = 0
+    parameter MIXED = 0,
+    parameter LEAKY = 0
 ) (
     input wire clk,
     // settings
@@ -43,9 +45,12 @@ module snncc_event_lane #(
     // stage 9
     input wire signed [SB-1:0] sent,
     output wire overflow,
-    // what is stored: of ADD in stage 9, of all others in stage 11
+    // stage 11
+    input wire [12:0] keep,  // 4096ths
+    // what is stored: of ADD in stage 9, of all others in stage 11, `decayed` in 13
     output reg signed [VB-1:0] sum,
     output reg signed [VB-1:0] result,
+    output wire signed [VB-1:0] decayed,
     output reg signed [SB-1:0] sends,
     output reg up,
     output reg down
@@ -82,25 +87,30 @@ module snncc_event_lane #(
 
     wire signed [VB-1:0] threshold = {{VB - TB{1'b0}}, theta};
     wire signed [VB-1:0] start = loads ? (half ? threshold >>> 1 : {VB{1'b0}}) : potential;
-    wire signed [VB-1:0] addend = adds ? product8 : current ? best : uses_bias ? bias : {VB{1'b0}};
+    wire signed [VB-1:0] brought = LEAKY ? sum : best;
+    wire brings = current && !(LEAKY && tap);
+    wire signed [VB-1:0] addend = adds ? product8 : brings ? brought : uses_bias ? bias : {VB{1'b0}};
     wire signed [VB:0] exact = {start[VB-1], start} + {addend[VB-1], addend};
     assign overflow = exact[VB] != exact[VB-1];
 
     reg signed [VB-1:0] threshold9, threshold10, value10;
-    reg more9, less9, up10, down10;
+    reg more9, less9, tap9, up10, down10;
     reg signed [SB-1:0] sent10;
     wire may_rise = !STBIF || sent < hi;
     wire may_fall = STBIF ? sent > lo : is_signed;
+    wire only_decays = LEAKY && tap9;
+    wire fires9 = fires && !only_decays;
     always @(posedge clk) begin
+        tap9 <= tap;
         sum <= pools ? best : exact[VB-1:0];
         more9 <= best8 > sum8;
         less9 <= more;
         threshold9 <= threshold;
 
-        value10 <= sum;
+        value10 <= only_decays ? best : sum;
         threshold10 <= threshold9;
-        up10 <= pools ? more9 : fires && sum >= threshold9 && may_rise;
-        down10 <= pools ? less9 : fires && sum[VB-1] && may_fall;
+        up10 <= pools ? more9 : fires9 && sum >= threshold9 && may_rise;
+        down10 <= pools ? less9 : fires9 && sum[VB-1] && may_fall;
         sent10 <= loads ? {SB{1'b0}} : sent;
 
         up <= up10;
@@ -110,5 +120,22 @@ module snncc_event_lane #(
         else result <= down10 ? value10 + threshold10 : value10;
         sends <= up10 ? sent10 + 1'b1 : down10 ? sent10 - 1'b1 : sent10;
     end
+
+    generate
+        if (LEAKY) begin : leaking
+            wire signed [13:0] share = {1'b0, keep};
+            reg signed [VB+13:0] product12;
+            reg signed [VB-1:0] decayed13;
+            // toward zero: the shift rounds what is negative down
+            wire inexact = product12[VB+13] && |product12[11:0];
+            always @(posedge clk) begin
+                product12 <= result * share;
+                decayed13 <= $signed(product12[12+:VB]) + $signed({1'b0, inexact});
+            end
+            assign decayed = decayed13;
+        end else begin : lasting
+            assign decayed = result;
+        end
+    endgenerate
 endmodule
 `default_nettype wire
