@@ -177,7 +177,7 @@ def test_every_engine_of_this_machine_computes_the_same(tmp_path: Path, neuron: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("neuron", [IF, SOFT])
+@pytest.mark.parametrize("neuron", [IF, SOFT, LIF])
 def test_the_fpga_computes_the_same(tmp_path: Path, neuron: Neuron) -> None:
     _compiled(tmp_path, neuron, "fpga", "cycles", "rtl")
 
