@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from snncc.sim.session import open_session
 from snncc.sim.training.emitter import Emitter
-from snncc.sim.training.neurons import divergence, squared_error, staircase
+from snncc.sim.training.neurons import cross_entropy, divergence, squared_error, staircase
 from snncc.sim.training.rules import Applied, Frame, arrange, project
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
@@ -20,6 +20,7 @@ from snncc_ir.linear import drive, wire
 from snncc_ir.neurons import Grid
 from snncc_ir.nodes import Linear, MaxPool, Wiring
 from snncc_ir.tensors import Tensor
+from snncc_ir.training import Surrogate
 from support.graphs import Case, cases
 
 Array = NDArray[Any]
@@ -128,7 +129,7 @@ def test_a_staircase_passes_gradients_where_it_is_not_saturated() -> None:
     g = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     frame = Frame(emit, (shape,), shape)
     feed = {"u": u, "s": np.array([1.0, 0.5]), "g": g}
-    y, by_drive, by_step = run(emit, staircase(grid, frame, "u", "s"), feed)
+    y, by_drive, by_step = run(emit, staircase(grid, frame, "u", "s", Surrogate.STRAIGHT), feed)
     np.testing.assert_array_equal(y, [[-1.0, -0.5], [0.0, 0.5], [3.0, 1.5]])
     np.testing.assert_array_equal(by_drive, [[0, 0], [3, 4], [5, 0]])
     outside, inside = [-1 * 1.0, -1 * 2.0 + 3 * 6.0], [3 * (0 - 0.49) + 5 * (3 - 2.5), 4 * (1 - 0.5)]
@@ -162,6 +163,20 @@ def test_divergence() -> None:
     frame = Frame(emit, (), (4, 5))
     feed = {"x": ours, "t": theirs, "g": np.array(1.0)}
     value, gradient = run(emit, divergence(frame, "x", "t", 2.5), feed)
+    np.testing.assert_allclose(value, loss(ours), rtol=1e-5)
+    np.testing.assert_allclose(gradient, differences(loss, ours), rtol=1e-3, atol=1e-6)
+
+
+def test_cross_entropy() -> None:
+    rng = np.random.default_rng(0)
+    ours, labels = rng.normal(0, 3, (4, 5)), np.array([1, 0, 4, 4])
+
+    def loss(x: Array) -> float:
+        return -float(np.log(softmax(x)[np.arange(4), labels]).mean())
+
+    emit = Emitter()
+    feed = {"x": ours, "c": np.eye(5)[labels], "g": np.array(1.0)}
+    value, gradient = run(emit, cross_entropy(Frame(emit, (), (4, 5)), "x", "c"), feed)
     np.testing.assert_allclose(value, loss(ours), rtol=1e-5)
     np.testing.assert_allclose(gradient, differences(loss, ours), rtol=1e-3, atol=1e-6)
 
