@@ -35,21 +35,27 @@ WIDTH = re.compile(r"([A-Za-z0-9_]+):([1-8])")
 WITH_ZEROS = "percentile_all"
 """The method whose percentile counts the activations that are zero."""
 
+HEADROOM = "max:"
+
+BOUNDS = {"percentile": (0.0, 100.0), WITH_ZEROS: (0.0, 100.0), "max": (0.5, 4.0)}
+"""What the number behind a method's name must be above, and at most."""
+
 
 @dataclass(frozen=True)
 class Balance(Pass):
     """Chooses the grid of every analog population from its calibrated activations.
 
-    `max` takes the greatest activation, `percentile:p` the p-th percentile of the activations that are
-    not zero (Rueckauer et al. 2016), `percentile_all:p` that of all activations (Lu and Sengupta 2020),
-    `mse` the top with the least mean squared rounding and clipping error, `kl` the top that changes the
-    distribution of the activations least. Channels that wiring mixes (`shared_scales`) share one scale,
-    chosen on the activations of all of them.
+    `max` takes the greatest activation, `max:f` f times that, for what unseen images reach,
+    `percentile:p` the p-th percentile of the activations that are not zero (Rueckauer et al. 2016),
+    `percentile_all:p` that of all activations (Lu and Sengupta 2020), `mse` the top with the least mean
+    squared rounding and clipping error, `kl` the top that changes the distribution of the activations
+    least. Channels that wiring mixes (`shared_scales`) share one scale, chosen on the activations of all of
+    them.
     """
 
     name: ClassVar[str] = "balance"
 
-    method: str = option("mse", "max, percentile:P, percentile_all:P, mse or kl")
+    method: str = option("mse", "max, max:F, percentile:P, percentile_all:P, mse or kl")
     level_bits: int = option(4, "bits of a level, 1 to 8")
     scope: str = option("channel", "one top per channel, or per population")
     widths: str = option("", "other level bits of single populations: NAME:BITS/NAME:BITS")
@@ -58,7 +64,7 @@ class Balance(Pass):
         if not 1 <= self.level_bits <= 8:
             raise SnnccError(f"level_bits must be 1 to 8, not {self.level_bits}", where=self.name)
         if self.method not in METHODS:
-            _percentile(self.method)
+            _parameter(self.method)
         if self.scope not in SCOPES:
             raise SnnccError(f"scope {self.scope!r} is none of {' and '.join(SCOPES)}", where=self.name)
         parse_widths(self.widths)
@@ -127,10 +133,12 @@ class Balance(Pass):
                 return least_error_top(statistics.sample, greatest, lo, hi)
             case "kl":
                 return least_divergence_top(statistics.sample, greatest, lo, hi)
+            case _ if self.method.startswith(HEADROOM):
+                return greatest * _parameter(self.method)
             case _ if self.method.startswith(WITH_ZEROS):
-                return all_percentile(statistics.sample, greatest, _percentile(self.method))
+                return all_percentile(statistics.sample, greatest, _parameter(self.method))
             case _:
-                return nonzero_percentile(statistics.sample, greatest, _percentile(self.method))
+                return nonzero_percentile(statistics.sample, greatest, _parameter(self.method))
 
 
 def level_range(bits: int, *, signed: bool) -> tuple[int, int]:
@@ -187,16 +195,18 @@ def _merged(parts: Sequence[Statistics]) -> Statistics:
     )
 
 
-def _percentile(method: str) -> float:
-    kind, _, share = method.partition(":")
+def _parameter(method: str) -> float:
+    """The number behind a method's name."""
+    kind, _, number = method.partition(":")
+    low, high = BOUNDS.get(kind, (0.0, 0.0))
     try:
-        value = float(share)
+        value = float(number)
     except ValueError:
-        value = -1.0
-    if kind not in ("percentile", WITH_ZEROS) or not 0 < value <= 100:
+        value = low
+    if not low < value <= high:
         raise SnnccError(
             f"method {method!r} is none of {', '.join(METHODS)}, percentile:P and percentile_all:P "
-            "with P in (0, 100]",
+            "with P in (0, 100], and max:F with F in (0.5, 4]",
             where="balance",
         )
     return value
