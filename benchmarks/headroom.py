@@ -1,4 +1,4 @@
-"""Thresholds beyond the greatest activation seen: the error on images that were not calibrated on.
+"""Thresholds beyond those of the images seen: the error on images that were not calibrated on.
 
     python benchmarks/headroom.py DATA [--divisions 3]
 
@@ -24,8 +24,8 @@ from snncc.passes.pipeline import parse
 from snncc.sim.evaluate import evaluate_images
 from snncc_ir.progress import silent
 
-METHODS = ("mse", "max", "max:1.1", "max:1.2", "max:1.35", "max:1.5")
-BITS = (8, 6)
+METHODS = ("max", "max:1.1", "max:1.2", "max:1.35", "mse", "mse:1.05", "mse:1.1", "mse:1.2", "mse:1.3")
+BITS = (8, 6, 4, 3, 2)
 
 
 def errors(data: Path, network: Network, division: int) -> dict[tuple[int, str], float]:

@@ -35,9 +35,10 @@ WIDTH = re.compile(r"([A-Za-z0-9_]+):([1-8])")
 WITH_ZEROS = "percentile_all"
 """The method whose percentile counts the activations that are zero."""
 
-HEADROOM = "max:"
+HEADROOM = (0.5, 4.0)
+"""What the number behind max and mse must be above, and at most."""
 
-BOUNDS = {"percentile": (0.0, 100.0), WITH_ZEROS: (0.0, 100.0), "max": (0.5, 4.0)}
+BOUNDS = {"percentile": (0.0, 100.0), WITH_ZEROS: (0.0, 100.0), "max": HEADROOM, "mse": HEADROOM}
 """What the number behind a method's name must be above, and at most."""
 
 
@@ -48,14 +49,14 @@ class Balance(Pass):
     `max` takes the greatest activation, `max:f` f times that, for what unseen images reach,
     `percentile:p` the p-th percentile of the activations that are not zero (Rueckauer et al. 2016),
     `percentile_all:p` that of all activations (Lu and Sengupta 2020), `mse` the top with the least mean
-    squared rounding and clipping error, `kl` the top that changes the distribution of the activations
-    least. Channels that wiring mixes (`shared_scales`) share one scale, chosen on the activations of all of
-    them.
+    squared rounding and clipping error, `mse:f` f times that, `kl` the top that changes the distribution of
+    the activations least. Channels that wiring mixes (`shared_scales`) share one scale, chosen on the
+    activations of all of them.
     """
 
     name: ClassVar[str] = "balance"
 
-    method: str = option("mse", "max, max:F, percentile:P, percentile_all:P, mse or kl")
+    method: str = option("mse", "max, max:F, percentile:P, percentile_all:P, mse, mse:F or kl")
     level_bits: int = option(4, "bits of a level, 1 to 8")
     scope: str = option("channel", "one top per channel, or per population")
     widths: str = option("", "other level bits of single populations: NAME:BITS/NAME:BITS")
@@ -133,8 +134,10 @@ class Balance(Pass):
                 return least_error_top(statistics.sample, greatest, lo, hi)
             case "kl":
                 return least_divergence_top(statistics.sample, greatest, lo, hi)
-            case _ if self.method.startswith(HEADROOM):
+            case _ if self.method.startswith("max:"):
                 return greatest * _parameter(self.method)
+            case _ if self.method.startswith("mse:"):
+                return least_error_top(statistics.sample, greatest, lo, hi) * _parameter(self.method)
             case _ if self.method.startswith(WITH_ZEROS):
                 return all_percentile(statistics.sample, greatest, _parameter(self.method))
             case _:
@@ -206,7 +209,7 @@ def _parameter(method: str) -> float:
     if not low < value <= high:
         raise SnnccError(
             f"method {method!r} is none of {', '.join(METHODS)}, percentile:P and percentile_all:P "
-            "with P in (0, 100], and max:F with F in (0.5, 4]",
+            "with P in (0, 100], max:F and mse:F with F in (0.5, 4]",
             where="balance",
         )
     return value

@@ -50,11 +50,13 @@ def test_percentile_of_all_counts_zeros_but_never_falls_to_zero() -> None:
     np.testing.assert_allclose(all_percentile(sample, np.array([3.0, 2.0]), 50.0), [0.5, 2.0])
 
 
-def test_headroom_multiplies_the_greatest_activation() -> None:
+def test_headroom_multiplies_the_top() -> None:
     sample = np.array([[0.5, -3.0], [2.0, 1.0]], dtype=np.float32)
     seen = Statistics(low=sample.min(axis=0), high=sample.max(axis=0), drive_mean=np.zeros(2), sample=sample)
-    tops = [Balance(method=method)._chosen_top(seen, -127, 127) for method in ("max", "max:1.5")]
-    np.testing.assert_allclose(tops, [[2.0, 3.0], [3.0, 4.5]])
+    tops = {m: Balance(method=m)._chosen_top(seen, -7, 7) for m in ("max", "max:1.5", "mse", "mse:1.5")}
+    np.testing.assert_allclose(tops["max"], [2.0, 3.0])
+    np.testing.assert_allclose(tops["max:1.5"], [3.0, 4.5])
+    np.testing.assert_allclose(tops["mse:1.5"], 1.5 * tops["mse"])
 
 
 def test_kl_cuts_off_a_rare_outlier_and_keeps_an_even_spread() -> None:
@@ -110,17 +112,17 @@ def test_level_ranges(bits: int, signed: bool, expected: tuple[int, int]) -> Non
         (
             {"method": "median"},
             "balance: method 'median' is none of max, mse, kl, percentile:P and percentile_all:P "
-            "with P in (0, 100], and max:F with F in (0.5, 4]",
+            "with P in (0, 100], max:F and mse:F with F in (0.5, 4]",
         ),
         (
             {"method": "percentile:101"},
             "balance: method 'percentile:101' is none of max, mse, kl, percentile:P and percentile_all:P "
-            "with P in (0, 100], and max:F with F in (0.5, 4]",
+            "with P in (0, 100], max:F and mse:F with F in (0.5, 4]",
         ),
         (
             {"method": "max:5"},
             "balance: method 'max:5' is none of max, mse, kl, percentile:P and percentile_all:P "
-            "with P in (0, 100], and max:F with F in (0.5, 4]",
+            "with P in (0, 100], max:F and mse:F with F in (0.5, 4]",
         ),
     ],
 )
