@@ -164,7 +164,7 @@ def check_partition(options: CompileOptions, machine: Machine) -> None:
         raise SnnccError(f"{machine.name} {what}", where="--partition", hint="leave it out")
 
 
-FINEST, FINE_THRESHOLDS = 8, "max:1.2"
+FINEST, FINE_THRESHOLDS = 8, "mse:1.2"
 """With so many level bits it costs more to clip what unseen images reach than to round a little coarser."""
 
 

@@ -41,7 +41,7 @@ def test_compile_writes_beside_nothing_else(snncc: Snncc, tmp_path: Path) -> Non
 
 def test_eight_bits_need_not_clip(snncc: Snncc) -> None:
     found = compiled(snncc, "--level-bits", "8", "--json").json
-    assert found["pipeline"].startswith("balance{method=max:1.2,level_bits=8,scope=channel};")
+    assert found["pipeline"].startswith("balance{method=mse:1.2,level_bits=8,scope=channel};")
 
 
 def test_every_engine_and_code_gives_the_same_predictions(snncc: Snncc) -> None:
