@@ -36,10 +36,10 @@ from snncc.tuning.tune import Tuned, TuneOptions
 from snncc.tuning.tune import tune as tune_artefact
 from snncc.verify import Ladder
 from snncc.verify import verify as verify_artefact
+from snncc_ir.aims import Aim, Surrogate
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.machine import Goal
-from snncc_ir.training import Aim, Surrogate
 
 File = str | os.PathLike[str]
 Images = File | ArrayLike

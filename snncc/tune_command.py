@@ -9,7 +9,7 @@ import typer
 
 from snncc.arguments import ArtefactPath, Json, SourceModel
 from snncc.console import print_json, print_table, say, stages
-from snncc_ir.training import Aim, Surrogate
+from snncc_ir.aims import Aim, Surrogate
 
 
 def tune(

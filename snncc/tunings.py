@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from snncc.artefact import MANIFEST, Artefact, damaged
-from snncc_ir.training import Aim
+from snncc_ir.aims import Aim
 
 ENTRY = "tuned"
 """The manifest's list of tunings, the last one last."""

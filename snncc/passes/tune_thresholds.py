@@ -13,11 +13,12 @@ from snncc.passes.augment import Change, augmented
 from snncc.passes.base import Array, Context, Pass, Trainer, option
 from snncc.passes.rounded import rounded
 from snncc.passes.variables import Adam, Variables
+from snncc_ir.aims import Loss, Surrogate
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog
 from snncc_ir.tensors import WEIGHT_BITS, Reals
-from snncc_ir.training import Loss, Objective, Parameters, Surrogate
+from snncc_ir.training import Objective, Parameters
 from snncc_ir.types import Shape
 
 AUTO, NONE = "auto", "none"

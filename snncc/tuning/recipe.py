@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from snncc.passes.augment import Change
+from snncc_ir.aims import Aim, Surrogate
 from snncc_ir.errors import SnnccError
-from snncc_ir.training import Aim, Surrogate
 
 MOST_BATCH = 4096
 NO_CHANGE = "none"

@@ -37,6 +37,7 @@ from snncc.tuning.phased import StaircaseLearner
 from snncc.tuning.recipe import NO_CHANGE, Recipe
 from snncc.tuning.streaming import StreamingLearner
 from snncc.tunings import ENTRY, Gain
+from snncc_ir.aims import Aim, Loss, Surrogate
 from snncc_ir.encoding import format_of
 from snncc_ir.errors import DataError, ModelError, SnnccError, ToolError
 from snncc_ir.graph import Graph
@@ -44,7 +45,7 @@ from snncc_ir.neurons import Quantiser
 from snncc_ir.nodes import Readout
 from snncc_ir.progress import Watch, no_watch
 from snncc_ir.timing import Rate
-from snncc_ir.training import Aim, Loss, Objective, Surrogate
+from snncc_ir.training import Objective
 
 Array = NDArray[Any]
 

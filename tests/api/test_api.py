@@ -124,7 +124,8 @@ def test_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "digits.html").stat().st_size > 0
 
 
-def test_the_import_is_light() -> None:
-    code = "import sys, snncc; print({'numpy', 'onnx', 'snncc.api'} & set(sys.modules))"
+@pytest.mark.parametrize("module", ["snncc", "snncc.cli"])
+def test_the_import_is_light(module: str) -> None:
+    code = f"import sys, {module}; print({{'numpy', 'onnx', 'snncc.api'}} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "set()\n"

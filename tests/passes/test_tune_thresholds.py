@@ -24,6 +24,7 @@ from snncc.passes.variables import Adam, Variables
 from snncc.sim.drives import Layers
 from snncc.sim.evaluate import evaluate_images
 from snncc.sim.training.trainer import Training
+from snncc_ir.aims import Loss
 from snncc_ir.encoding import format_of
 from snncc_ir.errors import GraphError, SnnccError
 from snncc_ir.graph import Graph
@@ -34,7 +35,7 @@ from snncc_ir.semantics import evaluate
 from snncc_ir.statistics import Calibration
 from snncc_ir.tensors import Tensor
 from snncc_ir.text import print_graph
-from snncc_ir.training import Loss, Objective, Parameters
+from snncc_ir.training import Objective, Parameters
 from snncc_ir.types import Real
 from support.real_graphs import Surrogate, parameters_of
 from support.trained import IMAGES, pixels, write_residual

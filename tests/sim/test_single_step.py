@@ -12,9 +12,9 @@ from snncc.sim.session import open_session
 from snncc.sim.training.emitter import Array, Emitter
 from snncc.sim.training.neurons import staircase
 from snncc.sim.training.rules import Frame
+from snncc_ir.aims import Surrogate
 from snncc_ir.neurons import Grid
 from snncc_ir.tensors import Tensor
-from snncc_ir.training import Surrogate
 from support.real_graphs import single_step
 
 SHAPE = (3, 2, 4)

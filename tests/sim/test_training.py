@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from snncc.sim.training.trainer import Training
 from snncc_ir import training
+from snncc_ir.aims import Loss
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog, Bias, Grid, Staircase
 from snncc_ir.nodes import Dense, Input, Population, Readout
 from snncc_ir.tensors import Tensor
-from snncc_ir.training import Loss, Objective, Parameters
+from snncc_ir.training import Objective, Parameters
 from snncc_ir.types import Levels, Real
 from support.graphs import Case, cases
 from support.real_graphs import Surrogate, moved, parameters_of, to_real

@@ -14,13 +14,13 @@ from snncc.sim.session import open_session
 from snncc.sim.training.emitter import Emitter
 from snncc.sim.training.neurons import cross_entropy, divergence, squared_error, staircase
 from snncc.sim.training.rules import Applied, Frame, arrange, project
+from snncc_ir.aims import Surrogate
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
 from snncc_ir.neurons import Grid
 from snncc_ir.nodes import Linear, MaxPool, Wiring
 from snncc_ir.tensors import Tensor
-from snncc_ir.training import Surrogate
 from support.graphs import Case, cases
 
 Array = NDArray[Any]

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc_ir import training
+from snncc_ir.aims import Loss
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
 from snncc_ir.neurons import Analog, Bias, Grid, per_channel
 from snncc_ir.nodes import AnyNode, Input, Linear, MaxPool, Population, Readout
 from snncc_ir.semantics import evaluate
 from snncc_ir.tensors import Tensor
-from snncc_ir.training import Loss, Objective, Parameters
+from snncc_ir.training import Objective, Parameters
 from snncc_ir.types import Real
 
 Array = NDArray[Any]

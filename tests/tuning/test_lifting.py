@@ -15,13 +15,14 @@ from snncc.options import CompileOptions, PixelScaling
 from snncc.passes.rounded import real_parameters
 from snncc.passes.variables import Variables
 from snncc.tuning.lifting import lifted, lowered, shared_steps
+from snncc_ir.aims import Loss
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Staircase, Table
 from snncc_ir.nodes import Conv, Dense, Population, Readout
 from snncc_ir.semantics import evaluate
 from snncc_ir.tensors import Tensor
-from snncc_ir.training import Loss, Objective
+from snncc_ir.training import Objective
 from support.real_graphs import Surrogate
 from support.trained import pixels, write_data, write_residual
 

@@ -24,12 +24,12 @@ from snncc.tuning.recipe import Recipe
 from snncc.tuning.tune import TuneOptions, tune
 from snncc.tunings import Figures
 from snncc.verify import verify
+from snncc_ir.aims import Aim, Surrogate
 from snncc_ir.encoding import format_of
 from snncc_ir.errors import ArtefactError, SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.progress import Progress, silent
 from snncc_ir.tensors import Reals
-from snncc_ir.training import Aim, Surrogate
 from support.native import needs_native
 from support.trained import IMAGES, pixels, save, write_data, write_residual
 

@@ -8,8 +8,8 @@ from onnx import TensorProto
 
 from snncc.sim.training.emitter import Emitter
 from snncc.sim.training.rules import Applied, Frame
+from snncc_ir.aims import Surrogate
 from snncc_ir.neurons import Analog, Grid
-from snncc_ir.training import Surrogate
 
 ALPHA, BETA = 4.0, 1.0
 """Of the surrogate of single-step networks: its slope below the threshold, and its height above."""

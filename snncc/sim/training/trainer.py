@@ -13,11 +13,12 @@ from snncc.sim.session import open_session
 from snncc.sim.training.emitter import Array, Emitter
 from snncc.sim.training.neurons import cross_entropy, divergence, real_unit, squared_error, staircase
 from snncc.sim.training.rules import Applied, Frame, Pullback, arrange, project
+from snncc_ir.aims import Loss, Surrogate
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog
 from snncc_ir.nodes import AnyNode, Input, Linear, Population, Readout, Wiring
-from snncc_ir.training import Loss, Objective, Parameters, Surrogate
+from snncc_ir.training import Objective, Parameters
 from snncc_ir.types import Shape
 
 THREADS = 2
