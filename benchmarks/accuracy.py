@@ -4,10 +4,9 @@
         [--promises 4/8 ...] [--rows FILE]
 
 Each figure is a mean over N calibration subsets of 256 images; accuracy is that on the 2,000 test images.
-Settings are chosen on calibration images alone. `uniform` has thresholds by `mse` (`max` with headroom for
-levels of 8 bits, which need not clip), `mixed` gives each population its own level bits, at most K in the
-mean over the neurons; `chosen` is the one whose outputs lie nearer to the float network's on the calibration
-images.
+Settings are chosen on calibration images alone. `uniform` has thresholds by `mse` (1.2 times those for levels
+of 8 bits), `mixed` gives each population its own level bits, at most K in the mean over the neurons; `chosen`
+is the one whose outputs lie nearer to the float network's on the calibration images.
 `--tuned` adds the pass tune_thresholds, which updates weights, biases and thresholds by gradient on the
 same unlabelled images, for levels of 2 to 4 bits and weights of 8; other rows of that column repeat
 `chosen`. With `--rows` every figure is kept in a file as it is found; what is there is not measured again,
@@ -227,7 +226,7 @@ def _tried(case: Subject, promise: Promise, columns: list[str]) -> dict[str, tup
 def _settings(case: Subject, promise: Promise) -> dict[str, tuple[str, str]]:
     """Method and widths of balance."""
     if promise.levels == max(LEVEL_BITS):
-        method = f"max:{HEADROOM}"
+        method = f"mse:{HEADROOM}"
         return {"uniform": (method, ""), "mixed": (method, "")}  # nothing is left to mix
     return {"uniform": ("mse", ""), "mixed": ("mse", case.mixed(promise.levels))}
 
