@@ -13,8 +13,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,6 +45,7 @@ from snncc_ir.machine import Goal
 
 File = str | os.PathLike[str]
 Images = File | ArrayLike
+Choice = TypeVar("Choice", bound=Enum)
 
 
 @dataclass(frozen=True)
@@ -144,13 +147,13 @@ class Network:
             data=_data(images, labels),
             output=Path(out),
             epochs=epochs,
-            aim=None if aim is None else _aim(aim),
+            aim=None if aim is None else _choice(Aim, aim, "aim", "--aim"),
             model=None if model is None else Path(model),
             batch=batch,
             rate=rate,
             patience=patience,
             changes=changes_of(augment),
-            surrogate=_surrogate(surrogate),
+            surrogate=_choice(Surrogate, surrogate, "surrogate", "--surrogate"),
             seed=seed,
             force=force,
         )
@@ -244,7 +247,7 @@ def compile(
         steps=steps,
         dt=dt,
         reset=reset,
-        published=None if published is None else _published(published),
+        published=None if published is None else _choice(Published, published, "conversion", "--published"),
         passes=passes,
         force=force,
     )
@@ -256,32 +259,13 @@ def load(path: File) -> Network:
     return Network(artefact.read(Path(path)).path)
 
 
-def _published(name: str) -> Published:
+def _choice(kind: type[Choice], name: str, noun: str, option: str) -> Choice:
+    """The member of an enumeration by the value that a user names."""
     try:
-        return Published(name)
+        return kind(name)
     except ValueError:
-        names = ", ".join(choice.value for choice in Published)
-        raise SnnccError(
-            f"no conversion is called {name!r}", where="--published", hint=f"there are {names}"
-        ) from None
-
-
-def _aim(name: str) -> Aim:
-    try:
-        return Aim(name)
-    except ValueError:
-        names = ", ".join(choice.value for choice in Aim)
-        raise SnnccError(f"no aim is called {name!r}", where="--aim", hint=f"there are {names}") from None
-
-
-def _surrogate(name: str) -> Surrogate:
-    try:
-        return Surrogate(name)
-    except ValueError:
-        names = ", ".join(choice.value for choice in Surrogate)
-        raise SnnccError(
-            f"no surrogate is called {name!r}", where="--surrogate", hint=f"there are {names}"
-        ) from None
+        names = ", ".join(str(each.value) for each in kind)
+        raise SnnccError(f"no {noun} is called {name!r}", where=option, hint=f"there are {names}") from None
 
 
 def _data(images: Images, labels: ArrayLike | None) -> Path | Data:
