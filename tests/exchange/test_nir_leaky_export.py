@@ -26,7 +26,7 @@ from snncc_ir.timing import Rate
 from snncc_ir.types import Levels
 from support.graphs import Case
 from support.nir_cases import nir_cases
-from support.nir_files import STRANGE, check_changed, cuba, entries, lif, row
+from support.nir_files import STRANGE, check_changed, entries, image_file
 from support.nir_machine import check_same_spikes
 
 many = settings(suppress_health_check=list(HealthCheck), max_examples=40, deadline=None)
@@ -110,26 +110,14 @@ def test_the_numbers_of_a_file(tmp_path: Path) -> None:
 
 
 def test_a_file_of_others_comes_back_as_the_same_graph(tmp_path: Path) -> None:
-    rng = np.random.default_rng(3)
-    nodes = [
-        nir.Conv2d((6, 6), rng.normal(size=(3, 2, 3, 3)), 1, 1, 1, 1, rng.normal(size=3)),
-        lif((3, 6, 6), tau=0.0073, v_threshold=rng.uniform(0.5, 3, 3), v_leak=rng.normal(size=3)),
-        nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
-        nir.Scale(np.full((3, 3, 3), 0.25)),
-        cuba((3, 3, 3), tau_syn=0.0031, r=rng.uniform(3, 6, 3), w_in=3.0),
-        nir.Flatten({"input": np.array([3, 3, 3])}, 0, -1),
-        nir.Linear(rng.normal(size=(4, 27))),
-        lif(4, tau=0.011, r=9.0),
-        nir.Affine(rng.normal(size=(2, 4)), rng.normal(size=2)),
-    ]
-    first = lift(row(tmp_path / "net.nir", [2, 6, 6], nodes, [2]), 40, None).graph
+    first = lift(image_file(tmp_path), 40, None).graph
     assert any(is_relay(first, node) for node in first.populations)
     file = written(first, tmp_path)
     again = lift(file, 1, None)
     assert again.warnings == ()
     assert again.graph.timing == first.timing
     assert again.graph.by_name == first.by_name
-    check_same_spikes(first, {"in": rng.integers(0, 2, (2, 2, 6, 6))}, file)
+    check_same_spikes(first, {"in": np.random.default_rng(3).integers(0, 2, (2, 2, 6, 6))}, file)
 
 
 def with_first(neuron: Leaky | Staircase) -> Graph:

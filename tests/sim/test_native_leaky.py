@@ -23,36 +23,14 @@ from snncc_ir.types import Levels
 from support.graphs import Case, Weights
 from support.leaking import leaky_cases
 from support.native import KERNEL_NAMES, needs_native, with_kernels
-from support.streams import assert_same, twice
+from support.streams import assert_same, check_kernels, twice
 
 pytestmark = needs_native
-
-NO_FORM = {
-    "joins spikes that stand for different numbers of levels",
-    "an input of more than 8 bits in a streaming code",
-}
 
 
 @pytest.mark.parametrize("kernels", KERNEL_NAMES)
 def test_every_step_equals_the_portable_engine(kernels: str) -> None:
-    ran, refused = 0, set()
-
-    @given(leaky_cases())
-    def compare(case: Case) -> None:
-        nonlocal ran
-        try:
-            with with_kernels(kernels):
-                engine = NativeStreamEngine(case.graph, 1)
-        except NativeError as error:
-            refused.add(error.what)
-            return
-        ran += 1
-        batch = twice(case.batch)
-        assert_same(engine.run(batch), StreamEngine(case.graph).run(batch))
-
-    compare()
-    assert ran > 10
-    assert refused <= NO_FORM
+    check_kernels(kernels, leaky_cases())
 
 
 @given(case=leaky_cases())

@@ -9,11 +9,9 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from snncc.sim.evaluate import choose
-from snncc.sim.native.library import NativeError
 from snncc.sim.native.streams import NativeStreamEngine
 from snncc.sim.streams import StreamBatch, StreamEngine
 from snncc_ir.codes import Code
@@ -23,37 +21,16 @@ from snncc_ir.nodes import Conv, Dense, Input, MaxPool, Population, Readout, Res
 from snncc_ir.tensors import Tensor
 from snncc_ir.timing import Rate, Stbif
 from snncc_ir.types import Levels
-from support.graphs import Case, Weights, cases, rate_cases
+from support.graphs import Weights, cases, rate_cases
 from support.native import KERNEL_NAMES, needs_native, with_kernels
-from support.streams import assert_same, twice
+from support.streams import assert_same, check_kernels, twice
 
 pytestmark = needs_native
 
 
 @pytest.mark.parametrize("kernels", KERNEL_NAMES)
 def test_every_step_equals_the_portable_engine(kernels: str) -> None:
-    ran = 0
-    refused = set()
-
-    @given(st.one_of(cases(timing=Stbif()), rate_cases()))
-    def compare(case: Case) -> None:
-        nonlocal ran
-        try:
-            with with_kernels(kernels):
-                engine = NativeStreamEngine(case.graph, 1)
-        except NativeError as error:
-            refused.add(error.what)
-            return
-        ran += 1
-        batch = twice(case.batch)
-        assert_same(engine.run(batch), StreamEngine(case.graph).run(batch))
-
-    compare()
-    assert ran > 10
-    assert refused <= {
-        "joins spikes that stand for different numbers of levels",
-        "an input of more than 8 bits in a streaming code",
-    }
+    check_kernels(kernels, st.one_of(cases(timing=Stbif()), rate_cases()))
 
 
 def _network(

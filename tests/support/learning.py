@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from snncc.learn.engine import Engine, Weights
 from snncc.learn.network import Conv, Dense, Network, Neuron, Penalty, Readout, Reset, Score, Surrogate
-from snncc.learn.trains import from_spikes
+from snncc.learn.trains import Sent, from_spikes
 from support.dense_gradients import Run, run
 
 Array = Any
@@ -128,9 +128,13 @@ def check_gradients(case: LearningCase, runs: list[Run], threads: int = 1) -> No
 
 def check_threads(case: LearningCase) -> None:
     """Two threads give the bits of one."""
-    trains, chosen = from_spikes(case.spikes), np.arange(len(case.spikes))
+    check_same_bits(case.network, case.weights, from_spikes(case.spikes), case.labels)
+
+
+def check_same_bits(network: Network, weights: Weights, sent: Sent, labels: Array) -> None:
+    """Two threads give the scores and gradients of one, bit for bit."""
     (found, gradients), (expected, others) = (
-        Engine(case.network, threads=n).gradients(case.weights, trains, chosen, case.labels) for n in (2, 1)
+        Engine(network, threads=n).gradients(weights, sent, np.arange(len(labels)), labels) for n in (2, 1)
     )
     np.testing.assert_array_equal(found.scores, expected.scores)
     for gradient, other in zip(gradients, others, strict=True):

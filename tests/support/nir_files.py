@@ -77,3 +77,22 @@ def row(
     named["out"] = nir.Output(output_type=np.array(size))
     nir.write(path, nir.NIRGraph(named, list(pairwise(named)), metadata=metadata))
     return path
+
+
+def image_network(rng: np.random.Generator) -> list[nir.NIRNode]:
+    """Convolutions, a pool and a dense layer with weights of no common unit."""
+    return [
+        nir.Conv2d((6, 6), rng.normal(size=(3, 2, 3, 3)), 1, 1, 1, 1, rng.normal(size=3)),
+        lif((3, 6, 6), tau=0.0073, v_threshold=rng.uniform(0.5, 3, 3), v_leak=rng.normal(size=3)),
+        nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+        nir.Scale(np.full((3, 3, 3), 0.25)),
+        cuba((3, 3, 3), tau_syn=0.0031, r=rng.uniform(3, 6, 3), w_in=3.0),
+        nir.Flatten({"input": np.array([3, 3, 3])}, 0, -1),
+        nir.Linear(rng.normal(size=(4, 27))),
+        lif(4, tau=0.011, r=9.0),
+        nir.Affine(rng.normal(size=(2, 4)), rng.normal(size=2)),
+    ]
+
+
+def image_file(folder: Path, seed: int = 3, **metadata: Any) -> Path:
+    return row(folder / "net.nir", [2, 6, 6], image_network(np.random.default_rng(seed)), [2], **metadata)

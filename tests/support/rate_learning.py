@@ -14,7 +14,7 @@ from snncc.learn.engine import Engine, Weights
 from snncc.learn.network import Conv, Dense, Form, Network, Neuron, Penalty, Readout, Reset, Score, Surrogate
 from snncc.learn.trains import Constant, Pixels, Sent, Trains
 from support.dense_rates import RateRun, neurons_of, run_rate
-from support.learning import CLEAR, penalties
+from support.learning import CLEAR, check_same_bits, penalties
 
 Array = Any
 
@@ -90,14 +90,7 @@ def check_close(gradient: Array, references: list[Array]) -> None:
 
 def check_threads(case: RateCase) -> None:
     """Two threads give the bits of one."""
-    chosen = np.arange(len(case.labels))
-    (found, gradients), (expected, others) = (
-        Engine(case.network, threads=n).gradients(case.weights, case.sent, chosen, case.labels)
-        for n in (2, 1)
-    )
-    np.testing.assert_array_equal(found.scores, expected.scores)
-    for gradient, other in zip(gradients, others, strict=True):
-        np.testing.assert_array_equal(gradient, other)
+    check_same_bits(case.network, case.weights, case.sent, case.labels)
 
 
 def run_all(examples: int) -> None:
