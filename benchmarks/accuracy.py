@@ -4,9 +4,9 @@
         [--promises 4/8 ...] [--rows FILE]
 
 Each figure is a mean over N calibration subsets of 256 images; accuracy is that on the 2,000 test images.
-Settings are chosen on calibration images alone. `uniform` has thresholds by `mse` (1.2 times those for levels
-of 8 bits), `mixed` gives each population its own level bits, at most K in the mean over the neurons; `chosen`
-is the one whose outputs lie nearer to the float network's on the calibration images.
+Settings are chosen on calibration images alone. `uniform` has one width of levels, `mixed` gives each
+population its own level bits, at most K in the mean over the neurons; `chosen` is the one whose outputs lie
+nearer to the float network's on the calibration images.
 `--tuned` adds the pass tune_thresholds, which updates weights, biases and thresholds by gradient on the
 same unlabelled images, for levels of 2 to 4 bits and weights of 8; other rows of that column repeat
 `chosen`. With `--rows` every figure is kept in a file as it is found; what is there is not measured again,
@@ -42,9 +42,6 @@ from snncc_ir.graph import Graph
 from snncc_ir.progress import no_watch, silent
 
 SUBSET = 256
-
-HEADROOM = 1.2
-"""At 8 bits; chosen by the outputs on calibration images that were held out (docs/accuracy.md)."""
 
 TUNED_BITS = (2, 3, 4)
 """Level bits at which tune_thresholds, with its own defaults, is tried; for weights of 8 bits."""
@@ -144,10 +141,10 @@ class Subject:
         start = min((widest.bits, uniform), key=self.search.error)
         return print_widths(self.search.refined(start, bits).bits)
 
-    def built(self, promise: Promise, method: str, widths: str) -> tuple[Graph, float]:
+    def built(self, promise: Promise, widths: str) -> tuple[Graph, float]:
         """The integer network without any gradient, and how long its passes took."""
         return self._run(
-            f"balance{{method={method},level_bits={promise.levels},widths={widths}}};"
+            f"balance{{level_bits={promise.levels},widths={widths}}};"
             f"quantize{{weight_bits={promise.weights},rounding={promise.rounding}}};correct_bias"
         )
 
@@ -213,22 +210,15 @@ def measure(
 
 def _tried(case: Subject, promise: Promise, columns: list[str]) -> dict[str, tuple[Graph, float]]:
     """The network of every column, and the seconds that its passes took."""
-    settings = _settings(case, promise)
-    built = {setting: case.built(promise, *setting) for setting in set(settings.values())}
-    tried = {kind: built[setting] for kind, setting in settings.items()}
+    widest = promise.levels == max(LEVEL_BITS)  # nothing is left to mix
+    widths = {"uniform": "", "mixed": "" if widest else case.mixed(promise.levels)}
+    built = {setting: case.built(promise, setting) for setting in set(widths.values())}
+    tried = {kind: built[setting] for kind, setting in widths.items()}
     tried["chosen"] = min(tried.values(), key=lambda one: case.distance(one[0]))
     if "tuned" in columns:
         tunes = promise.levels in TUNED_BITS and promise.weights == PROMISES[0].weights
         tried["tuned"] = case.tuned(promise) if tunes else tried["chosen"]
     return tried
-
-
-def _settings(case: Subject, promise: Promise) -> dict[str, tuple[str, str]]:
-    """Method and widths of balance."""
-    if promise.levels == max(LEVEL_BITS):
-        method = f"mse:{HEADROOM}"
-        return {"uniform": (method, ""), "mixed": (method, "")}  # nothing is left to mix
-    return {"uniform": ("mse", ""), "mixed": ("mse", case.mixed(promise.levels))}
 
 
 def main() -> int:

@@ -98,6 +98,12 @@ def distance(outputs: np.ndarray, wanted: np.ndarray) -> float:
     return float(np.square(_centred(outputs) - _centred(wanted)).mean())
 
 
+def log_scores(outputs: np.ndarray) -> np.ndarray:
+    """The logarithm of the softmax of class scores `[N, C]`; of scores behind a softmax, their logarithm."""
+    centred = _centred(outputs)
+    return centred - np.log(np.exp(centred).sum(axis=1, keepdims=True))
+
+
 def _centred(outputs: np.ndarray) -> np.ndarray:
     flat = outputs.reshape(len(outputs), -1).astype(np.float64)
     if flat.min() >= 0 and np.allclose(flat.sum(axis=1), 1, atol=1e-3):

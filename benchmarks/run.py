@@ -3,8 +3,8 @@
 The engines beside other frameworks alone, in a few minutes: `python benchmarks/peers.py DATA --quick`.
 
 Without DATA the digits network runs in every code and on FPGAs, and the onnx package's node models are
-compiled; with it, the networks of the data folder as well. tuning.py and
-`accuracy.py --tuned` take hours and run alone.
+compiled; with it, the networks of the data folder as well. `accuracy.py --tuned`
+takes an hour and runs alone.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from snncc import dataset
 from snncc.driver import compile_model
 from snncc.passes.augment import Change
 from snncc.simulate import simulate
+from snncc.tuning.recipe import Recipe
 from snncc.tuning.table import table
 from snncc.tuning.tune import TuneOptions, tune
 
@@ -92,9 +93,7 @@ def main() -> int:
             TuneOptions(
                 data=training_images(chosen.package, folder),
                 output=folder / "tuned",
-                epochs=chosen.epochs,
-                rate=chosen.rate,
-                changes=(Change.FLIP, Change.CROP),
+                recipe=Recipe(epochs=chosen.epochs, rate=chosen.rate, changes=(Change.FLIP, Change.CROP)),
             ),
         )
         after = 100 * (real - accuracy(tuned.path, chosen.data))

@@ -33,7 +33,7 @@ from snncc.reporting.report import report as write_report
 from snncc.simulate import Simulation
 from snncc.simulate import simulate as simulate_artefact
 from snncc.steps import StepOptions
-from snncc.tuning.recipe import changes_of
+from snncc.tuning.recipe import Recipe, changes_of
 from snncc.tuning.tune import Tuned, TuneOptions
 from snncc.tuning.tune import tune as tune_artefact
 from snncc.verify import Ladder
@@ -146,15 +146,17 @@ class Network:
         options = TuneOptions(
             data=_data(images, labels),
             output=Path(out),
-            epochs=epochs,
+            recipe=Recipe(
+                epochs=epochs,
+                batch=batch,
+                rate=rate,
+                patience=patience,
+                changes=changes_of(augment),
+                surrogate=_choice(Surrogate, surrogate, "surrogate", "--surrogate"),
+                seed=seed,
+            ),
             aim=None if aim is None else _choice(Aim, aim, "aim", "--aim"),
             model=None if model is None else Path(model),
-            batch=batch,
-            rate=rate,
-            patience=patience,
-            changes=changes_of(augment),
-            surrogate=_choice(Surrogate, surrogate, "surrogate", "--surrogate"),
-            seed=seed,
             force=force,
         )
         tuned = tune_artefact(self.path, options)

@@ -164,10 +164,6 @@ def check_partition(options: CompileOptions, machine: Machine) -> None:
         raise SnnccError(f"{machine.name} {what}", where="--partition", hint="leave it out")
 
 
-FINEST, FINE_THRESHOLDS = 8, "mse:1.2"
-"""With so many level bits it costs more to clip what unseen images reach than to round a little coarser."""
-
-
 def default_passes(options: CompileOptions, machine: Machine) -> str:
     """The pipeline that the options stand for."""
     if options.published is not None:
@@ -181,9 +177,8 @@ def default_passes(options: CompileOptions, machine: Machine) -> str:
 
 def _staircase_passes(options: CompileOptions, weight_bits: int) -> tuple[str, ...]:
     rounding = "refit" if weight_bits < FULL_WEIGHT_BITS else "nearest"
-    method = FINE_THRESHOLDS if options.level_bits == FINEST and not options.widths else "mse"
     return (
-        f"balance{{method={method},level_bits={options.level_bits},widths={options.widths}}}",
+        f"balance{{level_bits={options.level_bits},widths={options.widths}}}",
         f"quantize{{weight_bits={weight_bits},rounding={rounding}}}",
         "correct_bias",
     )

@@ -47,7 +47,7 @@ def tune(
 ) -> None:
     """Let a compiled network learn on the integers that it runs with."""
     from snncc.tuning import table
-    from snncc.tuning.recipe import changes_of
+    from snncc.tuning.recipe import Recipe, changes_of
     from snncc.tuning.tune import TuneOptions
     from snncc.tuning.tune import tune as run
 
@@ -57,15 +57,17 @@ def tune(
             TuneOptions(
                 data=data,
                 output=output or Path(f"{artefact.resolve().stem}-tuned.snncc"),
-                epochs=epochs,
+                recipe=Recipe(
+                    epochs=epochs,
+                    batch=batch,
+                    rate=rate,
+                    patience=patience,
+                    changes=changes_of(augment),
+                    surrogate=surrogate,
+                    seed=seed,
+                ),
                 aim=aim,
                 model=model,
-                batch=batch,
-                rate=rate,
-                patience=patience,
-                changes=changes_of(augment),
-                surrogate=surrogate,
-                seed=seed,
                 force=force,
                 watch=watch,
             ),

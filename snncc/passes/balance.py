@@ -17,6 +17,7 @@ from snncc.passes.tops import (
     least_divergence_top,
     least_error_top,
     nonzero_percentile,
+    roomy_top,
 )
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
@@ -27,7 +28,7 @@ from snncc_ir.tensors import Ints, Reals, Tensor
 Range = tuple[int, int]
 Tops = dict[str, Reals]
 
-METHODS = ("max", "mse", "kl")
+METHODS = ("auto", "max", "mse", "kl")
 SCOPES = ("channel", "population")
 
 WIDTH = re.compile(r"([A-Za-z0-9_]+):([1-8])")
@@ -38,6 +39,10 @@ WITH_ZEROS = "percentile_all"
 HEADROOM = (0.5, 4.0)
 """What the number behind max and mse must be above, and at most."""
 
+FINEST, ROOM = 8, 1.2
+"""With so many level bits it costs more to clip what unseen images reach than to round a little coarser:
+there, `auto` multiplies the top of `mse` (benchmarks/headroom.py)."""
+
 BOUNDS = {"percentile": (0.0, 100.0), WITH_ZEROS: (0.0, 100.0), "max": HEADROOM, "mse": HEADROOM}
 """What the number behind a method's name must be above, and at most."""
 
@@ -46,6 +51,9 @@ BOUNDS = {"percentile": (0.0, 100.0), WITH_ZEROS: (0.0, 100.0), "max": HEADROOM,
 class Balance(Pass):
     """Chooses the grid of every analog population from its calibrated activations.
 
+    `auto` is `mse`; with 8 level bits it goes beyond, for what unseen images reach, but no further than the
+    unit's own ceiling, and not where the activations lie on the levels as they are: a network that learned
+    with quantised activations keeps them.
     `max` takes the greatest activation, `max:f` f times that, for what unseen images reach,
     `percentile:p` the p-th percentile of the activations that are not zero (Rueckauer et al. 2016),
     `percentile_all:p` that of all activations (Lu and Sengupta 2020), `mse` the top with the least mean
@@ -56,7 +64,7 @@ class Balance(Pass):
 
     name: ClassVar[str] = "balance"
 
-    method: str = option("mse", "max, max:F, percentile:P, percentile_all:P, mse, mse:F or kl")
+    method: str = option("auto", "auto, max, max:F, percentile:P, percentile_all:P, mse, mse:F or kl")
     level_bits: int = option(4, "bits of a level, 1 to 8")
     scope: str = option("channel", "one top per channel, or per population")
     widths: str = option("", "other level bits of single populations: NAME:BITS/NAME:BITS")
@@ -85,7 +93,11 @@ class Balance(Pass):
                 where=f"{self.name}{{widths}}",
                 hint=f"there are {', '.join(node.name for node in graph.populations)}",
             )
-        tops = self._tops(graph, context.calibration.populations, ranges)
+        units = {
+            name: _Unit(context.calibration.populations[name], *bounds, _ceiling(analog[name]))
+            for name, bounds in ranges.items()
+        }
+        tops = self._tops(graph, units)
         changed = []
         for node in graph.populations:
             if node.name in analog:
@@ -94,54 +106,102 @@ class Balance(Pass):
                 changed.append(replace(node, neuron=replace(analog[node.name], grid=grid)))
         return graph.with_nodes(changed)
 
-    def _tops(self, graph: Graph, known: Mapping[str, Statistics], ranges: Mapping[str, Range]) -> Tops:
+    def _tops(self, graph: Graph, units: Mapping[str, _Unit]) -> Tops:
         """The top of every channel; channels that must share a scale get one."""
         shared = shared_scales(graph, whole=self.scope == "population")
         tops = {}
-        for name, bounds in ranges.items():
+        for name, unit in units.items():
             channels = graph.types[name].shape[0]
             tops[name] = np.full(channels, np.nan)
             alone = np.flatnonzero(~shared.mask(name, channels))
             if len(alone):
-                tops[name][alone] = self._top(_picked(known[name], alone), *bounds)
+                tops[name][alone] = self._top(unit.picked(alone))
         for group in shared.groups:
-            for name, top in self._shared_tops(group, known, ranges).items():
+            for name, top in self._shared_tops(group, units).items():
                 tops[name][group[name]] = top
         return tops
 
-    def _shared_tops(
-        self, group: Group, known: Mapping[str, Statistics], ranges: Mapping[str, Range]
-    ) -> dict[str, float]:
+    def _shared_tops(self, group: Group, units: Mapping[str, _Unit]) -> dict[str, float]:
         """Tops of one scale. Populations of unlike levels take the greatest that any of them asks for."""
         tops: dict[Range, float] = {}
-        for bounds in sorted({ranges[name] for name in group}):
-            parts = [_picked(known[name], group[name]) for name in group if ranges[name] == bounds]
-            tops[bounds] = float(self._top(_merged(parts), *bounds)[0])
+        for bounds in sorted({units[name].bounds for name in group}):
+            alike = [units[name].picked(group[name]) for name in group if units[name].bounds == bounds]
+            tops[bounds] = float(self._top(_merged(alike))[0])
         if len(tops) == 1:
             return dict.fromkeys(group, next(iter(tops.values())))
         scale = max(top / _reach(bounds) for bounds, top in tops.items())
-        return {name: scale * _reach(ranges[name]) for name in group}
+        return {name: scale * _reach(units[name].bounds) for name in group}
 
-    def _top(self, statistics: Statistics, lo: int, hi: int) -> Reals:
-        return np.maximum(self._chosen_top(statistics, lo, hi), SMALLEST_TOP)
+    def _top(self, unit: _Unit) -> Reals:
+        return np.maximum(self._chosen_top(unit), SMALLEST_TOP)
 
-    def _chosen_top(self, statistics: Statistics, lo: int, hi: int) -> Reals:
-        greatest = np.maximum(statistics.high, -statistics.low)
+    def _chosen_top(self, unit: _Unit) -> Reals:
+        sample, greatest, bounds = unit.statistics.sample, unit.greatest, unit.bounds
         match self.method:
+            case "auto" if (unit.hi - unit.lo).bit_length() == FINEST:
+                return roomy_top(sample, greatest, *bounds, ROOM, unit.ceiling)
             case "max":
                 return greatest
-            case "mse":
-                return least_error_top(statistics.sample, greatest, lo, hi)
+            case "auto" | "mse":
+                return least_error_top(sample, greatest, *bounds)
             case "kl":
-                return least_divergence_top(statistics.sample, greatest, lo, hi)
+                return least_divergence_top(sample, greatest, *bounds)
             case _ if self.method.startswith("max:"):
                 return greatest * _parameter(self.method)
             case _ if self.method.startswith("mse:"):
-                return least_error_top(statistics.sample, greatest, lo, hi) * _parameter(self.method)
+                return least_error_top(sample, greatest, *bounds) * _parameter(self.method)
             case _ if self.method.startswith(WITH_ZEROS):
-                return all_percentile(statistics.sample, greatest, _parameter(self.method))
+                return all_percentile(sample, greatest, _parameter(self.method))
             case _:
-                return nonzero_percentile(statistics.sample, greatest, _parameter(self.method))
+                return nonzero_percentile(sample, greatest, _parameter(self.method))
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """What is known of a population when its top is chosen; `ceiling` is what its unit never exceeds."""
+
+    statistics: Statistics
+    lo: int
+    hi: int
+    ceiling: float
+
+    @property
+    def bounds(self) -> Range:
+        return self.lo, self.hi
+
+    @property
+    def greatest(self) -> Reals:
+        return np.maximum(self.statistics.high, -self.statistics.low)
+
+    def picked(self, channels: Ints) -> _Unit:
+        """The same for some channels."""
+        found = self.statistics
+        return replace(
+            self,
+            statistics=replace(
+                found,
+                low=found.low[channels],
+                high=found.high[channels],
+                drive_mean=found.drive_mean[channels],
+                sample=found.sample[:, channels],
+            ),
+        )
+
+
+def _merged(units: Sequence[_Unit]) -> _Unit:
+    """All channels of units of the same levels as one channel."""
+    parts = [unit.statistics for unit in units]
+    statistics = Statistics(
+        low=np.concatenate([part.low for part in parts]).min(keepdims=True),
+        high=np.concatenate([part.high for part in parts]).max(keepdims=True),
+        drive_mean=np.concatenate([part.drive_mean for part in parts]).mean(keepdims=True),
+        sample=np.concatenate([part.sample.reshape(-1, 1) for part in parts]),
+    )
+    return replace(units[0], statistics=statistics, ceiling=max(unit.ceiling for unit in units))
+
+
+def _ceiling(neuron: Analog) -> float:
+    return max(neuron.high, -neuron.low)
 
 
 def level_range(bits: int, *, signed: bool) -> tuple[int, int]:
@@ -175,27 +235,6 @@ def print_widths(widths: Mapping[str, int]) -> str:
 def _reach(bounds: Range) -> int:
     """The level that a grid's top stands for."""
     return max(bounds[1], -bounds[0])
-
-
-def _picked(statistics: Statistics, channels: Ints) -> Statistics:
-    """The statistics of some channels."""
-    return replace(
-        statistics,
-        low=statistics.low[channels],
-        high=statistics.high[channels],
-        drive_mean=statistics.drive_mean[channels],
-        sample=statistics.sample[:, channels],
-    )
-
-
-def _merged(parts: Sequence[Statistics]) -> Statistics:
-    """The statistics of all channels as those of one."""
-    return Statistics(
-        low=np.concatenate([part.low for part in parts]).min(keepdims=True),
-        high=np.concatenate([part.high for part in parts]).max(keepdims=True),
-        drive_mean=np.concatenate([part.drive_mean for part in parts]).mean(keepdims=True),
-        sample=np.concatenate([part.sample.reshape(-1, 1) for part in parts]),
-    )
 
 
 def _parameter(method: str) -> float:

@@ -16,6 +16,9 @@ COARSE = CANDIDATES[::4]
 BINS = 1024
 """Bins of the histogram, from 0 to the greatest activation, on which they are compared."""
 
+ON_GRID = 1e-9
+"""Relative squared error of rounding below which activations lie on the levels, but for float32's own."""
+
 SMALLEST_TOP = 1e-6
 """Top of a channel that never fired during calibration."""
 
@@ -44,6 +47,20 @@ def least_error_top(sample: NDArray[np.float32], greatest: Reals, lo: int, hi: i
         rounded = np.clip(np.floor(values / scale + 0.5), lo, hi) * scale
         errors.append(counts @ np.square(rounded - values))
     return np.asarray(greatest * CANDIDATES[np.argmin(errors, axis=0)])
+
+
+def roomy_top(
+    sample: NDArray[np.float32], greatest: Reals, lo: int, hi: int, room: float, ceiling: float
+) -> Reals:
+    """Per channel `room` times the top of least error, at most `ceiling`.
+
+    Where the sample lies on the levels of that top, they are kept: the network learned with them.
+    """
+    top = least_error_top(sample, greatest, lo, hi)
+    scale = np.maximum(top, SMALLEST_TOP) / max(hi, -lo)
+    rounded = np.clip(np.floor(sample / scale + 0.5), lo, hi) * scale
+    exact = np.square(rounded - sample).mean(axis=0) <= ON_GRID * np.square(sample).mean(axis=0)
+    return np.asarray(np.where(exact, top, np.minimum(room * top, ceiling)))
 
 
 def least_divergence_top(sample: NDArray[np.float32], greatest: Reals, lo: int, hi: int) -> Reals:

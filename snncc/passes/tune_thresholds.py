@@ -17,7 +17,7 @@ from snncc_ir.aims import Loss, Surrogate
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog
-from snncc_ir.tensors import WEIGHT_BITS, Reals
+from snncc_ir.tensors import WEIGHT_BITS
 from snncc_ir.training import Objective, Parameters
 from snncc_ir.types import Shape
 
@@ -28,6 +28,9 @@ MOST_HIDDEN = 1000.0
 RATES = {2: 0.006, 3: 0.002, 4: 0.001}
 """Learning rates by level bits: the finer the levels, the nearer the network starts to its aim."""
 
+STEPS = {2: 600, 3: 600, 4: 1200}
+"""Updates by level bits: the lower the rate, the more of them pay."""
+
 
 @dataclass(frozen=True)
 class TuneThresholds(Pass):
@@ -35,14 +38,14 @@ class TuneThresholds(Pass):
 
     The difference of the outputs, and `hidden` times that of the populations in between. Adam on weights,
     biases and steps of the real graph, with the roundings of `quantize` in the loop and straight-through
-    gradients (Esser et al. 2020); the rate falls to 0 along a cosine. It looks at calibration images alone
-    and at no label, and leaves the graph as it is where their loss does not fall.
-    Runs between `balance` and `quantize`.
+    gradients (Esser et al. 2020); the rate falls to 0 along a cosine. It looks at calibration images alone,
+    at no label, and leaves the graph as it is where their loss does not fall. Runs between `balance` and
+    `quantize`.
     """
 
     name: ClassVar[str] = "tune_thresholds"
 
-    steps: int = option(600, "updates")
+    steps: int = option(0, "updates; 0: by level bits")
     batch: int = option(32, "images per update")
     rate: float = option(
         0.0, "learning rate: greatest update, as a share of a weight row's rms or of a step; 0: by level bits"
@@ -52,15 +55,14 @@ class TuneThresholds(Pass):
     surrogate: str = option(
         Surrogate.STRAIGHT.value, "of one-bit levels' derivative: straight, or single_step (S2NN)"
     )
-    hidden: float = option(5.0, "share of the hidden populations' relative squared error in the loss")
+    hidden: float = option(20.0, "share of the hidden populations' relative squared error in the loss")
     augment: str = option(AUTO, "changes of the images: flip, crop, mixup, joined by +; none; or auto")
     weight_bits: int = option(8, "bits of a weight, as quantize will have them")
     seed: int = option(0, "of the choice of images and of their changes")
 
     def __post_init__(self) -> None:
-        for name, value in (("steps", self.steps), ("batch", self.batch)):
-            if value < 1:
-                raise SnnccError(f"{name} must be at least 1, not {value}", where=self.name)
+        if self.batch < 1:
+            raise SnnccError(f"batch must be at least 1, not {self.batch}", where=self.name)
         if not 0 < self.temperature <= 100:
             raise SnnccError(
                 f"temperature must be positive and at most 100, not {self.temperature}", where=self.name
@@ -68,8 +70,9 @@ class TuneThresholds(Pass):
         for name, number, most in (("rate", self.rate, 1.0), ("hidden", self.hidden, MOST_HIDDEN)):
             if not 0 <= number <= most:
                 raise SnnccError(f"{name} must be 0 to {most:g}, not {number}", where=self.name)
-        if self.seed < 0:
-            raise SnnccError(f"seed must not be negative, as {self.seed} is", where=self.name)
+        for name, count in (("steps", self.steps), ("seed", self.seed)):
+            if count < 0:
+                raise SnnccError(f"{name} must not be negative, as {count} is", where=self.name)
         if self.weight_bits not in WEIGHT_BITS[1:]:
             widths = ", ".join(map(str, WEIGHT_BITS[1:]))
             raise SnnccError(f"weight_bits must be one of {widths}, not {self.weight_bits}", where=self.name)
@@ -92,19 +95,25 @@ class TuneThresholds(Pass):
             surrogate=Surrogate(self.surrogate),
         )
         trainer = context.training(graph, objective)
-        course = _Course(self, self.rate or _rate_for(graph), context, trainer, Variables(graph))
-        start = course.variables.start()
-        end = course.run(start, self._batches(graph, context))
-        better = course.mean_loss(end) < course.mean_loss(start)
-        return course.variables.graph_at(end) if better else graph
+        bits = _level_bits(graph)
+        course = _Course(
+            options=self,
+            steps=self.steps or STEPS[bits],
+            rate=self.rate or RATES[bits],
+            context=context,
+            trainer=trainer,
+            variables=Variables(graph),
+        )
+        learned = course.run(self._batches(graph, context, course.steps))
+        return min((graph, learned), key=course.mean_loss)
 
-    def _batches(self, graph: Graph, context: Context) -> Iterator[Array]:
+    def _batches(self, graph: Graph, context: Context, steps: int) -> Iterator[Array]:
         """Real images of every update."""
         rng = np.random.default_rng(self.seed)
         shape = graph.types[graph.inputs[0].name].shape
         changes = self._changes_for(shape)
         channel = 1 if _channels_first(shape) else -1
-        for chosen in _choices(len(context.samples), self.batch, self.steps, rng):
+        for chosen in _choices(len(context.samples), self.batch, steps, rng):
             images = np.moveaxis(context.input_format.to_reals(context.samples[chosen]), channel, 1)
             yield np.moveaxis(augmented(images, changes, rng), 1, channel)
 
@@ -118,50 +127,51 @@ class TuneThresholds(Pass):
         return changes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Course:
     """One training from start to end."""
 
     options: TuneThresholds
+    steps: int
     rate: float
     context: Context
     trainer: Trainer
     variables: Variables
 
-    def run(self, vector: Reals, batches: Iterator[Array]) -> Reals:
-        """The variables after one update for every batch."""
-        steps, adam = self.options.steps, Adam(len(vector))
+    def run(self, batches: Iterator[Array]) -> Graph:
+        """The graph after one update for every batch."""
+        vector = self.variables.start()
+        adam = Adam(len(vector))
         progress = self.context.watch(TuneThresholds.name)
         for count, images in enumerate(batches):
-            _, gradients = self._loss(vector, images)
-            rate = self.rate * 0.5 * (1.0 + math.cos(math.pi * count / steps))
+            _, gradients = self._loss(self.variables.graph_at(vector), images)
+            rate = self.rate * 0.5 * (1.0 + math.cos(math.pi * count / self.steps))
             gradient = self.variables.gradient(vector, gradients)
             vector = vector + self.variables.rates * adam.step(gradient, rate)
-            progress(count + 1, steps)
-        return vector
+            progress(count + 1, self.steps)
+        return self.variables.graph_at(vector)
 
-    def mean_loss(self, vector: Reals) -> float:
+    def mean_loss(self, graph: Graph) -> float:
         """Loss on the calibration images as they are; the last batch is filled up with the first images."""
         samples, batch = self.context.samples, self.options.batch
         firsts = range(0, len(samples), batch)
         chosen = (np.arange(first, first + batch) % len(samples) for first in firsts)
         images = (self.context.input_format.to_reals(samples[index]) for index in chosen)
-        return sum(self._loss(vector, part)[0] for part in images) / len(firsts)
+        return sum(self._loss(graph, part)[0] for part in images) / len(firsts)
 
-    def _loss(self, vector: Reals, images: Array) -> tuple[float, Parameters]:
-        graph = self.variables.graph_at(vector)
+    def _loss(self, graph: Graph, images: Array) -> tuple[float, Parameters]:
         return self.trainer(images, rounded(graph, self.context, self.options.weight_bits))
 
 
-def _rate_for(graph: Graph) -> float:
-    """The rate for the mean level bits over all neurons."""
+def _level_bits(graph: Graph) -> int:
+    """The mean over all neurons, as far as there are defaults for it."""
     grids = {n.name: n.neuron.grid for n in graph.populations if isinstance(n.neuron, Analog)}
     if not grids:
-        return RATES[max(RATES)]
+        return max(RATES)
     bits = [math.log2(grid.hi - grid.lo + 1) for grid in grids.values() if grid is not None]
     neurons = [math.prod(graph.types[name].shape) for name in grids]
     mean = round(float(np.average(bits, weights=neurons)))
-    return RATES[min(max(mean, min(RATES)), max(RATES))]
+    return min(max(mean, min(RATES)), max(RATES))
 
 
 def _channels_first(shape: Shape) -> bool:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from snncc.passes.augment import Change
-from snncc_ir.aims import Aim, Surrogate
+from snncc_ir.aims import Surrogate
 from snncc_ir.errors import SnnccError
 
 MOST_BATCH = 4096
@@ -23,7 +23,6 @@ class Recipe:
     """
 
     epochs: int
-    aim: Aim
     batch: int = 64
     rate: float = 0.002
     patience: int = 5

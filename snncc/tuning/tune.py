@@ -20,7 +20,6 @@ from snncc.frontend.calibrate import float_outputs
 from snncc.frontend.load import Model
 from snncc.frontend.lower import lower
 from snncc.golden import golden_inputs, golden_vectors
-from snncc.passes.augment import Change
 from snncc.samples import Samples, image_digests, load_images
 from snncc.sim.native.library import NativeError, threads
 from snncc.sim.reals import RealEngine
@@ -60,15 +59,9 @@ class TuneOptions:
 
     data: Path | Data
     output: Path
-    epochs: int
+    recipe: Recipe
     aim: Aim | None = None
     model: Path | None = None
-    batch: int = 64
-    rate: float = 0.002
-    patience: int = 5
-    changes: tuple[Change, ...] = ()
-    surrogate: Surrogate = Surrogate.STRAIGHT
-    seed: int = 0
     force: bool = False
     watch: Watch = no_watch
 
@@ -114,8 +107,8 @@ def tune(path: Path, options: TuneOptions) -> Tuned:
         task.course.run(state, kept.write, options.watch("tune"))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"interrupted; {len(state.history)} of {options.epochs} epochs are kept in {kept.path}: the same "
-            "command goes on from there"
+            f"interrupted; {len(state.history)} of {options.recipe.epochs} epochs are kept in {kept.path}: "
+            "the same command goes on from there"
         ) from None
     graph, tuned = _outcome(task, state, options, start)
     _write(found, graph, task, tuned, options)
@@ -125,26 +118,17 @@ def tune(path: Path, options: TuneOptions) -> Tuned:
 
 @dataclass(frozen=True, kw_only=True)
 class _Task:
+    aim: Aim
     course: Course
     held: Material
     graph: Graph
 
 
 def _prepared(found: Artefact, options: TuneOptions) -> _Task:
-    graph = found.graph
+    graph, recipe = found.graph, options.recipe
     images, labels = load_images(found, options.data, None)
     where = str(options.data if isinstance(options.data, Path) else options.data.path)
     aim = options.aim or (Aim.FLOAT if labels is None else Aim.LABELS)
-    recipe = Recipe(
-        epochs=options.epochs,
-        aim=aim,
-        batch=options.batch,
-        rate=options.rate,
-        patience=options.patience,
-        changes=options.changes,
-        surrogate=options.surrogate,
-        seed=options.seed,
-    )
     classes = math.prod(graph.types[graph.outputs[0]].shape)
     _check_labels(labels, classes, aim, where)
     form = format_of(graph.inputs[0])
@@ -158,7 +142,7 @@ def _prepared(found: Artefact, options: TuneOptions) -> _Task:
     judge = Judge(material=held, answers=answers)
     backend, machine = load_target(str(found.manifest["target"])), machine_of(found)
     course = Course(
-        learner=_learner(graph, learned, teacher, recipe),
+        learner=_learner(graph, learned, teacher, aim, recipe),
         recipe=recipe,
         material=learned,
         classes=classes,
@@ -166,7 +150,7 @@ def _prepared(found: Artefact, options: TuneOptions) -> _Task:
         refusals=lambda made: tuple(backend.refusals(made, machine)),
         before=judge(graph),
     )
-    return _Task(course=course, held=held, graph=graph)
+    return _Task(aim=aim, course=course, held=held, graph=graph)
 
 
 def _check_labels(labels: Array | None, classes: int, aim: Aim, where: str) -> None:
@@ -182,24 +166,24 @@ def _check_labels(labels: Array | None, classes: int, aim: Aim, where: str) -> N
         )
 
 
-def _learner(graph: Graph, material: Material, teacher: Graph | None, recipe: Recipe) -> Learner:
+def _learner(graph: Graph, material: Material, teacher: Graph | None, aim: Aim, recipe: Recipe) -> Learner:
     if isinstance(graph.timing, Rate):
-        return _streaming(graph, recipe)
+        return _streaming(graph, aim, recipe)
     objective = Objective(
         loss=Loss.AUTO,
         temperature=TEMPERATURE,
         batch=recipe.batch,
-        labelled=float(recipe.aim.needs_labels),
+        labelled=float(aim.needs_labels),
         surrogate=recipe.surrogate,
     )
     return StaircaseLearner(graph, material, Training(teacher), objective)
 
 
-def _streaming(graph: Graph, recipe: Recipe) -> Learner:
-    if recipe.aim.needs_model:
+def _streaming(graph: Graph, aim: Aim, recipe: Recipe) -> Learner:
+    if aim.needs_model:
         raise SnnccError(
             "a network of the code rate learns from labels alone",
-            where=f"--aim {recipe.aim.value}",
+            where=f"--aim {aim.value}",
             hint="give images with labels, or compile it with another code",
         )
     if recipe.surrogate is not Surrogate.STRAIGHT:
@@ -238,7 +222,7 @@ def _answers(model: Model, teacher: Graph, held: Material) -> Array:
 def _name(found: Artefact, task: _Task, options: TuneOptions) -> str:
     """A digest of all that decides what a tuning computes."""
     digests = (found.digest, task.course.material.digest, task.held.digest)
-    return hashlib.sha256(repr((__version__, digests, task.course.recipe)).encode()).hexdigest()
+    return hashlib.sha256(repr((__version__, digests, task.aim, task.course.recipe)).encode()).hexdigest()
 
 
 def _outcome(task: _Task, state: State, options: TuneOptions, start: float) -> tuple[Graph, Tuned]:
@@ -251,7 +235,7 @@ def _outcome(task: _Task, state: State, options: TuneOptions, start: float) -> t
         after = held
     graph = task.graph if best is None else course.learner.graph(state.best)
     gain = Gain(
-        aim=course.recipe.aim,
+        aim=task.aim,
         images=len(course.material),
         held_out=len(task.held),
         before=course.before,

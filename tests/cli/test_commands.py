@@ -35,13 +35,8 @@ def test_compile_writes_beside_nothing_else(snncc: Snncc, tmp_path: Path) -> Non
     assert result.json["artefact"] == "model.snncc"
     assert result.json["populations"] == 2
     assert result.json["neurons"] == 6 * 8 * 8 + 6 * 4 * 4 + 5
-    assert result.json["pipeline"].startswith("balance{method=mse,level_bits=4,scope=channel};")
+    assert result.json["pipeline"].startswith("balance{method=auto,level_bits=4,scope=channel};")
     assert {path.name for path in tmp_path.iterdir()} - before == {"model.snncc"}
-
-
-def test_eight_bits_need_not_clip(snncc: Snncc) -> None:
-    found = compiled(snncc, "--level-bits", "8", "--json").json
-    assert found["pipeline"].startswith("balance{method=mse:1.2,level_bits=8,scope=channel};")
 
 
 def test_every_engine_and_code_gives_the_same_predictions(snncc: Snncc) -> None:

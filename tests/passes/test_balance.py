@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snncc.passes.balance import Balance, level_range, parse_widths, print_widths
+from snncc.passes.balance import FINEST, ROOM, Balance, _Unit, level_range, parse_widths, print_widths
 from snncc.passes.tops import (
     all_percentile,
     least_divergence_top,
@@ -22,6 +24,24 @@ def mean_error(sample: np.ndarray, top: float, hi: int) -> float:
     """Mean squared error of rounding a sample to hi + 1 levels of 0..top."""
     scale = top / hi
     return float(np.square(np.clip(np.floor(sample / scale + 0.5), 0, hi) * scale - sample).mean())
+
+
+def statistics_of(sample: np.ndarray) -> Statistics:
+    """Statistics of activations [R, C] that are all there is."""
+    return Statistics(
+        low=sample.min(axis=0).astype(np.float64),
+        high=sample.max(axis=0).astype(np.float64),
+        drive_mean=np.zeros(sample.shape[1]),
+        sample=sample,
+    )
+
+
+@pytest.fixture
+def activations() -> Statistics:
+    """Of three rectified channels of unlike spread."""
+    spread = np.array([0.1, 1.0, 10.0])
+    sample = np.maximum(np.random.default_rng(0).normal(0, spread, (4000, 3)), 0)
+    return statistics_of(sample.astype(np.float32))
 
 
 @pytest.mark.parametrize("hi", [1, 3, 15, 255])
@@ -52,11 +72,38 @@ def test_percentile_of_all_counts_zeros_but_never_falls_to_zero() -> None:
 
 def test_headroom_multiplies_the_top() -> None:
     sample = np.array([[0.5, -3.0], [2.0, 1.0]], dtype=np.float32)
-    seen = Statistics(low=sample.min(axis=0), high=sample.max(axis=0), drive_mean=np.zeros(2), sample=sample)
-    tops = {m: Balance(method=m)._chosen_top(seen, -7, 7) for m in ("max", "max:1.5", "mse", "mse:1.5")}
+    seen = statistics_of(sample)
+    unit = _Unit(seen, -7, 7, ceiling=math.inf)
+    tops = {m: Balance(method=m)._chosen_top(unit) for m in ("max", "max:1.5", "mse", "mse:1.5")}
     np.testing.assert_allclose(tops["max"], [2.0, 3.0])
     np.testing.assert_allclose(tops["max:1.5"], [3.0, 4.5])
     np.testing.assert_allclose(tops["mse:1.5"], 1.5 * tops["mse"])
+
+
+def test_auto_leaves_room_where_levels_are_finest(activations: Statistics) -> None:
+    for bits in range(1, 9):
+        for signed in (False, True):
+            unit = _Unit(activations, *level_range(bits, signed=signed), ceiling=math.inf)
+            auto, mse = (Balance(method=method)._chosen_top(unit) for method in ("auto", "mse"))
+            np.testing.assert_allclose(auto, (ROOM if bits == FINEST else 1.0) * mse)
+
+
+def test_auto_stops_at_the_ceiling_of_the_unit(activations: Statistics) -> None:
+    ceiling = float(activations.high.max())
+    top = Balance(level_bits=8)._chosen_top(_Unit(activations, 0, 255, ceiling))
+    assert top.max() == ceiling
+    assert top.min() < ceiling
+
+
+def test_auto_keeps_the_levels_of_a_network_that_learned_with_them() -> None:
+    learned = (np.arange(256, dtype=np.float32) * np.float32(0.3)).reshape(-1, 1)
+    unit = _Unit(statistics_of(learned), 0, 255, ceiling=math.inf)
+    np.testing.assert_allclose(Balance()._chosen_top(unit), [76.5])
+
+
+def test_auto_allows_a_silent_channel() -> None:
+    unit = _Unit(statistics_of(np.zeros((5, 2), dtype=np.float32)), 0, 255, ceiling=math.inf)
+    np.testing.assert_array_equal(Balance()._chosen_top(unit), [0.0, 0.0])
 
 
 def test_kl_cuts_off_a_rare_outlier_and_keeps_an_even_spread() -> None:
@@ -111,18 +158,18 @@ def test_level_ranges(bits: int, signed: bool, expected: tuple[int, int]) -> Non
         ),
         (
             {"method": "median"},
-            "balance: method 'median' is none of max, mse, kl, percentile:P and percentile_all:P "
-            "with P in (0, 100], max:F and mse:F with F in (0.5, 4]",
+            "balance: method 'median' is none of auto, max, mse, kl, percentile:P and "
+            "percentile_all:P with P in (0, 100], max:F and mse:F with F in (0.5, 4]",
         ),
         (
             {"method": "percentile:101"},
-            "balance: method 'percentile:101' is none of max, mse, kl, percentile:P and percentile_all:P "
-            "with P in (0, 100], max:F and mse:F with F in (0.5, 4]",
+            "balance: method 'percentile:101' is none of auto, max, mse, kl, percentile:P and "
+            "percentile_all:P with P in (0, 100], max:F and mse:F with F in (0.5, 4]",
         ),
         (
             {"method": "max:5"},
-            "balance: method 'max:5' is none of max, mse, kl, percentile:P and percentile_all:P "
-            "with P in (0, 100], max:F and mse:F with F in (0.5, 4]",
+            "balance: method 'max:5' is none of auto, max, mse, kl, percentile:P and "
+            "percentile_all:P with P in (0, 100], max:F and mse:F with F in (0.5, 4]",
         ),
     ],
 )

@@ -69,7 +69,7 @@ def test_weight_bits_1_binarises_and_says_what_it_costs(tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["binarised"] == found
     assert compiled.summary["pipeline"].startswith(
-        "binarise;balance{method=mse,level_bits=4,scope=channel};quantize{weight_bits=8"
+        "binarise;balance{method=auto,level_bits=4,scope=channel};quantize{weight_bits=8"
     )
 
 

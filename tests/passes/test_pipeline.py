@@ -18,7 +18,7 @@ from snncc_ir.errors import SnnccError
 passes = st.one_of(
     st.builds(
         Balance,
-        method=st.sampled_from(["max", "mse", "kl", "percentile:99.9"]),
+        method=st.sampled_from(["auto", "max", "mse", "kl", "percentile:99.9"]),
         level_bits=st.integers(1, 8),
         scope=st.sampled_from(["channel", "population"]),
         widths=st.sampled_from(["", "conv1:3", "conv1:3/a_2:8"]),
@@ -62,7 +62,7 @@ def test_a_pipeline_is_its_text(steps: list) -> None:
 def test_defaults_fill_what_is_left_out() -> None:
     text = str(parse(" balance ; quantize{ level_bits = 6 } ;"))
     assert text == (
-        "balance{method=mse,level_bits=4,scope=channel};quantize{weight_bits=8,level_bits=6,rounding=nearest}"
+        "balance{method=auto,level_bits=4,scope=channel};quantize{weight_bits=8,level_bits=6,rounding=nearest}"
     )
 
 

@@ -54,9 +54,10 @@ def narrow(tmp_path: Path) -> Path:
 
 
 def options(folder: Path, **changes: object) -> TuneOptions:
-    given = TuneOptions(
-        data=folder / "train.npz", output=folder / "tuned", epochs=8, batch=16, rate=0.02, patience=8
-    )
+    """How to tune with the images of `folder`; `changes` are to the options or to the recipe in them."""
+    recipe = Recipe(epochs=8, batch=16, rate=0.02, patience=8)
+    ours = {name: changes.pop(name) for name in list(changes) if hasattr(recipe, name)}
+    given = TuneOptions(data=folder / "train.npz", output=folder / "tuned", recipe=replace(recipe, **ours))
     return replace(given, **changes)
 
 
@@ -303,7 +304,7 @@ def course(narrow: Path, learner: Slope, losses: list[float], refuse: tuple[int,
     judged, asked = iter(losses), iter(range(1000))
     return Course(
         learner=learner,
-        recipe=Recipe(epochs=len(losses) + len(refuse), aim=Aim.LABELS, batch=20, rate=0.1, patience=2),
+        recipe=Recipe(epochs=len(losses) + len(refuse), batch=20, rate=0.1, patience=2),
         material=Material(images=pixels(40), labels=np.arange(40) % 5, form=form),
         classes=5,
         judge=lambda graph: Figures(loss=next(judged), share=0.5),

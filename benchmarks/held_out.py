@@ -1,0 +1,106 @@
+"""What a choice of passes costs on images that it was not made on, told without labels or test images.
+
+    python benchmarks/held_out.py DATA [--bits 8 6 4 3 2] [--divisions 4] [--passes TEXT ...]
+
+Half of the 512 calibration images calibrate; the others, each changed 8 times (flips, shifts, mixtures, so
+that many of them are hard cases, as test images are and training images are not), judge. Printed are the mean
+divergence of the class scores from the float network's, in thousandths of a nat, the percentage of other
+predictions, and the mean squared distance of the scores, in thousandths; means over some divisions. In a text
+of passes BITS stands for the level bits; without --passes the methods of balance are compared. DATA holds
+cifar10.npz and models/*.onnx.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from cifar import NETWORKS, Network, distance, log_scores, options_for
+
+from snncc.driver import Prepared, context_of, float_outputs_of, prepare, run_passes
+from snncc.passes.augment import Change, augmented
+from snncc.passes.pipeline import parse
+from snncc.samples import Samples
+from snncc.sim.evaluate import evaluate_images
+from snncc_ir.progress import silent
+
+METHODS = ("max", "kl", "mse:0.9", "mse", "mse:1.1", "mse:1.2")
+PASSES = tuple(f"balance{{method={method},level_bits=BITS}};quantize;correct_bias" for method in METHODS)
+CHANGED = 8
+"""Copies of every image that judges."""
+
+
+@dataclass(frozen=True)
+class Error:
+    """Mean divergence in nats, the share of other predictions, and the mean squared distance."""
+
+    divergence: float
+    others: float
+    distance: float
+
+
+def changed(samples: Samples, rng: np.random.Generator) -> Samples:
+    """The images, each in CHANGED other forms."""
+    images = np.concatenate([samples.images.astype(np.float64)] * CHANGED)
+    found = augmented(images, tuple(Change), rng)
+    return replace(samples, images=np.rint(found).astype(samples.images.dtype), labels=None)
+
+
+def divided(whole: Prepared, division: int) -> tuple[Prepared, Samples]:
+    """The network with half of its calibration images, and the others changed."""
+    order = np.random.default_rng(division).permutation(len(whole.samples.images))
+    middle = len(order) // 2
+    seen, held = (whole.samples.chosen(np.sort(part)) for part in (order[:middle], order[middle:]))
+    return replace(whole, samples=seen), changed(held, np.random.default_rng([division, CHANGED]))
+
+
+def errors(case: Prepared, held: Samples, pipelines: list[str]) -> Iterator[Error]:
+    """Of every pipeline."""
+    context, real = context_of(case, case.samples), float_outputs_of(case, held)[0]
+    wanted = log_scores(real)
+    for text in pipelines:
+        graph = run_passes(case, parse(text), context).graph
+        outputs = evaluate_images(graph, held.form, held.images, None, silent).outputs
+        scores = next(iter(outputs.values()))
+        found = log_scores(scores)
+        divergence = (np.exp(wanted) * (wanted - found)).sum(axis=1).mean()
+        others = (wanted.argmax(axis=1) != found.argmax(axis=1)).mean()
+        yield Error(float(divergence), float(others), distance(scores, real))
+
+
+def prepared(data: Path, network: Network) -> Prepared:
+    """The network with all of its calibration images."""
+    with tempfile.TemporaryDirectory() as folder:
+        return prepare(data / "models" / network.file, options_for(data, network, Path(folder) / "unused"))
+
+
+def main() -> int:
+    """Print a line for every network, number of bits and pipeline."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--bits", type=int, nargs="+", default=[8, 6, 4, 3, 2])
+    parser.add_argument("--divisions", type=int, default=4)
+    parser.add_argument("--passes", nargs="+", default=PASSES)
+    chosen = parser.parse_args()
+    for network in NETWORKS:
+        whole = prepared(chosen.data, network)
+        cases = [divided(whole, division) for division in range(chosen.divisions)]
+        for bits in chosen.bits:
+            texts = [text.replace("BITS", str(bits)) for text in chosen.passes]
+            found = zip(*(errors(*case, texts) for case in cases), strict=True)
+            for text, each in zip(texts, found, strict=True):
+                divergence = 1000 * statistics.mean(error.divergence for error in each)
+                others = 100 * statistics.mean(error.others for error in each)
+                away = 1000 * statistics.mean(error.distance for error in each)
+                print(f"{network.file:32} {divergence:9.2f} {others:6.2f} % {away:9.1f}  {text}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
