@@ -28,9 +28,6 @@ MOST_HIDDEN = 1000.0
 RATES = {2: 0.006, 3: 0.002, 4: 0.001}
 """Learning rates by level bits: the finer the levels, the nearer the network starts to its aim."""
 
-STEPS = {2: 600, 3: 600, 4: 1200}
-"""Updates by level bits: the lower the rate, the more of them pay."""
-
 
 @dataclass(frozen=True)
 class TuneThresholds(Pass):
@@ -38,14 +35,14 @@ class TuneThresholds(Pass):
 
     The difference of the outputs, and `hidden` times that of the populations in between. Adam on weights,
     biases and steps of the real graph, with the roundings of `quantize` in the loop and straight-through
-    gradients (Esser et al. 2020); the rate falls to 0 along a cosine. It looks at calibration images alone,
-    at no label, and leaves the graph as it is where their loss does not fall. Runs between `balance` and
-    `quantize`.
+    gradients (Esser et al. 2020); the rate falls to 0 along a cosine. It looks at calibration images alone
+    and at no label, and leaves the graph as it is where their loss does not fall.
+    Runs between `balance` and `quantize`.
     """
 
     name: ClassVar[str] = "tune_thresholds"
 
-    steps: int = option(0, "updates; 0: by level bits")
+    steps: int = option(1200, "updates")
     batch: int = option(32, "images per update")
     rate: float = option(
         0.0, "learning rate: greatest update, as a share of a weight row's rms or of a step; 0: by level bits"
@@ -61,8 +58,9 @@ class TuneThresholds(Pass):
     seed: int = option(0, "of the choice of images and of their changes")
 
     def __post_init__(self) -> None:
-        if self.batch < 1:
-            raise SnnccError(f"batch must be at least 1, not {self.batch}", where=self.name)
+        for name, value in (("steps", self.steps), ("batch", self.batch)):
+            if value < 1:
+                raise SnnccError(f"{name} must be at least 1, not {value}", where=self.name)
         if not 0 < self.temperature <= 100:
             raise SnnccError(
                 f"temperature must be positive and at most 100, not {self.temperature}", where=self.name
@@ -70,9 +68,8 @@ class TuneThresholds(Pass):
         for name, number, most in (("rate", self.rate, 1.0), ("hidden", self.hidden, MOST_HIDDEN)):
             if not 0 <= number <= most:
                 raise SnnccError(f"{name} must be 0 to {most:g}, not {number}", where=self.name)
-        for name, count in (("steps", self.steps), ("seed", self.seed)):
-            if count < 0:
-                raise SnnccError(f"{name} must not be negative, as {count} is", where=self.name)
+        if self.seed < 0:
+            raise SnnccError(f"seed must not be negative, as {self.seed} is", where=self.name)
         if self.weight_bits not in WEIGHT_BITS[1:]:
             widths = ", ".join(map(str, WEIGHT_BITS[1:]))
             raise SnnccError(f"weight_bits must be one of {widths}, not {self.weight_bits}", where=self.name)
@@ -95,25 +92,17 @@ class TuneThresholds(Pass):
             surrogate=Surrogate(self.surrogate),
         )
         trainer = context.training(graph, objective)
-        bits = _level_bits(graph)
-        course = _Course(
-            options=self,
-            steps=self.steps or STEPS[bits],
-            rate=self.rate or RATES[bits],
-            context=context,
-            trainer=trainer,
-            variables=Variables(graph),
-        )
-        learned = course.run(self._batches(graph, context, course.steps))
+        course = _Course(self, self.rate or _rate_for(graph), context, trainer, Variables(graph))
+        learned = course.run(self._batches(graph, context))
         return min((graph, learned), key=course.mean_loss)
 
-    def _batches(self, graph: Graph, context: Context, steps: int) -> Iterator[Array]:
+    def _batches(self, graph: Graph, context: Context) -> Iterator[Array]:
         """Real images of every update."""
         rng = np.random.default_rng(self.seed)
         shape = graph.types[graph.inputs[0].name].shape
         changes = self._changes_for(shape)
         channel = 1 if _channels_first(shape) else -1
-        for chosen in _choices(len(context.samples), self.batch, steps, rng):
+        for chosen in _choices(len(context.samples), self.batch, self.steps, rng):
             images = np.moveaxis(context.input_format.to_reals(context.samples[chosen]), channel, 1)
             yield np.moveaxis(augmented(images, changes, rng), 1, channel)
 
@@ -127,12 +116,11 @@ class TuneThresholds(Pass):
         return changes
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Course:
     """One training from start to end."""
 
     options: TuneThresholds
-    steps: int
     rate: float
     context: Context
     trainer: Trainer
@@ -140,15 +128,15 @@ class _Course:
 
     def run(self, batches: Iterator[Array]) -> Graph:
         """The graph after one update for every batch."""
-        vector = self.variables.start()
+        vector, steps = self.variables.start(), self.options.steps
         adam = Adam(len(vector))
         progress = self.context.watch(TuneThresholds.name)
         for count, images in enumerate(batches):
             _, gradients = self._loss(self.variables.graph_at(vector), images)
-            rate = self.rate * 0.5 * (1.0 + math.cos(math.pi * count / self.steps))
+            rate = self.rate * 0.5 * (1.0 + math.cos(math.pi * count / steps))
             gradient = self.variables.gradient(vector, gradients)
             vector = vector + self.variables.rates * adam.step(gradient, rate)
-            progress(count + 1, self.steps)
+            progress(count + 1, steps)
         return self.variables.graph_at(vector)
 
     def mean_loss(self, graph: Graph) -> float:
@@ -163,15 +151,15 @@ class _Course:
         return self.trainer(images, rounded(graph, self.context, self.options.weight_bits))
 
 
-def _level_bits(graph: Graph) -> int:
-    """The mean over all neurons, as far as there are defaults for it."""
+def _rate_for(graph: Graph) -> float:
+    """The rate for the mean level bits over all neurons."""
     grids = {n.name: n.neuron.grid for n in graph.populations if isinstance(n.neuron, Analog)}
     if not grids:
-        return max(RATES)
+        return RATES[max(RATES)]
     bits = [math.log2(grid.hi - grid.lo + 1) for grid in grids.values() if grid is not None]
     neurons = [math.prod(graph.types[name].shape) for name in grids]
     mean = round(float(np.average(bits, weights=neurons)))
-    return min(max(mean, min(RATES)), max(RATES))
+    return RATES[min(max(mean, min(RATES)), max(RATES))]
 
 
 def _channels_first(shape: Shape) -> bool:

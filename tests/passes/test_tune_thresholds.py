@@ -19,7 +19,7 @@ from snncc.passes.base import Context
 from snncc.passes.pipeline import parse
 from snncc.passes.quantize import Quantize
 from snncc.passes.rounded import rounded, unit_and_bias
-from snncc.passes.tune_thresholds import TuneThresholds, _level_bits
+from snncc.passes.tune_thresholds import TuneThresholds, _rate_for
 from snncc.passes.variables import Adam, Variables
 from snncc.sim.drives import Layers
 from snncc.sim.evaluate import evaluate_images
@@ -181,7 +181,7 @@ def test_images_with_channels_last_are_changed_as_images() -> None:
             samples=samples,
             layers=Layers(),
         )
-        batches.append(next(TuneThresholds(batch=4)._batches(graph, context, 1)))
+        batches.append(next(TuneThresholds(batch=4)._batches(graph, context)))
     np.testing.assert_array_equal(batches[0], np.moveaxis(batches[1], -1, 1))
 
 
@@ -193,13 +193,13 @@ def test_a_pass_over_few_images_is_reported_and_repeatable(tmp_path: Path) -> No
         return lambda done, total: heard.append((stage, done, total))
 
     listening = Context(**{**vars(context), "watch": watch})
-    step = TuneThresholds(steps=9, batch=64, weight_bits=4)
+    step = TuneThresholds(steps=3, batch=64, weight_bits=4)
     first, second = (print_graph(step.apply(graph, c)) for c in (context, listening))
     assert first == second
     assert first != print_graph(
-        TuneThresholds(steps=9, batch=64, weight_bits=4, seed=1).apply(graph, context)
+        TuneThresholds(steps=3, batch=64, weight_bits=4, seed=1).apply(graph, context)
     )
-    assert heard == [("tune_thresholds", done, 9) for done in range(1, 10)]
+    assert heard == [("tune_thresholds", done, 3) for done in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(
@@ -212,11 +212,11 @@ def test_the_rate_falls_with_the_level_bits(tmp_path: Path, balance: str, rate: 
     assert print_graph(TuneThresholds(steps=2).apply(graph, context)) == print_graph(given)
 
 
-def test_a_network_without_populations_has_defaults_too() -> None:
+def test_a_network_without_populations_has_a_rate() -> None:
     bias = Bias(values=Tensor.real([0.0]))
     dense = Dense(name="d", source="x", weight=Tensor.real(np.ones((1, 2))))
     nodes = (Input(name="x", type=Real((2,))), dense, Readout(name="y", drives=("d",), bias=bias))
-    assert _level_bits(Graph(name="g", nodes=nodes, outputs=("y",))) == 4
+    assert _rate_for(Graph(name="g", nodes=nodes, outputs=("y",))) == 0.001
 
 
 def test_a_network_that_does_not_get_better_stays_what_it_was(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_one_bit_levels_lose_much_less_once_tuned(tmp_path: Path, surrogate: str
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": -1}, "tune_thresholds: steps must not be negative, as -1 is"),
+        ({"steps": 0}, "tune_thresholds: steps must be at least 1, not 0"),
         ({"batch": -1}, "tune_thresholds: batch must be at least 1, not -1"),
         ({"rate": -0.1}, "tune_thresholds: rate must be 0 to 1, not -0.1"),
         ({"rate": float("nan")}, "tune_thresholds: rate must be 0 to 1, not nan"),
