@@ -104,7 +104,9 @@ def explain(
     found = artefact.read(path)
     images, labels = load_images(found, data, limit)
     model = find_model(found, model_path)
-    hybrid = Hybrid(float_graph(lower(model).graph, str(found.manifest["pipeline"])), found.graph)
+    hybrid = Hybrid(
+        float_graph(lower(model).graph, str(found.manifest["pipeline"]), found.graph), found.graph
+    )
     form = format_of(found.graph.inputs[0])
     switches = hybrid.switches
     if not _is_rounded(form, images):
@@ -126,10 +128,10 @@ def refuse_idle(*, data: Path | None, model: Path | None, limit: int | None, chi
         )
 
 
-def float_graph(graph: Graph, pipeline: str) -> Graph:
-    """The lowered network in the units of the compiled one: what the pipeline's passes rescale."""
+def float_graph(graph: Graph, pipeline: str, compiled: Graph) -> Graph:
+    """The lowered network in the units and parts of the compiled one: what the pipeline's passes rescale."""
     for step in parse(pipeline).passes:
-        graph = step.rescaled(graph)
+        graph = step.rescaled(graph, compiled)
     return graph
 
 

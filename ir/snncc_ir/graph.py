@@ -146,7 +146,8 @@ class Graph:
 
 def _check_names(graph: Graph) -> None:
     seen: set[str] = set()
-    for name in (graph.name, *(node.name for node in graph.nodes)):
+    wholes = (node.part.whole for node in graph.of_type(Population) if node.part is not None)
+    for name in (graph.name, *(node.name for node in graph.nodes), *wholes):
         if not NAME.fullmatch(name):
             raise GraphError(f"name {name!r} is not a letter followed by letters, digits and underscores")
     for node in graph.nodes:

@@ -184,6 +184,8 @@ def _(node: Population, sources: Sources) -> ValueType:
     for what, tensor in (("scale", node.scale), ("unit", node.unit)):
         if tensor is not None and tensor.shape != shape[:1]:
             raise GraphError(f"{what} of shape {shape_text(tensor.shape)} does not fit {shape[0]} channels")
+    if node.part is not None and len(node.part.channels) != shape[0]:
+        raise GraphError(f"a part of {len(node.part.channels)} channels does not fit {shape[0]} channels")
     if isinstance(node.neuron, Analog | Quantiser):
         return Real(shape)
     return Levels(shape, node.neuron.lo, node.neuron.hi)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snncc_ir.codes import Code
+from snncc_ir.errors import GraphError
 from snncc_ir.fields import sparse
 from snncc_ir.neurons import Bias, Neuron
 from snncc_ir.tensors import Tensor
@@ -164,11 +165,24 @@ class Repeat(Unary, Wiring):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """Channels of a population called `whole`, as the network came, in the order in which they are held."""
+
+    whole: str
+    channels: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.channels)) < len(self.channels) or min(self.channels, default=0) < 0:
+            raise GraphError("a part's channels must be different numbers >= 0", where=self.whole)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Population(Node):
     """Neurons of one shape: they add the drives they read and give levels (reals before `quantize`).
 
     `scale[C]` is the real value of one level once there are levels, `unit[C]` that of one unit of drive
-    where no threshold tells: with a breakpoint table.
+    where no threshold tells: with a breakpoint table. `part` says which channels of the network as it came
+    these are, where a pass divided a population or changed the order of its channels.
     """
 
     drives: tuple[str, ...]
@@ -176,6 +190,7 @@ class Population(Node):
     code: Code = Code.RADIX
     scale: Tensor | None = None
     unit: Tensor | None = sparse(None)
+    part: Part | None = sparse(None)
 
     @property
     def sources(self) -> tuple[str, ...]:

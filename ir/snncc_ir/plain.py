@@ -21,7 +21,7 @@ from snncc_ir.errors import GraphError
 from snncc_ir.fields import written_fields
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog, Bias, Grid, Leaky, Quantiser, Staircase, Table
-from snncc_ir.nodes import NODE_NAMES, NODE_TYPES, AnyNode
+from snncc_ir.nodes import NODE_NAMES, NODE_TYPES, AnyNode, Part
 from snncc_ir.tensors import Tensor
 from snncc_ir.timing import TIMINGS, Timing
 from snncc_ir.types import Levels, Real
@@ -42,6 +42,7 @@ KINDS: dict[str, type] = {
     "table": Table,
     "leaky": Leaky,
     "bias": Bias,
+    "part": Part,
 }
 """Name of every dataclass that stands inside a node."""
 

@@ -94,6 +94,11 @@ class Tensor:
         """Shape of the array."""
         return self.data.shape
 
+    def taken(self, index: Ints, axis: int = 0) -> Tensor:
+        """The numbers at `index` along an axis, in that order; a scale follows along the first."""
+        scale = self.scale if self.scale is None or axis else self.scale.taken(index)
+        return Tensor(np.take(self.data, index, axis), self.bits, scale)
+
     def reaches(self, bits: int) -> bool:
         """True where an integer's magnitude is 2^(bits - 1) or more."""
         return self.is_integer and max(-self.range[0], self.range[1]) >= 1 << (bits - 1)

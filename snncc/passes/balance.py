@@ -41,7 +41,7 @@ HEADROOM = (0.5, 4.0)
 
 FINEST, ROOM = 8, 1.2
 """With so many level bits it costs more to clip what unseen images reach than to round a little coarser:
-there, `auto` multiplies the top of `mse` (benchmarks/headroom.py)."""
+there, `auto` multiplies the top of `mse` (benchmarks/held_out.py)."""
 
 BOUNDS = {"percentile": (0.0, 100.0), WITH_ZEROS: (0.0, 100.0), "max": HEADROOM, "mse": HEADROOM}
 """What the number behind a method's name must be above, and at most."""

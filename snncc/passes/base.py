@@ -116,11 +116,11 @@ class Pass(ABC):
         """What later passes may know, where the pass changes the units of the graph given to `apply`."""
         return context
 
-    def rescaled(self, graph: Graph) -> Graph:
+    def rescaled(self, graph: Graph, compiled: Graph) -> Graph:
         """A real network in the units in which the pass leaves it: the same function, no images needed.
 
-        A pass that trades scale between the channels of a real network does so here too; `snncc explain`
-        compares what was compiled with the float network in these units.
+        A pass that trades scale between the channels of a real network, or moves channels, does so here too;
+        `snncc explain` compares what was `compiled` with the float network in this form.
         """
         return graph
 

@@ -46,7 +46,7 @@ class Equalize(Pass):
         """The graph with other weights and biases."""
         return _equalized(graph)[0]
 
-    def rescaled(self, graph: Graph) -> Graph:
+    def rescaled(self, graph: Graph, compiled: Graph) -> Graph:
         """The equalised graph itself: it needs no images."""
         return _equalized(graph)[0]
 

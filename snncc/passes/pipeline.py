@@ -14,6 +14,7 @@ from snncc.passes.binarise import Binarise
 from snncc.passes.cheapest_codes import CheapestCodes
 from snncc.passes.choose_code import ChooseCode
 from snncc.passes.correct_bias import CorrectBias
+from snncc.passes.divide import Divide
 from snncc.passes.equalize import Equalize
 from snncc.passes.quantize import Quantize
 from snncc.passes.quantize_lif import QuantizeLif
@@ -25,6 +26,7 @@ from snncc_ir.graph import Graph
 PASS_TYPES = (
     Equalize,
     Binarise,
+    Divide,
     Balance,
     TuneThresholds,
     SpikeInput,

@@ -41,7 +41,7 @@ class SpikeInput(Pass):
         top = float(context.input_format.scale.max()) * context.input_format.levels.hi
         return self._with_neurons(graph, top)
 
-    def rescaled(self, graph: Graph) -> Graph:
+    def rescaled(self, graph: Graph, compiled: Graph) -> Graph:
         """The same function: input neurons that pass on what they get."""
         return self._with_neurons(graph, None)
 

@@ -21,6 +21,7 @@ from snncc_ir.nodes import (
     Input,
     MaxPool,
     Pad,
+    Part,
     Population,
     Readout,
     Repeat,
@@ -221,6 +222,13 @@ GRAPHS: dict[str, Callable[[], object]] = {
     ),
     "p: unit of shape 3 does not fit 2 channels": lambda: graph(
         X, SAME, replace(population("d"), unit=Tensor.real([1, 1, 1]))
+    ),
+    "p: a part of 3 channels does not fit 2 channels": lambda: graph(
+        X, SAME, replace(population("d"), part=Part(whole="w", channels=(2, 0, 1)))
+    ),
+    "w: a part's channels must be different numbers >= 0": lambda: Part(whole="w", channels=(1, 1)),
+    f"name 'a b' {BAD_NAME}": lambda: graph(
+        X, SAME, replace(population("d"), part=Part(whole="a b", channels=(1, 0)))
     ),
     "p: slope of 1 channels does not fit 2 channels": lambda: graph(
         R,

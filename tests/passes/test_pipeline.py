@@ -72,7 +72,8 @@ def test_defaults_fill_what_is_left_out() -> None:
         (
             "prune",
             "--passes: no pass is called 'prune'; "
-            "there are equalize, binarise, balance, tune_thresholds, spike_input, quantize, quantize_lif, "
+            "there are equalize, binarise, divide, balance, tune_thresholds, spike_input, quantize, "
+            "quantize_lif, "
             "correct_bias, choose_code, cheapest_codes",
         ),
         ("balance{a=1}", "--passes: balance has no option 'a'; it has method, level_bits, scope, widths"),

@@ -179,7 +179,7 @@ def test_few_levels_are_blamed_for_rounding_and_few_steps_for_timing(compiler: C
 def test_a_pass_that_rescales_the_float_network_does_so_for_explain(
     compiler: Compiler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def doubled(step: Balance, graph: Graph) -> Graph:
+    def doubled(step: Balance, graph: Graph, compiled: Graph) -> Graph:
         """The same function of a rectifier network whose first weights and readers share a factor of two."""
         first, second = graph.of_type(Conv)
         population, skip = graph.populations[0], next(graph.of_type(Scale))
@@ -191,9 +191,9 @@ def test_a_pass_that_rescales_the_float_network_does_so_for_explain(
             [twice, replace(population, neuron=replace(population.neuron, bias=bias)), *halves]
         )
 
-    assert float_graph(compiler.graph, "balance;quantize") is compiler.graph
+    assert float_graph(compiler.graph, "balance;quantize", compiler.graph) is compiler.graph
     monkeypatch.setattr(Balance, "rescaled", doubled)
-    graph = float_graph(compiler.graph, "balance;quantize")
+    graph = float_graph(compiler.graph, "balance;quantize", compiler.graph)
     reals = compiler.context.input_format.to_reals(LEVELS)
     before, after = (evaluate(net, {"x": reals}) for net in (compiler.graph, graph))
     np.testing.assert_allclose(after["y"], before["y"], rtol=1e-9)

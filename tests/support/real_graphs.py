@@ -22,10 +22,16 @@ from snncc_ir.types import Real
 Array = NDArray[Any]
 
 
+def without_grids(graph: Graph, seed: int) -> Graph:
+    """A real graph of the same nodes, with random weights of size 1."""
+    rng = np.random.default_rng(seed)
+    return replace(graph, nodes=tuple(_real(node, rng) for node in graph.nodes))
+
+
 def to_real(graph: Graph, images: Array, seed: int) -> Graph:
     """A real graph of the same nodes, with random weights of size 1 and grids that fit its drives."""
-    rng = np.random.default_rng(seed)
-    real = replace(graph, nodes=tuple(_real(node, rng) for node in graph.nodes))
+    rng = np.random.default_rng([seed, 1])
+    real = without_grids(graph, seed)
     values = evaluate(real, {real.inputs[0].name: images})
     changed = []
     for node, origin in zip(real.populations, graph.populations, strict=True):
