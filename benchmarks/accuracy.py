@@ -1,12 +1,13 @@
 """Loss of three CIFAR-10 networks without retraining, against the promises of docs/accuracy.md.
 
-    python benchmarks/accuracy.py DATA [--subsets N] [--tuned] [--only NAME]
+    python benchmarks/accuracy.py DATA [--subsets N] [--tuned] [--parts] [--only NAME]
         [--promises 4/8 ...] [--rows FILE]
 
 Each figure is a mean over N calibration subsets of 256 images; accuracy is that on the 2,000 test images.
 Settings are chosen on calibration images alone. `uniform` has one width of levels, `mixed` gives each
 population its own level bits, at most K in the mean over the neurons; `chosen` is the one whose outputs lie
-nearer to the float network's on the calibration images.
+nearer to the float network's on the calibration images. With `--parts` the pass divide comes before widths
+are mixed, so that parts of populations may have their own.
 `--tuned` adds the pass tune_thresholds, which updates weights, biases and thresholds by gradient on the
 same unlabelled images, for levels of 2 to 4 bits and weights of 8; other rows of that column repeat
 `chosen`. With `--rows` every figure is kept in a file as it is found; what is there is not measured again,
@@ -34,6 +35,7 @@ from snncc import dataset
 from snncc.driver import Prepared, context_of, float_outputs_of, prepare, run_passes
 from snncc.passes.balance import print_widths
 from snncc.passes.base import Context
+from snncc.passes.divide import Divide
 from snncc.passes.pipeline import parse
 from snncc.passes.widths import LEVEL_BITS, Widths
 from snncc.sim.evaluate import evaluate_images
@@ -133,6 +135,7 @@ class Subject:
     wanted: np.ndarray
     search: WidthSearch
     settings: tuple[Widths, ...]
+    parts: bool
 
     def mixed(self, bits: int) -> str:
         """Widths of at most `bits` in the mean, as an option of balance."""
@@ -144,17 +147,21 @@ class Subject:
     def built(self, promise: Promise, widths: str) -> tuple[Graph, float]:
         """The integer network without any gradient, and how long its passes took."""
         return self._run(
-            f"balance{{level_bits={promise.levels},widths={widths}}};"
+            f"{self._balance(promise, widths)};"
             f"quantize{{weight_bits={promise.weights},rounding={promise.rounding}}};correct_bias"
         )
 
     def tuned(self, promise: Promise) -> tuple[Graph, float]:
         """The integer network of tuned thresholds and mixed widths, and how long its passes took."""
         return self._run(
-            f"balance{{level_bits={promise.levels},widths={self.mixed(promise.levels)}}};"
+            f"{self._balance(promise, self.mixed(promise.levels))};"
             f"tune_thresholds{{weight_bits={promise.weights}}};"
             f"quantize{{weight_bits={promise.weights}}}"
         )
+
+    def _balance(self, promise: Promise, widths: str) -> str:
+        divide = "divide;" if self.parts and widths else ""
+        return f"{divide}balance{{level_bits={promise.levels},widths={widths}}}"
 
     def _run(self, text: str) -> tuple[Graph, float]:
         start = time.perf_counter()
@@ -170,32 +177,40 @@ class Subject:
         return distance(found, self.wanted)
 
 
-def subject(data: Path, network: Network, subset: int, folder: Path) -> Subject:
-    """The network prepared on its `subset`-th random calibration subset."""
+def subject(data: Path, network: Network, subset: int, folder: Path, *, parts: bool = False) -> Subject:
+    """The network prepared on its `subset`-th calibration subset; with `parts`, widths are those of parts."""
     prepared = prepare(data / "models" / network.file, options_for(data, network, folder / "unused"))
     order = np.random.default_rng(subset).permutation(len(prepared.samples.images))
     samples = prepared.samples.chosen(np.sort(order[:SUBSET]))
     prepared = replace(prepared, samples=samples)
     context = context_of(prepared, samples)
     wanted = float_outputs_of(prepared, samples)[0]
-    search = WidthSearch(prepared.lowered.graph, context)
-    return Subject(prepared, context, wanted, search, search.settings(no_watch))
+    graph, known = prepared.lowered.graph, context
+    if parts:
+        graph, known = Divide().apply(graph, context), Divide().adapted(graph, context)
+    search = WidthSearch(graph, known)
+    return Subject(prepared, context, wanted, search, search.settings(no_watch), parts)
 
 
 def measure(
-    data: Path, network: Network, subsets: int, promises: list[Promise], columns: list[str], figures: Figures
+    options: argparse.Namespace,
+    network: Network,
+    promises: list[Promise],
+    columns: list[str],
+    figures: Figures,
 ) -> None:
     """Add the figures of one network that are not known yet."""
+    data = options.data
     found = dataset.load(data / "cifar10.npz")
     session, name = float_session(data, network)
     scores = float_run(session, name, real_inputs(network, found.images))
     real = 100 * float((scores.argmax(axis=1) == found.labels).mean())
-    for subset in range(subsets):
+    for subset in range(options.subsets):
         missing = [p for p in promises if not all(figures.has(network.file, subset, p, c) for c in columns)]
         if not missing:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            case = subject(data, network, subset, Path(folder))
+            case = subject(data, network, subset, Path(folder), parts=options.parts)
         form = case.prepared.samples.form
         images = dataset.fit(found.images, form.levels.shape, found.path)
         for promise in missing:
@@ -228,6 +243,7 @@ def main() -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--subsets", type=int, default=5)
     parser.add_argument("--tuned", action="store_true")
+    parser.add_argument("--parts", action="store_true")
     parser.add_argument("--only", default="", help="networks whose file name holds this")
     parser.add_argument("--promises", nargs="+", choices=titles, default=titles, help="level/weight bits")
     parser.add_argument("--rows", type=Path, help="a file that keeps the figures")
@@ -237,7 +253,7 @@ def main() -> int:
     columns = ["uniform", "mixed", "chosen", *(["tuned"] if chosen.tuned else [])]
     figures = Figures(chosen.rows)
     for network in networks:
-        measure(chosen.data, network, chosen.subsets, promises, columns, figures)
+        measure(chosen, network, promises, columns, figures)
     return report(figures, [network.file for network in networks], promises, columns)
 
 
