@@ -24,6 +24,15 @@ class Statistics:
     drive_mean: Reals
     sample: NDArray[np.float32]
 
+    def picked(self, channels: NDArray[np.int64]) -> Statistics:
+        """Those of some channels, in the given order."""
+        return Statistics(
+            low=self.low[channels],
+            high=self.high[channels],
+            drive_mean=self.drive_mean[channels],
+            sample=self.sample[:, channels],
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:

@@ -175,17 +175,7 @@ class _Unit:
 
     def picked(self, channels: Ints) -> _Unit:
         """The same for some channels."""
-        found = self.statistics
-        return replace(
-            self,
-            statistics=replace(
-                found,
-                low=found.low[channels],
-                high=found.high[channels],
-                drive_mean=found.drive_mean[channels],
-                sample=found.sample[:, channels],
-            ),
-        )
+        return replace(self, statistics=self.statistics.picked(channels))
 
 
 def _merged(units: Sequence[_Unit]) -> _Unit:

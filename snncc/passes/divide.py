@@ -52,7 +52,7 @@ class Divide(Pass):
         for node in self.apply(graph, context).populations:
             if node.part is not None:
                 whole = context.calibration.populations[node.part.whole]
-                populations[node.name] = _picked(whole, np.array(node.part.channels))
+                populations[node.name] = whole.picked(np.array(node.part.channels))
         return replace(context, calibration=replace(context.calibration, populations=populations))
 
     def rescaled(self, graph: Graph, compiled: Graph) -> Graph:
@@ -80,12 +80,10 @@ def _not_of_this(name: str) -> SnnccError:
 
 
 def _division(graph: Graph, statistics: Mapping[str, Statistics]) -> Division:
-    analog = [node for node in graph.populations if isinstance(node.neuron, Analog)]
-    if any(isinstance(node.neuron, Analog) and node.neuron.grid is not None for node in analog) or (
-        graph.populations and not analog
-    ):
+    units = [node.neuron for node in graph.populations if isinstance(node.neuron, Analog)]
+    if any(unit.grid is not None for unit in units) or (graph.populations and not units):
         raise SnnccError("runs on the real network", where=Divide.name, hint="put it before balance")
-    if any(node.part is not None for node in analog):
+    if any(node.part is not None for node in graph.populations):
         raise SnnccError("the populations are in parts already", where=Divide.name, hint="run it once")
     found: dict[str, tuple[Ints, ...]] = {}
     important = importances(graph, statistics)
@@ -116,13 +114,3 @@ def _parts(important: Reals, positions: Ints) -> tuple[Ints, ...]:
     if (upper[:, cut] / lower[:, cut]).max() < LEAST_RATIO:
         return (order,)
     return order[: cut + 1], order[cut + 1 :]
-
-
-def _picked(statistics: Statistics, channels: Ints) -> Statistics:
-    return replace(
-        statistics,
-        low=statistics.low[channels],
-        high=statistics.high[channels],
-        drive_mean=statistics.drive_mean[channels],
-        sample=statistics.sample[:, channels],
-    )
