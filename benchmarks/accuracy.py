@@ -1,13 +1,12 @@
 """Loss of three CIFAR-10 networks without retraining, against the promises of docs/accuracy.md.
 
-    python benchmarks/accuracy.py DATA [--subsets N] [--tuned] [--parts] [--only NAME]
+    python benchmarks/accuracy.py DATA [--subsets N] [--tuned] [--only NAME]
         [--promises 4/8 ...] [--rows FILE]
 
 Each figure is a mean over N calibration subsets of 256 images; accuracy is that on the 2,000 test images.
-Settings are chosen on calibration images alone. `uniform` has one width of levels, `mixed` gives each
-population its own level bits, at most K in the mean over the neurons; `chosen` is the one whose outputs lie
-nearer to the float network's on the calibration images. With `--parts` the pass divide comes before widths
-are mixed, so that parts of populations may have their own.
+Settings are chosen on calibration images alone. `uniform` has one width of levels; `mixed` divides the
+populations into parts (pass divide) and gives each its own level bits, at most K in the mean over the
+neurons; `chosen` is the one whose outputs lie nearer to the float network's on the calibration images.
 `--tuned` adds the pass tune_thresholds, which updates weights, biases and thresholds by gradient on the
 same unlabelled images, for levels of 2 to 4 bits and weights of 8; other rows of that column repeat
 `chosen`. With `--rows` every figure is kept in a file as it is found; what is there is not measured again,
@@ -37,7 +36,7 @@ from snncc.passes.balance import print_widths
 from snncc.passes.base import Context
 from snncc.passes.divide import Divide
 from snncc.passes.pipeline import parse
-from snncc.passes.widths import LEVEL_BITS, Widths
+from snncc.passes.widths import LEVEL_BITS
 from snncc.sim.evaluate import evaluate_images
 from snncc.width_search import WidthSearch
 from snncc_ir.graph import Graph
@@ -128,21 +127,12 @@ class Figures:
 
 @dataclass(frozen=True)
 class Subject:
-    """One network with one calibration subset."""
+    """One network with one calibration subset; `search` is that of the widths of its parts."""
 
     prepared: Prepared
     context: Context
     wanted: np.ndarray
     search: WidthSearch
-    settings: tuple[Widths, ...]
-    parts: bool
-
-    def mixed(self, bits: int) -> str:
-        """Widths of at most `bits` in the mean, as an option of balance."""
-        widest = next(widths for widths in self.settings if widths.mean <= bits + 1e-9)
-        uniform = dict.fromkeys(widest.bits, bits)
-        start = min((widest.bits, uniform), key=self.search.error)
-        return print_widths(self.search.refined(start, bits).bits)
 
     def built(self, promise: Promise, widths: str) -> tuple[Graph, float]:
         """The integer network without any gradient, and how long its passes took."""
@@ -154,13 +144,13 @@ class Subject:
     def tuned(self, promise: Promise) -> tuple[Graph, float]:
         """The integer network of tuned thresholds and mixed widths, and how long its passes took."""
         return self._run(
-            f"{self._balance(promise, self.mixed(promise.levels))};"
+            f"{self._balance(promise, mixed(self.search, promise.levels))};"
             f"tune_thresholds{{weight_bits={promise.weights}}};"
             f"quantize{{weight_bits={promise.weights}}}"
         )
 
     def _balance(self, promise: Promise, widths: str) -> str:
-        divide = "divide;" if self.parts and widths else ""
+        divide = "divide;" if widths else ""
         return f"{divide}balance{{level_bits={promise.levels},widths={widths}}}"
 
     def _run(self, text: str) -> tuple[Graph, float]:
@@ -177,19 +167,25 @@ class Subject:
         return distance(found, self.wanted)
 
 
-def subject(data: Path, network: Network, subset: int, folder: Path, *, parts: bool = False) -> Subject:
-    """The network prepared on its `subset`-th calibration subset; with `parts`, widths are those of parts."""
+def mixed(search: WidthSearch, bits: int) -> str:
+    """Widths of at most `bits` in the mean, as an option of balance."""
+    widest = next(widths for widths in search.settings(no_watch) if widths.mean <= bits + 1e-9)
+    uniform = dict.fromkeys(widest.bits, bits)
+    start = min((widest.bits, uniform), key=search.error)
+    return print_widths(search.refined(start, bits).bits)
+
+
+def subject(data: Path, network: Network, subset: int, folder: Path) -> Subject:
+    """The network prepared on its `subset`-th calibration subset."""
     prepared = prepare(data / "models" / network.file, options_for(data, network, folder / "unused"))
     order = np.random.default_rng(subset).permutation(len(prepared.samples.images))
     samples = prepared.samples.chosen(np.sort(order[:SUBSET]))
     prepared = replace(prepared, samples=samples)
     context = context_of(prepared, samples)
     wanted = float_outputs_of(prepared, samples)[0]
-    graph, known = prepared.lowered.graph, context
-    if parts:
-        graph, known = Divide().apply(graph, context), Divide().adapted(graph, context)
-    search = WidthSearch(graph, known)
-    return Subject(prepared, context, wanted, search, search.settings(no_watch), parts)
+    graph, divide = prepared.lowered.graph, Divide()
+    search = WidthSearch(divide.apply(graph, context), divide.adapted(graph, context))
+    return Subject(prepared, context, wanted, search)
 
 
 def measure(
@@ -210,7 +206,7 @@ def measure(
         if not missing:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            case = subject(data, network, subset, Path(folder), parts=options.parts)
+            case = subject(data, network, subset, Path(folder))
         form = case.prepared.samples.form
         images = dataset.fit(found.images, form.levels.shape, found.path)
         for promise in missing:
@@ -226,7 +222,7 @@ def measure(
 def _tried(case: Subject, promise: Promise, columns: list[str]) -> dict[str, tuple[Graph, float]]:
     """The network of every column, and the seconds that its passes took."""
     widest = promise.levels == max(LEVEL_BITS)  # nothing is left to mix
-    widths = {"uniform": "", "mixed": "" if widest else case.mixed(promise.levels)}
+    widths = {"uniform": "", "mixed": "" if widest else mixed(case.search, promise.levels)}
     built = {setting: case.built(promise, setting) for setting in set(widths.values())}
     tried = {kind: built[setting] for kind, setting in widths.items()}
     tried["chosen"] = min(tried.values(), key=lambda one: case.distance(one[0]))
@@ -243,7 +239,6 @@ def main() -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--subsets", type=int, default=5)
     parser.add_argument("--tuned", action="store_true")
-    parser.add_argument("--parts", action="store_true")
     parser.add_argument("--only", default="", help="networks whose file name holds this")
     parser.add_argument("--promises", nargs="+", choices=titles, default=titles, help="level/weight bits")
     parser.add_argument("--rows", type=Path, help="a file that keeps the figures")

@@ -1,13 +1,15 @@
 """What a choice of passes costs on images that it was not made on, told without labels or test images.
 
-    python benchmarks/held_out.py DATA [--bits 8 6 4 3 2] [--divisions 4] [--passes TEXT ...]
+    python benchmarks/held_out.py DATA [--bits 8 6 4 3 2] [--divisions 4] [--changes flip crop mixup]
+        [--passes TEXT ...]
 
 Half of the 512 calibration images calibrate; the others, each changed 8 times (flips, shifts, mixtures, so
-that many of them are hard cases, as test images are and training images are not), judge. Printed are the mean
-divergence of the class scores from the float network's, in thousandths of a nat, the percentage of other
-predictions, and the mean squared distance of the scores, in thousandths; means over some divisions. In a text
-of passes BITS stands for the level bits; without --passes the methods of balance are compared. DATA holds
-cifar10.npz and models/*.onnx.
+that many of them are hard cases, as test images are and training images are not), judge. A pass that learns
+from mixtures is judged without them: `--changes flip crop`. Printed are the mean divergence of the class
+scores from the float network's, in thousandths of a nat, the percentage of other predictions, and the mean
+squared distance of the scores, in thousandths; means over some divisions. In a text of passes BITS stands for
+the level bits; without --passes the methods of balance are compared. DATA holds cifar10.npz and
+models/*.onnx.
 """
 
 from __future__ import annotations
@@ -45,19 +47,19 @@ class Error:
     distance: float
 
 
-def changed(samples: Samples, rng: np.random.Generator) -> Samples:
+def changed(samples: Samples, changes: tuple[Change, ...], rng: np.random.Generator) -> Samples:
     """The images, each in CHANGED other forms."""
     images = np.concatenate([samples.images.astype(np.float64)] * CHANGED)
-    found = augmented(images, tuple(Change), rng)
+    found = augmented(images, changes, rng)
     return replace(samples, images=np.rint(found).astype(samples.images.dtype), labels=None)
 
 
-def divided(whole: Prepared, division: int) -> tuple[Prepared, Samples]:
+def divided(whole: Prepared, division: int, changes: tuple[Change, ...]) -> tuple[Prepared, Samples]:
     """The network with half of its calibration images, and the others changed."""
     order = np.random.default_rng(division).permutation(len(whole.samples.images))
     middle = len(order) // 2
     seen, held = (whole.samples.chosen(np.sort(part)) for part in (order[:middle], order[middle:]))
-    return replace(whole, samples=seen), changed(held, np.random.default_rng([division, CHANGED]))
+    return replace(whole, samples=seen), changed(held, changes, np.random.default_rng([division, CHANGED]))
 
 
 def errors(case: Prepared, held: Samples, pipelines: list[str]) -> Iterator[Error]:
@@ -86,11 +88,12 @@ def main() -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--bits", type=int, nargs="+", default=[8, 6, 4, 3, 2])
     parser.add_argument("--divisions", type=int, default=4)
+    parser.add_argument("--changes", type=Change, nargs="+", default=list(Change), help="of the judges")
     parser.add_argument("--passes", nargs="+", default=PASSES)
     chosen = parser.parse_args()
     for network in NETWORKS:
         whole = prepared(chosen.data, network)
-        cases = [divided(whole, division) for division in range(chosen.divisions)]
+        cases = [divided(whole, division, tuple(chosen.changes)) for division in range(chosen.divisions)]
         for bits in chosen.bits:
             texts = [text.replace("BITS", str(bits)) for text in chosen.passes]
             found = zip(*(errors(*case, texts) for case in cases), strict=True)

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from accuracy import subject
+from accuracy import mixed, subject
 from cifar import NETWORKS, Network, float_run, float_session, options_for, real_inputs
 from PIL import Image
 
@@ -29,6 +29,7 @@ from snncc.simulate import simulate
 from snncc.tuning.recipe import Recipe
 from snncc.tuning.table import table
 from snncc.tuning.tune import TuneOptions, tune
+from snncc.width_search import WidthSearch
 
 BITS = 2
 BATCHES = range(1, 6)
@@ -53,12 +54,13 @@ def training_images(package: Path, folder: Path) -> Path:
 def settings(data: Path, network: Network, folder: Path) -> dict[str, str]:
     """The pipelines without retraining, by name."""
     case = subject(data, network, 0, folder)
+    widths = mixed(WidthSearch(case.prepared.lowered.graph, case.context), BITS)
     tuned = "tune_thresholds{steps=600,hidden=5};quantize;choose_code"
     return {
         "thresholds by mse, biases corrected": f"balance{{method=mse,level_bits={BITS}}};quantize;"
         "correct_bias;choose_code",
         "tune_thresholds": f"balance{{level_bits={BITS}}};{tuned}",
-        "tune_thresholds, mixed widths": f"balance{{level_bits={BITS},widths={case.mixed(BITS)}}};{tuned}",
+        "tune_thresholds, mixed widths": f"balance{{level_bits={BITS},widths={widths}}};{tuned}",
     }
 
 

@@ -42,7 +42,7 @@ class TuneThresholds(Pass):
 
     name: ClassVar[str] = "tune_thresholds"
 
-    steps: int = option(1200, "updates")
+    steps: int = option(600, "updates")
     batch: int = option(32, "images per update")
     rate: float = option(
         0.0, "learning rate: greatest update, as a share of a weight row's rms or of a step; 0: by level bits"
