@@ -16,13 +16,17 @@ from snncc_ir.tensors import Reals
 RIDGE = 0.01
 """Share of the mean diagonal that is added to a moment matrix: few images do not move the weights far."""
 
+LEAST_ROWS = 24
+"""Sampled positions for every weight of a row; with fewer the weights would fit these images alone."""
+
 
 class Refit(Gptq):
     """Gptq towards weights that give the float network's drive on the levels of the integer network.
 
     With x the levels that a layer reads and f what the float network has there, in the units of x, the
     weights W' least in |W f - W' x|^2 + ridge |W - W'|^2 are W + W (sum (f - x) x^T) (sum x x^T + ridge)^-1:
-    a layer makes up for what the rounding of the levels before it lost.
+    a layer makes up for what the rounding of the levels before it lost. Layers that are sampled at fewer
+    positions than LEAST_ROWS times their weights of a row, as dense layers are, keep W.
     """
 
     def __init__(self, graph: Graph, context: Context) -> None:
@@ -40,6 +44,8 @@ class Refit(Gptq):
 
     def _refitted(self, synapses: Synapses) -> Reals:
         moment, x = self.moment(synapses), self.inputs(synapses)
+        if x.shape[1] < LEAST_ROWS * x.shape[2]:
+            return synapses.weights
         missing = self.sampled(synapses.node, self._real_levels(synapses)) - x
         ridge = RIDGE * np.einsum("gkk->gk", moment).mean(axis=1)[:, None, None]
         ridge = ridge + (ridge == 0)
