@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -127,12 +128,17 @@ class Figures:
 
 @dataclass(frozen=True)
 class Subject:
-    """One network with one calibration subset; `search` is that of the widths of its parts."""
+    """One network with one calibration subset."""
 
     prepared: Prepared
     context: Context
     wanted: np.ndarray
-    search: WidthSearch
+
+    @cached_property
+    def search(self) -> WidthSearch:
+        """For the widths of the network's parts."""
+        graph, divide = self.prepared.lowered.graph, Divide()
+        return WidthSearch(divide.apply(graph, self.context), divide.adapted(graph, self.context))
 
     def built(self, promise: Promise, widths: str) -> tuple[Graph, float]:
         """The integer network without any gradient, and how long its passes took."""
@@ -182,26 +188,18 @@ def subject(data: Path, network: Network, subset: int, folder: Path) -> Subject:
     samples = prepared.samples.chosen(np.sort(order[:SUBSET]))
     prepared = replace(prepared, samples=samples)
     context = context_of(prepared, samples)
-    wanted = float_outputs_of(prepared, samples)[0]
-    graph, divide = prepared.lowered.graph, Divide()
-    search = WidthSearch(divide.apply(graph, context), divide.adapted(graph, context))
-    return Subject(prepared, context, wanted, search)
+    return Subject(prepared, context, float_outputs_of(prepared, samples)[0])
 
 
 def measure(
-    options: argparse.Namespace,
-    network: Network,
-    promises: list[Promise],
-    columns: list[str],
-    figures: Figures,
+    data: Path, network: Network, subsets: int, promises: list[Promise], columns: list[str], figures: Figures
 ) -> None:
     """Add the figures of one network that are not known yet."""
-    data = options.data
     found = dataset.load(data / "cifar10.npz")
     session, name = float_session(data, network)
     scores = float_run(session, name, real_inputs(network, found.images))
     real = 100 * float((scores.argmax(axis=1) == found.labels).mean())
-    for subset in range(options.subsets):
+    for subset in range(subsets):
         missing = [p for p in promises if not all(figures.has(network.file, subset, p, c) for c in columns)]
         if not missing:
             continue
@@ -248,7 +246,7 @@ def main() -> int:
     columns = ["uniform", "mixed", "chosen", *(["tuned"] if chosen.tuned else [])]
     figures = Figures(chosen.rows)
     for network in networks:
-        measure(chosen, network, promises, columns, figures)
+        measure(chosen.data, network, chosen.subsets, promises, columns, figures)
     return report(figures, [network.file for network in networks], promises, columns)
 
 

@@ -84,9 +84,8 @@ class _Backward:
                 return np.asarray(gain @ weight)
             case SumPool():
                 shape = self.graph.types[node.source].shape
-                taps = (
-                    pool_divisor(node, shape) * pool_factors(node, shape).mean()
-                )  # U is l times the average
+                # U is the divisor times the average of the window.
+                taps = pool_divisor(node, shape) * pool_factors(node, shape).mean()
                 return np.asarray(gain * weight * taps)
             case Scale():
                 return np.asarray(gain * weight)
