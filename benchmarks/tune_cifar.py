@@ -11,7 +11,6 @@ test image. Exits 1 where less than half of the loss is won back, or where it ta
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from dataclasses import replace
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from accuracy import mixed, subject
 from cifar import NETWORKS, Network, float_run, float_session, options_for, real_inputs
-from PIL import Image
+from cifar_package import training_set
 
 from snncc import dataset
 from snncc.driver import compile_model
@@ -32,22 +31,14 @@ from snncc.tuning.tune import TuneOptions, tune
 from snncc.width_search import WidthSearch
 
 BITS = 2
-BATCHES = range(1, 6)
-IMAGES, SIDE = 10000, 32
 MOST_MINUTES = 60.0
 SHARE = 0.5
 
 
 def training_images(package: Path, folder: Path) -> Path:
     """The package's 50,000 images and labels as a file that snncc reads."""
-    Image.MAX_IMAGE_PIXELS = IMAGES * SIDE * SIDE
-    parts = []
-    for number in BATCHES:
-        with Image.open(package / f"data_batch_{number}.png") as picture:
-            parts.append(np.asarray(picture.convert("RGB")).reshape(IMAGES, SIDE, SIDE, 3))
-    labels = np.array(json.loads((package / "train_lables.json").read_text()))
-    file = folder / "train.npz"
-    np.savez(file, images=np.concatenate(parts), labels=labels)
+    found, file = training_set(package), folder / "train.npz"
+    np.savez(file, images=found.images, labels=found.labels)
     return file
 
 

@@ -48,7 +48,7 @@ class TuneThresholds(Pass):
         0.0, "learning rate: greatest update, as a share of a weight row's rms or of a step; 0: by level bits"
     )
     loss: str = option(Loss.AUTO.value, "kl for class scores, mse for numbers, or auto")
-    temperature: float = option(2.0, "softmax temperature of kl")
+    temperature: float = option(1.0, "softmax temperature of kl")
     surrogate: str = option(
         Surrogate.STRAIGHT.value, "of one-bit levels' derivative: straight, or single_step (S2NN)"
     )
