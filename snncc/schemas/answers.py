@@ -53,24 +53,6 @@ class Loss(TypedDict):
     text: str
 
 
-class TunedFigures(TypedDict):
-    """On images that were held out of a tuning."""
-
-    loss: float
-    share: Annotated[Share, "of right answers, or of those of the float network"]
-
-
-class Tuning(TypedDict):
-    """What `snncc tune` gained."""
-
-    aim: Literal["labels", "float", "both"]
-    images: Annotated[int, "that were learned from"]
-    held_out: Annotated[int, "images that were not"]
-    before: TunedFigures
-    after: TunedFigures
-    best: Annotated[int | None, "index of the epoch that was taken; null: none was better"]
-
-
 class BoundLoss(Loss):
     """The loss of the narrowest levels within a bound."""
 
@@ -256,74 +238,6 @@ class Build(BuildMore):
     images_per_second: float | None
     folder: str
     seconds: float
-
-
-class Node(TypedDict):
-    """An input, a population or a readout as it was compiled."""
-
-    name: Name
-    kind: Literal["input", "population", "readout"]
-    origin: Annotated[list[str], "nodes of the model"]
-    neurons: int
-    levels: Annotated[list[int] | None, "lowest and highest; null for a readout"]
-    code: Code | None
-    weight_bits: int | None
-    drive: Annotated[list[int] | None, "certified bounds of the sum"]
-    membrane_bits: int | None
-
-
-class LossPart(TypedDict):
-    """A part of the loss."""
-
-    error: Annotated[float, "squared, in real units"]
-    share: Annotated[float, "of the whole; may be negative"]
-    disagreement: Annotated[float, "share of images with another answer"]
-    accuracy: Annotated[float | None, "lost, as a share of the images; null without labels"]
-
-
-class LostNode(Node):
-    """A node with its part of the loss, by cause."""
-
-    loss: dict[Literal["weights", "rounding", "saturation", "timing"], LossPart]
-
-
-class Worst(TypedDict):
-    """The greatest part."""
-
-    node: Name
-    cause: Literal["weights", "rounding", "saturation", "timing"]
-
-
-class Attribution(TypedDict):
-    """Where accuracy is lost: `explain` with images."""
-
-    artefact: str
-    model: str
-    imported: Annotated[list[str], "populations that came quantised"]
-    tuned: list[Tuning]
-    images: int
-    accuracy: Share | None
-    float_accuracy: Share | None
-    total: LossPart
-    nodes: list[LostNode]
-    worst: Worst | None
-    advice: str
-
-
-class SummaryMore(TypedDict, total=False):
-    """Of a chip of cores."""
-
-    fit: Fit
-
-
-class Summary(SummaryMore):
-    """What was compiled, and how it fits a chip: `explain` without images, or with a chip."""
-
-    nodes: list[Node]
-    timing: str
-
-
-Explain = Attribution | Summary
 
 
 class Report(TypedDict):

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from snncc.schemas import answers, schema_name, sweep, tune
+from snncc.schemas import answers, explain, schema_name, sweep, tune
 
 Schema = dict[str, Any]
 
@@ -18,7 +18,7 @@ ANSWERS: dict[str, object] = {
     "simulate": answers.Simulate,
     "verify": answers.Verify,
     "build": answers.Build,
-    "explain": answers.Explain,
+    "explain": explain.Explain,
     "sweep": sweep.Sweep,
     "tune": tune.Tune,
     "report": answers.Report,

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypedDict
+from typing import Annotated, Literal, TypedDict
 
-from snncc.schemas.answers import TunedFigures, Tuning
+from snncc.schemas.answers import Share
+
+
+class TunedFigures(TypedDict):
+    """On images that were held out of a tuning."""
+
+    loss: float
+    share: Annotated[Share, "of right answers, or of those of the float network"]
+
+
+class Tuning(TypedDict):
+    """What `snncc tune` gained."""
+
+    aim: Literal["labels", "float", "both"]
+    images: Annotated[int, "that were learned from"]
+    held_out: Annotated[int, "images that were not"]
+    before: TunedFigures
+    after: TunedFigures
+    best: Annotated[int | None, "index of the epoch that was taken; null: none was better"]
 
 
 class TunedEpoch(TypedDict):
