@@ -46,7 +46,7 @@ def settings(data: Path, network: Network, folder: Path) -> dict[str, str]:
     """The pipelines without retraining, by name."""
     case = subject(data, network, 0, folder)
     widths = mixed(WidthSearch(case.prepared.lowered.graph, case.context), BITS)
-    tuned = "tune_thresholds{steps=600,hidden=5};quantize;choose_code"
+    tuned = "tune_thresholds{steps=600,hidden=5,temperature=2};quantize;choose_code"
     return {
         "thresholds by mse, biases corrected": f"balance{{method=mse,level_bits={BITS}}};quantize;"
         "correct_bias;choose_code",

@@ -242,7 +242,7 @@ def digits(tmp_path: Path, passes: str) -> float:
 
 @pytest.mark.parametrize(("surrogate", "least"), [("straight", 0.95), ("single_step", 0.92)])
 def test_one_bit_levels_lose_much_less_once_tuned(tmp_path: Path, surrogate: str, least: float) -> None:
-    options = f"steps=60,augment=crop+mixup,hidden=1,surrogate={surrogate}"
+    options = f"steps=60,augment=crop+mixup,hidden=1,temperature=2,surrogate={surrogate}"
     plain = digits(tmp_path, "balance{level_bits=1};quantize{level_bits=1};correct_bias;choose_code")
     tuned = digits(
         tmp_path,
