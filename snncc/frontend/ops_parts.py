@@ -150,7 +150,7 @@ def depth_to_space(call: Call) -> Result:
     if channels % size**2:
         raise Reject(f"{channels} channels do not fill blocks of {size}x{size}")
     rest = channels // size**2
-    column_first = call.attributes.text("mode", "DCR") == "CRD"
+    column_first = _column_first(call)
     cells = (rest, size, size, height, width) if column_first else (size, size, rest, height, width)
     axes = (0, 3, 1, 4, 2) if column_first else (2, 3, 0, 4, 1)
     return lowered(_rearranged(call, value, cells, axes, (rest, height * size, width * size)))
@@ -165,7 +165,13 @@ def space_to_depth(call: Call) -> Result:
         raise Reject(f"{shape_text(value.shape)} does not fall into blocks of {size}x{size}")
     cells = (channels, height // size, size, width // size, size)
     target = (channels * size**2, height // size, width // size)
-    return lowered(_rearranged(call, value, cells, (2, 4, 0, 1, 3), target))
+    axes = (0, 2, 4, 1, 3) if _column_first(call) else (2, 4, 0, 1, 3)
+    return lowered(_rearranged(call, value, cells, axes, target))
+
+
+def _column_first(call: Call) -> bool:
+    """True where the channels of a block of positions follow each other; SpaceToDepth can from opset 28."""
+    return call.attributes.text("mode", "DCR") == "CRD"
 
 
 def _block(call: Call, shape: Shape) -> int:
