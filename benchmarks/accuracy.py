@@ -4,7 +4,7 @@
         [--promises 4/8 ...] [--rows FILE] [--package PACKAGE]
 
 Each figure is a mean over N calibration subsets of 256 images; accuracy is that on the 2,000 test images.
-Settings are chosen on calibration images alone. `uniform` has one width of levels; `mixed` divides the
+A run chooses by calibration images alone. `uniform` has one width of levels; `mixed` divides the
 populations into parts (pass divide) and gives each its own level bits, at most K in the mean over the
 neurons; `chosen` is the one whose outputs lie nearer to the float network's on the calibration images.
 `--tuned` adds the pass tune_thresholds, which updates weights, biases and thresholds by gradient on the
@@ -32,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 from cifar import NETWORKS, Network, distance, float_run, float_session, options_for, real_inputs
-from cifar_package import test_set
+from cifar_package import Labelled, test_set
 
 from snncc import dataset
 from snncc.driver import Prepared, context_of, float_outputs_of, prepare, run_passes
@@ -201,12 +201,8 @@ def subject(data: Path, network: Network, subset: int, folder: Path) -> Subject:
     return Subject(prepared, context, float_outputs_of(prepared, samples)[0])
 
 
-@dataclass(frozen=True)
-class Test:
-    """Labelled images `[N, H, W, C]` that judge."""
-
-    images: np.ndarray
-    labels: np.ndarray
+class Test(Labelled):
+    """Images that judge."""
 
     def real(self, data: Path, network: Network) -> float:
         """Right answers of the float network, in percent."""
