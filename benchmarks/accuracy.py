@@ -4,9 +4,9 @@
         [--promises 4/8 ...] [--rows FILE] [--package PACKAGE]
 
 Each figure is a mean over N calibration subsets of 256 images; accuracy is that on the 2,000 test images.
-A run chooses by calibration images alone. `uniform` has one width of levels; `mixed` divides the
-populations into parts (pass divide) and gives each its own level bits, at most K in the mean over the
-neurons; `chosen` is the one whose outputs lie nearer to the float network's on the calibration images.
+A run chooses by calibration images alone. `uniform` has one width of levels; `mixed` has parts of populations
+with level bits of their own, at most K in the mean over the neurons (pass mix_levels); `chosen` is the one
+whose outputs lie nearer to the float network's on the calibration images.
 `--tuned` adds the pass tune_thresholds, which updates weights, biases and thresholds by gradient on the
 same unlabelled images, for levels of 2 to 4 bits and weights of 8; other rows of that column repeat
 `chosen`. With `--rows` every figure is kept in a file as it is found; what is there is not measured again,
@@ -35,22 +35,25 @@ from cifar import NETWORKS, Network, distance, float_run, float_session, options
 from cifar_package import Labelled, test_set
 
 from snncc import dataset
-from snncc.driver import Prepared, context_of, float_outputs_of, prepare, run_passes
-from snncc.passes.balance import print_widths
+from snncc.driver import Prepared, context_of, float_outputs_of, prepare
 from snncc.passes.base import Context
-from snncc.passes.divide import Divide
+from snncc.passes.channel_errors import ChannelErrors
+from snncc.passes.mix_levels import MixLevels
 from snncc.passes.pipeline import parse
 from snncc.passes.widths import LEVEL_BITS
 from snncc.sim.evaluate import evaluate_images
-from snncc.width_search import WidthSearch
 from snncc_ir.encoding import InputFormat
 from snncc_ir.graph import Graph
-from snncc_ir.progress import no_watch, silent
+from snncc_ir.progress import silent
 
 SUBSET = 256
 
 TUNED_BITS = (2, 3, 4)
 """Level bits at which tune_thresholds, with its own defaults, is tried; for weights of 8 bits."""
+
+
+Built = tuple[Graph, float]
+"""An integer network, and the seconds that its passes took."""
 
 
 @dataclass(frozen=True)
@@ -145,34 +148,28 @@ class Subject:
     wanted: np.ndarray
 
     @cached_property
-    def search(self) -> WidthSearch:
-        """For the widths of the network's parts."""
-        graph, divide = self.prepared.lowered.graph, Divide()
-        return WidthSearch(divide.apply(graph, self.context), divide.adapted(graph, self.context))
+    def errors(self) -> ChannelErrors:
+        """What the rounding of every channel costs."""
+        return MixLevels().errors(self.prepared.lowered.graph, self.context)
 
-    def built(self, promise: Promise, widths: str) -> tuple[Graph, float]:
-        """The integer network without any gradient, and how long its passes took."""
-        return self._run(
-            f"{self._balance(promise, widths)};"
-            f"quantize{{weight_bits={promise.weights},rounding={promise.rounding}}};correct_bias"
-        )
+    def uniform(self, promise: Promise) -> Built:
+        """The integer network with one width of levels."""
+        real = self.prepared.lowered.graph
+        return _built(real, self.context, f"balance{{level_bits={promise.levels}}};{_rounding(promise)}")
 
-    def tuned(self, promise: Promise) -> tuple[Graph, float]:
-        """The integer network of tuned thresholds and mixed widths, and how long its passes took."""
-        return self._run(
-            f"{self._balance(promise, mixed(self.search, promise.levels))};"
-            f"tune_thresholds{{weight_bits={promise.weights}}};"
-            f"quantize{{weight_bits={promise.weights}}}"
-        )
+    def mixed(self, promise: Promise) -> Built:
+        """The integer network with mixed widths."""
+        return self._mixed(promise, _rounding(promise))
 
-    def _balance(self, promise: Promise, widths: str) -> str:
-        divide = "divide;" if widths else ""
-        return f"{divide}balance{{level_bits={promise.levels},widths={widths}}}"
+    def tuned(self, promise: Promise) -> Built:
+        """The integer network of tuned thresholds and mixed widths."""
+        weights = f"weight_bits={promise.weights}"
+        return self._mixed(promise, f"tune_thresholds{{{weights}}};quantize{{{weights}}}")
 
-    def _run(self, text: str) -> tuple[Graph, float]:
-        start = time.perf_counter()
-        graph = run_passes(self.prepared, parse(text), self.context).graph
-        return graph, time.perf_counter() - start
+    def _mixed(self, promise: Promise, text: str) -> Built:
+        mix, real = MixLevels(level_bits=promise.levels), self.prepared.lowered.graph
+        graph = mix.mixed(real, self.context, self.errors)
+        return _built(graph, mix.adapted(real, graph, self.context), text)
 
     def distance(self, graph: Graph) -> float:
         """Mean squared distance of the outputs to the float network's on the calibration images."""
@@ -181,14 +178,6 @@ class Subject:
             iter(evaluate_images(graph, samples.form, samples.images, None, silent).outputs.values())
         )
         return distance(found, self.wanted)
-
-
-def mixed(search: WidthSearch, bits: int) -> str:
-    """Widths of at most `bits` in the mean, as an option of balance."""
-    widest = next(widths for widths in search.settings(no_watch) if widths.mean <= bits + 1e-9)
-    uniform = dict.fromkeys(widest.bits, bits)
-    start = min((widest.bits, uniform), key=search.error)
-    return print_widths(search.refined(start, bits).bits)
 
 
 def subject(data: Path, network: Network, subset: int, folder: Path) -> Subject:
@@ -264,12 +253,23 @@ class Run:
         return [c for c in self.columns if not self.figures.has(network.file, subset, promise, c)]
 
 
-def _tried(case: Subject, promise: Promise, columns: list[str]) -> dict[str, tuple[Graph, float]]:
-    """The network of every column, and the seconds that its passes took."""
-    widest = promise.levels == max(LEVEL_BITS)  # nothing is left to mix
-    widths = {"uniform": "", "mixed": "" if widest else mixed(case.search, promise.levels)}
-    built = {setting: case.built(promise, setting) for setting in set(widths.values())}
-    tried = {kind: built[setting] for kind, setting in widths.items()}
+def _built(graph: Graph, context: Context, text: str) -> Built:
+    """What passes make of a graph."""
+    start = time.perf_counter()
+    found = parse(text).run(graph, context, lambda *_: None)
+    return found, time.perf_counter() - start
+
+
+def _rounding(promise: Promise) -> str:
+    """The passes that round the weights."""
+    return f"quantize{{weight_bits={promise.weights},rounding={promise.rounding}}};correct_bias"
+
+
+def _tried(case: Subject, promise: Promise, columns: list[str]) -> dict[str, Built]:
+    """The network of every column."""
+    tried = {"uniform": case.uniform(promise)}
+    mixes = promise.levels < max(LEVEL_BITS)  # else nothing is left to mix
+    tried["mixed"] = case.mixed(promise) if mixes else tried["uniform"]
     tried["chosen"] = min(tried.values(), key=lambda one: case.distance(one[0]))
     if "tuned" in columns:
         tunes = promise.levels in TUNED_BITS and promise.weights == PROMISES[0].weights

@@ -17,18 +17,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from accuracy import mixed, subject
+from accuracy import subject
 from cifar import NETWORKS, Network, float_run, float_session, options_for, real_inputs
 from cifar_package import training_set
 
 from snncc import dataset
 from snncc.driver import compile_model
 from snncc.passes.augment import Change
+from snncc.passes.balance import print_widths
+from snncc.passes.widths import SMALL
 from snncc.simulate import simulate
 from snncc.tuning.recipe import Recipe
 from snncc.tuning.table import table
 from snncc.tuning.tune import TuneOptions, tune
 from snncc.width_search import WidthSearch
+from snncc_ir.progress import no_watch
 
 BITS = 2
 MOST_MINUTES = 60.0
@@ -45,7 +48,7 @@ def training_images(package: Path, folder: Path) -> Path:
 def settings(data: Path, network: Network, folder: Path) -> dict[str, str]:
     """The pipelines without retraining, by name."""
     case = subject(data, network, 0, folder)
-    widths = mixed(WidthSearch(case.prepared.lowered.graph, case.context), BITS)
+    widths = mixed(WidthSearch(case.prepared.lowered.graph, case.context))
     tuned = "tune_thresholds{steps=600,hidden=5,temperature=2};quantize;choose_code"
     return {
         "thresholds by mse, biases corrected": f"balance{{method=mse,level_bits={BITS}}};quantize;"
@@ -53,6 +56,14 @@ def settings(data: Path, network: Network, folder: Path) -> dict[str, str]:
         "tune_thresholds": f"balance{{level_bits={BITS}}};{tuned}",
         "tune_thresholds, mixed widths": f"balance{{level_bits={BITS},widths={widths}}};{tuned}",
     }
+
+
+def mixed(search: WidthSearch) -> str:
+    """Widths of whole populations, as an option of balance."""
+    widest = next(widths for widths in search.settings(no_watch) if widths.mean <= BITS + SMALL)
+    uniform = dict.fromkeys(widest.bits, BITS)
+    start = min((widest.bits, uniform), key=search.error)
+    return print_widths(search.refined(start, BITS).bits)
 
 
 def main() -> int:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc.passes.balance import Balance
+from snncc.passes.balance import Balance, grids_of
 from snncc.passes.base import Context
-from snncc.passes.widths import LEVEL_BITS, Widths, frontier, mean_bits
+from snncc.passes.widths import LEVEL_BITS, SMALL, Widths, frontier, mean_bits
 from snncc.sim.reals import RealEngine
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Analog, Grid
+from snncc_ir.neurons import Analog
 from snncc_ir.progress import Watch
 
 Array = NDArray[Any]
@@ -24,9 +24,6 @@ PROBED = 128
 
 LEAST_GAIN = 0.002
 """Share of the error that an exchange of bits must save: less is noise of so few images."""
-
-SMALL = 1e-9
-"""What a mean of widths may exceed its bound by, for rounding."""
 
 TRIED = 4
 """Exchanges that are measured before the search gives up."""
@@ -50,7 +47,7 @@ class WidthSearch:
         self._engine = RealEngine(graph)
         self._images = context.input_format.to_reals(context.samples[:PROBED])
         self._real = self._engine.run(self._images, {})
-        self._grids = {bits: _grids(Balance(level_bits=bits).apply(graph, context)) for bits in LEVEL_BITS}
+        self._grids = {bits: grids_of(Balance(level_bits=bits).apply(graph, context)) for bits in LEVEL_BITS}
         self._known: dict[tuple[tuple[str, int], ...], float] = {}
 
     def error(self, bits: Mapping[str, int]) -> float:
@@ -127,14 +124,6 @@ class _Moves:
 
 def _moved(bits: Mapping[str, int], name: str, by: int) -> dict[str, int]:
     return {**bits, name: bits[name] + by}
-
-
-def _grids(graph: Graph) -> dict[str, Grid]:
-    return {
-        node.name: node.neuron.grid
-        for node in graph.populations
-        if isinstance(node.neuron, Analog) and node.neuron.grid is not None
-    }
 
 
 def _relative_error(found: Array, wanted: Array) -> float:

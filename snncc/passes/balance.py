@@ -190,6 +190,12 @@ def _merged(units: Sequence[_Unit]) -> _Unit:
     return replace(units[0], statistics=statistics, ceiling=max(unit.ceiling for unit in units))
 
 
+def grids_of(graph: Graph) -> dict[str, Grid]:
+    """The grids of a balanced graph by population."""
+    grids = {node.name: node.neuron.grid for node in graph.populations if isinstance(node.neuron, Analog)}
+    return {name: grid for name, grid in grids.items() if grid is not None}
+
+
 def _ceiling(neuron: Analog) -> float:
     return max(neuron.high, -neuron.low)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -15,7 +15,7 @@ from snncc_ir.codes import CodeGoal
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Staircase, Table
+from snncc_ir.neurons import Grid, Staircase, Table
 from snncc_ir.nodes import Linear
 from snncc_ir.progress import Watch, no_watch
 from snncc_ir.selection import CodeChoice
@@ -67,6 +67,30 @@ def no_training(graph: Graph, objective: Objective) -> Trainer:
     raise SnnccError("this needs an engine for training, and none is given", where=graph.name)
 
 
+class RealNetwork(Protocol):
+    """Runs a real graph."""
+
+    def run(
+        self, images: Array, grids: Mapping[str, Grid], channels: Mapping[str, int] | None = None
+    ) -> dict[str, Array]:
+        """Readouts `[N, *shape]` for real images `[N, *input shape]`.
+
+        Populations without a grid stay real, as do all channels but one of those that `channels` names.
+        """
+
+
+class RealRuns(Protocol):
+    """Opens real graphs; the driver brings an engine."""
+
+    def __call__(self, graph: Graph) -> RealNetwork:
+        """What runs the graph."""
+
+
+def no_reals(graph: Graph) -> RealNetwork:
+    """Stands where no engine is given."""
+    raise SnnccError("this needs an engine for real networks, and none is given", where=graph.name)
+
+
 class Codes(Protocol):
     """Chooses codes for a phased graph; the driver brings what knows the target's chip."""
 
@@ -98,6 +122,7 @@ class Context:
     warn: Callable[[str], None] = _ignore
     chose: Callable[[CodeChoice], None] = _ignore
     training: Training = no_training
+    reals: RealRuns = no_reals
     codes: Codes = no_codes
     watch: Watch = no_watch
 
@@ -112,8 +137,8 @@ class Pass(ABC):
     def apply(self, graph: Graph, context: Context) -> Graph:
         """The graph after the pass."""
 
-    def adapted(self, graph: Graph, context: Context) -> Context:
-        """What later passes may know, where the pass changes the units of the graph given to `apply`."""
+    def adapted(self, graph: Graph, changed: Graph, context: Context) -> Context:
+        """What later passes may know, where `apply` changed the units of the graph."""
         return context
 
     def rescaled(self, graph: Graph, compiled: Graph) -> Graph:

@@ -50,11 +50,11 @@ class Equalize(Pass):
         """The equalised graph itself: it needs no images."""
         return _equalized(graph)[0]
 
-    def adapted(self, graph: Graph, context: Context) -> Context:
+    def adapted(self, graph: Graph, changed: Graph, context: Context) -> Context:
         """The calibration in the new units of every channel of the graph before the pass."""
         factors = _equalized(graph)[1]
-        changed = {name: _divided(context.calibration.populations[name], f) for name, f in factors.items()}
-        populations = {**context.calibration.populations, **changed}
+        seen = context.calibration.populations
+        populations = {**seen, **{name: _divided(seen[name], factor) for name, factor in factors.items()}}
         return replace(context, calibration=replace(context.calibration, populations=populations))
 
 

@@ -14,8 +14,8 @@ from snncc.passes.binarise import Binarise
 from snncc.passes.cheapest_codes import CheapestCodes
 from snncc.passes.choose_code import ChooseCode
 from snncc.passes.correct_bias import CorrectBias
-from snncc.passes.divide import Divide
 from snncc.passes.equalize import Equalize
+from snncc.passes.mix_levels import MixLevels
 from snncc.passes.quantize import Quantize
 from snncc.passes.quantize_lif import QuantizeLif
 from snncc.passes.spike_input import SpikeInput
@@ -26,8 +26,8 @@ from snncc_ir.graph import Graph
 PASS_TYPES = (
     Equalize,
     Binarise,
-    Divide,
     Balance,
+    MixLevels,
     TuneThresholds,
     SpikeInput,
     Quantize,
@@ -56,7 +56,8 @@ class Pipeline:
         """Apply every pass; `after` hears of each with the graph it gave and its seconds."""
         for step in self.passes:
             start = time.perf_counter()
-            graph, context = step.apply(graph, context), step.adapted(graph, context)
+            changed = step.apply(graph, context)
+            graph, context = changed, step.adapted(graph, changed, context)
             after(step, graph, time.perf_counter() - start)
         return graph
 

@@ -13,6 +13,9 @@ LEVEL_BITS = tuple(range(1, 9))
 PRICES = np.geomspace(1e-12, 1e6, 400)
 """Errors that one bit more per neuron may cost."""
 
+SMALL = 1e-9
+"""What a mean of widths may exceed its bound by, for rounding."""
+
 Errors = Mapping[str, Mapping[int, float]]
 """Error of the outputs by population and its level bits, all other populations being real-valued."""
 
@@ -47,6 +50,20 @@ def frontier(errors: Errors, neurons: Mapping[str, int]) -> tuple[Widths, ...]:
     for bits in ends:
         found.setdefault(tuple(bits.values()), Widths(bits, mean_bits(bits, neurons)))
     return tuple(sorted(found.values(), key=lambda widths: -widths.mean))
+
+
+def filled(widths: Widths, errors: Errors, neurons: Mapping[str, int], most: float) -> Widths:
+    """One bit more where it saves most per neuron, for as long as the mean stays within `most`."""
+    bits, total = dict(widths.bits), sum(neurons.values())
+    left = (most + SMALL) * total - sum(bits[name] * neurons[name] for name in bits)
+    while True:
+        fitting = (name for name in bits if neurons[name] <= left and bits[name] < max(LEVEL_BITS))
+        saved = {n: (errors[n][bits[n]] - errors[n][bits[n] + 1]) / neurons[n] for n in fitting}
+        best = max(saved, key=saved.__getitem__, default=None)
+        if best is None or saved[best] <= 0:
+            return Widths(bits, mean_bits(bits, neurons))
+        bits[best] += 1
+        left -= neurons[best]
 
 
 def mean_bits(bits: Mapping[str, int], neurons: Mapping[str, int]) -> float:

@@ -36,7 +36,8 @@ def test_the_largest_weights_into_and_out_of_a_channel_become_equal(tmp_path: Pa
 
 def test_the_calibration_follows(tmp_path: Path) -> None:
     graph, _, context = run(tmp_path, "balance")
-    equal, adapted = Equalize().apply(graph, context), Equalize().adapted(graph, context)
+    equal = Equalize().apply(graph, context)
+    adapted = Equalize().adapted(graph, equal, context)
     before, after = (g.populations[0] for g in (graph, equal))
     factor = before.neuron.bias.values.data / after.neuron.bias.values.data
     old, new = (c.calibration.populations[before.name] for c in (context, adapted))

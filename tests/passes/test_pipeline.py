@@ -72,7 +72,7 @@ def test_defaults_fill_what_is_left_out() -> None:
         (
             "prune",
             "--passes: no pass is called 'prune'; "
-            "there are equalize, binarise, divide, balance, tune_thresholds, spike_input, quantize, "
+            "there are equalize, binarise, balance, mix_levels, tune_thresholds, spike_input, quantize, "
             "quantize_lif, "
             "correct_bias, choose_code, cheapest_codes",
         ),

@@ -25,8 +25,12 @@ def test_without_grids_it_is_the_float_network(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("rounded", [{"relu1"}, {"relu2"}, {"relu1", "relu2"}])
-def test_a_grid_rounds_its_population_alone(tmp_path: Path, rounded: set[str]) -> None:
+@pytest.mark.parametrize(
+    ("rounded", "channel"), [({"relu1"}, None), ({"relu2"}, None), ({"relu1", "relu2"}, None), ({"relu1"}, 2)]
+)
+def test_a_grid_rounds_its_population_or_channel_alone(
+    tmp_path: Path, rounded: set[str], channel: int | None
+) -> None:
     graph, _, context = run(tmp_path, "balance")
     balanced = Balance(level_bits=2).apply(graph, context)
     grids = {node.name: node.neuron.grid for node in balanced.populations if node.name in rounded}
@@ -45,12 +49,14 @@ def test_a_grid_rounds_its_population_alone(tmp_path: Path, rounded: set[str]) -
                 a = np.clip(u, neuron.low, neuron.high)
                 if node.name in rounded:
                     scale = per_channel(grids[node.name].scale, a.ndim - 1)
-                    a = np.clip(np.floor(a / scale + 0.5), 0, 3) * scale
+                    some = slice(None) if channel is None else channel
+                    a[:, some] = (np.clip(np.floor(a / scale + 0.5), 0, 3) * scale)[:, some]
                 values[node.name] = a
             case Readout():
                 bias = node.bias.spread(graph.types[node.name].shape)
                 values[node.name] = sum(values[name] for name in node.drives) + bias
             case _:
                 values[node.name] = wire(node, *(values[name] for name in node.sources))
-    found = RealEngine(graph).run(x, grids)
+    channels = {} if channel is None else dict.fromkeys(rounded, channel)
+    found = RealEngine(graph).run(x, grids, channels)
     np.testing.assert_allclose(found[graph.outputs[0]], values[graph.outputs[0]], rtol=1e-3, atol=1e-3)

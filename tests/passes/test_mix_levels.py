@@ -1,8 +1,7 @@
-"""Populations in parts: the function stays, the parts know their channels, and the cut is the best one."""
+"""Populations in parts: the function stays, the parts know their channels, and errors are as said."""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,15 @@ from hypothesis import strategies as st
 from snncc.driver import compile_model
 from snncc.explain import explain, float_graph
 from snncc.options import CompileOptions
+from snncc.passes.balance import Balance, grids_of
+from snncc.passes.base import Context, no_reals
+from snncc.passes.channel_errors import MEASURED_BITS, PROBED, ChannelErrors
 from snncc.passes.channel_ties import tied_populations
-from snncc.passes.divide import _parts
 from snncc.passes.division import divided, division_of
-from snncc.passes.importance import importances
+from snncc.passes.mix_levels import MixLevels
+from snncc.passes.mixture import mixture
+from snncc.passes.pipeline import parse
+from snncc.passes.widths import LEVEL_BITS
 from snncc.verify import verify
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
@@ -37,7 +41,6 @@ from snncc_ir.nodes import (
     SumPool,
 )
 from snncc_ir.semantics import evaluate
-from snncc_ir.statistics import Statistics
 from snncc_ir.tensors import Tensor
 from snncc_ir.text import print_graph
 from snncc_ir.types import Real
@@ -46,18 +49,7 @@ from support.graphs import Case, cases
 from support.real_graphs import without_grids
 from support.trained import pixels, write_data, write_residual
 
-PARTS = "relu1_part1:2/relu1_part2:6/relu2_part1:5/relu2_part2:3"
-
-
-def statistics_of(values: np.ndarray) -> Statistics:
-    """Statistics of activations [N, C, ...]."""
-    rows = np.moveaxis(values, 1, -1).reshape(-1, values.shape[1])
-    return Statistics(
-        low=rows.min(axis=0),
-        high=rows.max(axis=0),
-        drive_mean=rows.mean(axis=0),
-        sample=rows.astype(np.float32),
-    )
+MIX = "mix_levels{level_bits=3,parts=3}"
 
 
 def random_division(draw: Any, graph: Graph) -> dict[str, tuple[np.ndarray, ...]]:
@@ -94,26 +86,22 @@ def test_the_parts_remember_their_channels(case: Case, seed: int, data: Any) -> 
 
 
 def test_levels_of_the_same_width_are_the_same_network(tmp_path: Path) -> None:
-    plain, parts = (
-        run(tmp_path, f"{text}balance{{level_bits=3}};quantize;correct_bias") for text in ("", "divide;")
-    )
-    assert len(parts[1].populations) == 2 * len(plain[1].populations)
-    levels = plain[2].input_format.to_levels(pixels(50, seed=4))
-    np.testing.assert_array_equal(integer_outputs(parts[1], levels), integer_outputs(plain[1], levels))
-
-
-def test_the_function_of_a_trained_network_stays_the_same(tmp_path: Path) -> None:
-    graph, found, context = run(tmp_path, "divide")
-    levels = context.input_format.to_levels(pixels(20, seed=1))
-    np.testing.assert_allclose(
-        real_outputs(found, context, levels), real_outputs(graph, context, levels), rtol=1e-9
-    )
+    graph, plain, context = run(tmp_path, "balance{level_bits=3};quantize;correct_bias")
+    division = dict.fromkeys(("relu1", "relu2"), (np.array([4, 0]), np.array([1, 2, 5]), np.array([3])))
+    parts = divided(graph, division)
+    known = MixLevels().adapted(graph, parts, context)
+    found = parse("balance{level_bits=3};quantize;correct_bias").run(parts, known, lambda *_: None)
+    assert len(found.populations) == 3 * len(plain.populations)
+    levels = context.input_format.to_levels(pixels(50, seed=4))
+    np.testing.assert_array_equal(integer_outputs(found, levels), integer_outputs(plain, levels))
 
 
 def test_parts_of_tied_populations_read_each_other_without_being_joined(tmp_path: Path) -> None:
-    graph, found, _ = run(tmp_path, "divide")
-    skips = list(found.of_type(Scale))
+    graph, _, _ = run(tmp_path, "balance")
     assert [names for names in tied_populations(graph) if len(names) == 2]
+    halves = (np.array([0, 2, 4]), np.array([1, 3, 5]))
+    found = divided(graph, dict.fromkeys(("relu1", "relu2"), halves))
+    skips = list(found.of_type(Scale))
     assert len(skips) == 2
     assert not any(isinstance(found.by_name[skip.source], Concat) for skip in skips)
 
@@ -126,7 +114,7 @@ def compiled_in_parts(folder: Path) -> Path:
         target="sim",
         calibrate=data,
         pixels=PLAIN,
-        passes=f"divide;balance{{widths={PARTS}}};quantize;correct_bias;choose_code",
+        passes=f"{MIX};quantize;correct_bias;choose_code",
     )
     return compile_model(write_residual(folder / "m.onnx"), options).path
 
@@ -138,11 +126,11 @@ def test_every_engine_runs_parts_of_unlike_widths(tmp_path: Path) -> None:
 def test_explain_compares_with_the_float_network_in_the_same_parts(tmp_path: Path) -> None:
     found = explain(compiled_in_parts(tmp_path), tmp_path / "d.npz").found
     lost = {switch.node for switch, loss in found.parts.items() if loss.error > 0}
-    assert {"relu1_part1", "relu1_part2", "relu2_part1", "relu2_part2"} <= lost
+    assert {"relu1_part1", "relu1_part2", "relu1_part3", "relu2_part1", "relu2_part2", "relu2_part3"} <= lost
 
 
 def test_the_float_network_is_divided_as_the_compiled_one_was(tmp_path: Path) -> None:
-    text = "equalize;divide;balance;quantize"
+    text = f"equalize;{MIX};quantize"
     graph, compiled, context = run(tmp_path, text)
     real = float_graph(graph, text, compiled)
     assert [node.part for node in real.populations] == [node.part for node in compiled.populations]
@@ -185,25 +173,6 @@ def with_bias(nodes: tuple[Any, ...], channels: int) -> tuple[Any, ...]:
     return tuple(replace(node, bias=bias) if isinstance(node, Readout) else node for node in nodes)
 
 
-@given(st.integers(2, 9), st.integers(1, 3), st.integers(0, 999))
-def test_the_cut_leaves_the_least_geometric_mean(channels: int, populations: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    important = np.exp(rng.normal(0, 3, (1, channels))) * np.exp(rng.normal(0, 1, (populations, channels)))
-    positions = rng.integers(1, 9, populations)
-    parts = _parts(important, positions)
-    order = np.concatenate(parts)
-
-    def error(cut: int) -> float:
-        means = [[row[order[:cut]].mean(), row[order[cut:]].mean()] for row in important]
-        return float(positions @ (np.log(means) @ np.array([cut, channels - cut])))
-
-    best = min(range(1, channels), key=error)
-    if len(parts) == 2:
-        np.testing.assert_allclose(error(len(parts[0])), error(best), rtol=1e-6, atol=1e-6)
-    else:
-        assert all(row[order[:best]].mean() < 2.001 * row[order[best:]].mean() for row in important)
-
-
 def linear_network(rng: np.random.Generator) -> Graph:
     """Convolutions, a skip, a pool and a dense layer behind units that never saturate."""
     weights = (Tensor.real(rng.normal(size=shape)) for shape in ((4, 2, 3, 3), (4, 1, 1, 1), (4,), (3, 16)))
@@ -228,36 +197,78 @@ def unit(channels: int) -> Analog:
     return Analog(bias=Bias(values=Tensor.real(np.zeros(channels))), low=-np.inf, high=np.inf)
 
 
-def test_importance_is_the_squared_error_that_noise_makes_in_the_outputs() -> None:
-    rng = np.random.default_rng(0)
-    graph = linear_network(rng)
-    values = evaluate(graph, {"x": rng.normal(size=(20, 2, 6, 6))})
-    seen = {node.name: statistics_of(values[node.name]) for node in graph.populations}
-    found = importances(graph, seen)
-    for name in ("q", "r"):
-        shape = graph.types[name].shape
-        ranges = np.maximum(seen[name].high, -seen[name].low)
-        errors = np.zeros(shape)
-        for at in itertools.product(*map(range, shape)):
-            noise = np.zeros((1, *shape))
-            noise[(0, *at)] = ranges[at[0]]
-            errors[at] = np.square(behind(graph, name, noise)).sum()
-        np.testing.assert_allclose(found[name], errors.sum(axis=(1, 2)), rtol=1e-9)
+def errors_of(folder: Path) -> tuple[Graph, Context, ChannelErrors]:
+    """A residual network, and what rounding each of its channels costs."""
+    graph, _, context = run(folder, "balance")
+    return graph, context, MixLevels().errors(graph, context)
 
 
-def behind(graph: Graph, name: str, value: np.ndarray) -> np.ndarray:
-    """The linear network's output for a value of one of its populations."""
-    start = [node.name for node in graph.nodes].index(name)
-    nodes = (Input(name=name, type=Real(value.shape[1:])), *graph.nodes[start + 1 :])
-    return evaluate(Graph(name="b", nodes=nodes, outputs=graph.outputs), {name: value})["y"]
+def test_every_channel_is_rounded_alone_and_the_mean_of_its_error_is_none(tmp_path: Path) -> None:
+    graph, context, found = errors_of(tmp_path)
+    grids = grids_of(Balance(level_bits=MEASURED_BITS).apply(graph, context))
+    engine, images = context.reals(graph), context.input_format.to_reals(context.samples[:PROBED])
+    (real,) = engine.run(images, {}).values()
+    for name, grid in grids.items():
+        for channel, error in enumerate(found[name][MEASURED_BITS]):
+            (rounded,) = engine.run(images, {name: grid}, {name: channel}).values()
+            lost = (rounded - real).astype(np.float64)
+            wanted = np.square(lost - lost.mean(axis=0)).mean() / real.var()
+            assert error == pytest.approx(wanted, rel=1e-9)
+
+
+def test_at_other_widths_the_error_goes_with_that_of_rounding(tmp_path: Path) -> None:
+    graph, context, found = errors_of(tmp_path)
+    for name, errors in found.items():
+        sample = context.calibration.populations[name].sample
+        rounding = {}
+        for bits in LEVEL_BITS:
+            grid = grids_of(Balance(level_bits=bits).apply(graph, context))[name]
+            levels = np.clip(np.floor(sample / grid.scale + 0.5), grid.lo, grid.hi)
+            rounding[bits] = np.square(levels * grid.scale - sample).mean(axis=0)
+        for bits in LEVEL_BITS:
+            shares = rounding[bits] / rounding[MEASURED_BITS]
+            np.testing.assert_allclose(errors[bits], errors[MEASURED_BITS] * shares)
+
+
+def test_the_pass_gives_every_part_the_bits_of_the_mixture(tmp_path: Path) -> None:
+    graph, found, context = run(tmp_path, MIX)
+    mix = MixLevels(level_bits=3, parts=3)
+    wanted = mixture(graph, mix.errors(graph, context), 3, 3)
+    assert {len(pieces) for pieces in wanted.values()} == {3}
+    parts: dict[str, list[tuple[tuple[int, ...], int]]] = {}
+    for node in found.populations:
+        bits = (node.neuron.grid.hi + 1).bit_length() - 1
+        parts.setdefault(node.part.whole, []).append((node.part.channels, bits))
+    assert parts == {
+        name: [(tuple(piece.channels), piece.bits) for piece in pieces] for name, pieces in wanted.items()
+    }
+
+
+def test_one_part_gives_whole_populations_widths_of_their_own(tmp_path: Path) -> None:
+    _, found, _ = run(tmp_path, "mix_levels{level_bits=3.5,parts=1}")
+    assert [node.part for node in found.populations] == [None, None]
+    assert [node.neuron.grid.hi for node in found.populations] == [7, 31]
+
+
+def test_without_an_engine_nothing_is_measured(tmp_path: Path) -> None:
+    graph, _, context = run(tmp_path, "balance")
+    with pytest.raises(SnnccError) as caught:
+        MixLevels().apply(graph, replace(context, reals=no_reals))
+    assert str(caught.value) == f"{graph.name}: this needs an engine for real networks, and none is given"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("balance;divide", "divide: runs on the real network; put it before balance"),
-        ("balance;quantize;divide", "divide: runs on the real network; put it before balance"),
-        ("divide;divide", "divide: the populations are in parts already; run it once"),
+        ("balance;mix_levels", "mix_levels: runs on the real network; put it in the place of balance"),
+        (
+            "balance;quantize;mix_levels",
+            "mix_levels: runs on the real network; put it in the place of balance",
+        ),
+        ("mix_levels{level_bits=0.9}", "mix_levels: level_bits must be 1 to 8, not 0.9"),
+        ("mix_levels{level_bits=nan}", "mix_levels: level_bits must be 1 to 8, not nan"),
+        ("mix_levels{parts=0}", "mix_levels: parts must be 1 to 64, not 0"),
+        ("mix_levels{parts=65}", "mix_levels: parts must be 1 to 64, not 65"),
     ],
 )
 def test_mistakes(tmp_path: Path, text: str, message: str) -> None:
@@ -280,5 +291,5 @@ def test_parts_that_are_not_of_the_model(tmp_path: Path, part: Part) -> None:
     same = Part(whole="relu2", channels=(0, 1, 2, 3, 4, 5))
     strange = compiled.with_nodes([replace(first, part=part), replace(second, part=same)])
     with pytest.raises(SnnccError) as caught:
-        float_graph(graph, "divide;balance;quantize", strange)
+        float_graph(graph, "mix_levels;quantize", strange)
     assert str(caught.value) == f"{part.whole}: its parts are not those of the model; compile it again"
