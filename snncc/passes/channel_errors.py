@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncc.passes.base import Context
+from snncc.passes.tops import on_levels
 from snncc.passes.widths import LEVEL_BITS
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Grid
@@ -70,5 +71,5 @@ def _error(found: Array, wanted: Array) -> float:
 
 def _rounding_errors(seen: Statistics, grid: Grid) -> Reals:
     """Mean squared error `[C]` of rounding the calibrated activations."""
-    rounded = np.clip(np.floor(seen.sample / grid.scale + 0.5), grid.lo, grid.hi) * grid.scale
+    rounded = on_levels(seen.sample, grid.scale, grid.lo, grid.hi)
     return np.asarray(np.square(rounded - seen.sample).mean(axis=0), dtype=np.float64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,11 @@ ON_GRID = 1e-9
 
 SMALLEST_TOP = 1e-6
 """Top of a channel that never fired during calibration."""
+
+
+def on_levels(values: NDArray[Any], scale: float | Reals, lo: int, hi: int) -> NDArray[Any]:
+    """The values that a staircase of `scale` per level gives for real ones."""
+    return np.asarray(np.clip(np.floor(values / scale + 0.5), lo, hi) * scale)
 
 
 def nonzero_percentile(sample: NDArray[np.float32], greatest: Reals, share: float) -> Reals:
@@ -44,7 +51,7 @@ def least_error_top(sample: NDArray[np.float32], greatest: Reals, lo: int, hi: i
     errors = []
     for share in CANDIDATES:
         scale = share / max(hi, -lo)
-        rounded = np.clip(np.floor(values / scale + 0.5), lo, hi) * scale
+        rounded = on_levels(values, scale, lo, hi)
         errors.append(counts @ np.square(rounded - values))
     return np.asarray(greatest * CANDIDATES[np.argmin(errors, axis=0)])
 
@@ -58,7 +65,7 @@ def roomy_top(
     """
     top = least_error_top(sample, greatest, lo, hi)
     scale = np.maximum(top, SMALLEST_TOP) / max(hi, -lo)
-    rounded = np.clip(np.floor(sample / scale + 0.5), lo, hi) * scale
+    rounded = on_levels(sample, scale, lo, hi)
     exact = np.square(rounded - sample).mean(axis=0) <= ON_GRID * np.square(sample).mean(axis=0)
     return np.asarray(np.where(exact, top, np.minimum(room * top, ceiling)))
 
