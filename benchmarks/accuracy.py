@@ -37,8 +37,7 @@ from cifar_package import Labelled, test_set
 from snncc import dataset
 from snncc.driver import Prepared, context_of, float_outputs_of, prepare
 from snncc.passes.base import Context
-from snncc.passes.channel_errors import ChannelErrors
-from snncc.passes.mix_levels import MixLevels
+from snncc.passes.mix_levels import MixLevels, Tops
 from snncc.passes.pipeline import parse
 from snncc.passes.widths import LEVEL_BITS
 from snncc.sim.evaluate import evaluate_images
@@ -148,9 +147,9 @@ class Subject:
     wanted: np.ndarray
 
     @cached_property
-    def errors(self) -> ChannelErrors:
-        """What the rounding of every channel costs."""
-        return MixLevels().errors(self.prepared.lowered.graph, self.context)
+    def tops(self) -> Tops:
+        """What the rounding of every channel costs, and its best tops."""
+        return MixLevels().tops(self.prepared.lowered.graph, self.context)
 
     def uniform(self, promise: Promise) -> Built:
         """The integer network with one width of levels."""
@@ -168,7 +167,7 @@ class Subject:
 
     def _mixed(self, promise: Promise, text: str) -> Built:
         mix, real = MixLevels(level_bits=promise.levels), self.prepared.lowered.graph
-        graph = mix.mixed(real, self.context, self.errors)
+        graph = mix.mixed(real, self.context, self.tops)
         return _built(graph, mix.adapted(real, graph, self.context), text)
 
     def distance(self, graph: Graph) -> float:

@@ -28,7 +28,7 @@ from snncc.passes.pipeline import Pipeline, parse, print_pass
 from snncc.samples import CORRECTION_IMAGES, Samples, calibration_of, image_digests, read_samples
 from snncc.sim.drives import Layers
 from snncc.sim.evaluate import evaluate_images
-from snncc.sim.reals import RealEngine
+from snncc.sim.training.adjoint import Adjoint
 from snncc.sim.training.trainer import Training
 from snncc.targets import load_target
 from snncc_ir.backend import Backend
@@ -217,7 +217,7 @@ def context_of(prepared: Prepared, samples: Samples) -> Context:
         samples=samples.form.to_levels(samples.images[:CORRECTION_IMAGES]),
         layers=Layers(),
         training=Training(prepared.lowered.graph),
-        reals=RealEngine,
+        adjoints=Adjoint,
         codes=Chooser(prepared.machine),
         watch=prepared.options.watch,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -72,8 +73,7 @@ class Balance(Pass):
     def __post_init__(self) -> None:
         if not 1 <= self.level_bits <= 8:
             raise SnnccError(f"level_bits must be 1 to 8, not {self.level_bits}", where=self.name)
-        if self.method not in METHODS:
-            _parameter(self.method)
+        check_method(self.method, self.name)
         if self.scope not in SCOPES:
             raise SnnccError(f"scope {self.scope!r} is none of {' and '.join(SCOPES)}", where=self.name)
         parse_widths(self.widths)
@@ -233,18 +233,23 @@ def _reach(bounds: Range) -> int:
     return max(bounds[1], -bounds[0])
 
 
-def _parameter(method: str) -> float:
-    """The number behind a method's name."""
-    kind, _, number = method.partition(":")
+def check_method(method: str, where: str) -> None:
+    """Raise SnnccError, in the name of the pass that has the option, unless there is such a method."""
+    if method in METHODS:
+        return
+    kind = method.partition(":")[0]
     low, high = BOUNDS.get(kind, (0.0, 0.0))
-    try:
-        value = float(number)
-    except ValueError:
-        value = low
-    if not low < value <= high:
+    if not low < _parameter(method) <= high:
         raise SnnccError(
             f"method {method!r} is none of {', '.join(METHODS)}, percentile:P and percentile_all:P "
             "with P in (0, 100], max:F and mse:F with F in (0.5, 4]",
-            where="balance",
+            where=where,
         )
-    return value
+
+
+def _parameter(method: str) -> float:
+    """The number behind a method's name; nan where there is none."""
+    try:
+        return float(method.partition(":")[2])
+    except ValueError:
+        return math.nan

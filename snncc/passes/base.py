@@ -15,12 +15,12 @@ from snncc_ir.codes import CodeGoal
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Grid, Staircase, Table
+from snncc_ir.neurons import Staircase, Table
 from snncc_ir.nodes import Linear
 from snncc_ir.progress import Watch, no_watch
 from snncc_ir.selection import CodeChoice
 from snncc_ir.statistics import Calibration
-from snncc_ir.training import Objective, Parameters
+from snncc_ir.training import Objective, Parameters, Sensitivity
 
 Array = NDArray[Any]
 T = TypeVar("T", int, float, str)
@@ -67,28 +67,31 @@ def no_training(graph: Graph, objective: Objective) -> Trainer:
     raise SnnccError("this needs an engine for training, and none is given", where=graph.name)
 
 
-class RealNetwork(Protocol):
-    """Runs a real graph."""
+class Adjoint(Protocol):
+    """Goes forth and back through a real graph, at most `batch` images at a time."""
 
-    def run(
-        self, images: Array, grids: Mapping[str, Grid], channels: Mapping[str, int] | None = None
-    ) -> dict[str, Array]:
-        """Readouts `[N, *shape]` for real images `[N, *input shape]`.
+    batch: int
 
-        Populations without a grid stay real, as do all channels but one of those that `channels` names.
+    def outputs(self, images: Array) -> Mapping[str, Array]:
+        """Outputs `[N, *shape]` for real images `[N, *input shape]`."""
+
+    def __call__(self, images: Array, aims: Mapping[str, Array]) -> Mapping[str, Sensitivity]:
+        """Activations of populations, and the gradients by them of the sum of `aims` times outputs.
+
+        For real images `[N, *input shape]`; `aims[output][N, *shape]` are factors.
         """
 
 
-class RealRuns(Protocol):
+class Adjoints(Protocol):
     """Opens real graphs; the driver brings an engine."""
 
-    def __call__(self, graph: Graph) -> RealNetwork:
-        """What runs the graph."""
+    def __call__(self, graph: Graph) -> Adjoint:
+        """What goes through the graph; raises GraphError where it cannot be differentiated."""
 
 
-def no_reals(graph: Graph) -> RealNetwork:
+def no_adjoints(graph: Graph) -> Adjoint:
     """Stands where no engine is given."""
-    raise SnnccError("this needs an engine for real networks, and none is given", where=graph.name)
+    raise SnnccError("this needs an engine for gradients, and none is given", where=graph.name)
 
 
 class Codes(Protocol):
@@ -122,7 +125,7 @@ class Context:
     warn: Callable[[str], None] = _ignore
     chose: Callable[[CodeChoice], None] = _ignore
     training: Training = no_training
-    reals: RealRuns = no_reals
+    adjoints: Adjoints = no_adjoints
     codes: Codes = no_codes
     watch: Watch = no_watch
 

@@ -1,75 +1,137 @@
-"""What rounding costs the outputs, channel by channel."""
+"""What rounding costs the outputs, channel by channel and top by top."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snncc.passes.base import Context
+from snncc.passes.base import Adjoint, Context
 from snncc.passes.tops import on_levels
-from snncc.passes.widths import LEVEL_BITS
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Grid
-from snncc_ir.statistics import Statistics
 from snncc_ir.tensors import Reals
 
 Array = NDArray[Any]
 Grids = Mapping[str, Grid]
 
-ChannelErrors = Mapping[str, Mapping[int, Reals]]
-"""Squared error of the outputs, relative to their variance, by population, level bits and channel."""
-
-PROBED = 128
+PROBED = 256
 """Images on which errors are measured."""
 
-MEASURED_BITS = 4
-"""Width at which channels are measured; at others the error goes with that of rounding their activations."""
+DIRECTIONS = 16
+"""Of an output's error at most; of outputs with more values random sums stand for them."""
 
 
-def channel_errors(graph: Graph, context: Context, grids: Mapping[int, Grids]) -> ChannelErrors:
-    """What every channel `[C]` of a real graph costs, for the grids that its population has by level bits.
+@dataclass(frozen=True)
+class RoundingErrors:
+    """Of the channels of a population for F tops each, `[F, C]`.
 
-    Each channel is rounded alone while all others stay real: float weights, calibration images, no label.
-    The joint error of all roundings says more about these few images than about others.
+    `outputs` is the squared error that rounding the channel alone makes in the outputs, relative to their
+    variance; `channel` that in the channel's own activations.
     """
-    alone = _measured(graph, context, grids[MEASURED_BITS])
-    found = {}
-    for name, measured in alone.items():
-        seen = context.calibration.populations[name]
-        rounding = {bits: _rounding_errors(seen, grids[bits][name]) for bits in LEVEL_BITS}
-        whole = np.maximum(rounding[MEASURED_BITS], np.finfo(np.float64).tiny)
-        found[name] = {bits: measured * (rounding[bits] / whole) for bits in LEVEL_BITS}
-    return found
+
+    outputs: Reals
+    channel: Reals
 
 
-def _measured(graph: Graph, context: Context, grids: Grids) -> dict[str, Reals]:
-    """Error `[C]` of each channel of every population."""
-    engine = context.reals(graph)
+def channel_errors(
+    graph: Graph, context: Context, grids: Mapping[int, Grids], shares: Reals
+) -> dict[str, dict[int, RoundingErrors]]:
+    """What every channel of a real graph costs for tops `shares[F]` times those of the grids by level bits.
+
+    Float weights, calibration images, no label. Each channel is rounded alone while all others stay real,
+    and the outputs follow to first order: the gradient of an output by an activation, times the rounding
+    error of the activation, summed over the positions of the channel. The mean of such a sum over the images
+    is no loss, since `correct_bias` takes it away; its variance is. What all roundings make together says
+    more about these few images than about others.
+    """
+    adjoint = context.adjoints(graph)
     images = context.input_format.to_reals(context.samples[:PROBED])
-    real = engine.run(images, {})
-    progress = context.watch("channels rounded alone")
-    found = {name: np.zeros(graph.types[name].shape[0]) for name in grids}
-    every = [(name, channel) for name, errors in found.items() for channel in range(len(errors))]
-    for number, (name, channel) in enumerate(every):
-        rounded = engine.run(images, {name: grids[name]}, {name: channel})
-        found[name][channel] = sum(_error(rounded[output], real[output]) for output in real)
-        progress(number + 1, len(every))
+    batches = [images[first : first + adjoint.batch] for first in range(0, len(images), adjoint.batch)]
+    directions = _directions(adjoint, batches)
+    progress = context.watch("errors of channels")
+    sums: dict[tuple[str, int], _Sums] = {}
+    for number, batch in enumerate(batches):
+        for name, (values, gradients) in _traced(adjoint, batch, directions).items():
+            for bits, by_name in grids.items():
+                rounded = _rounding(values, by_name[name], shares)
+                sums.setdefault((name, bits), _Sums()).add(rounded, gradients)
+        progress(number + 1, len(batches))
+    return {
+        name: {bits: sums[name, bits].errors(len(images)) for bits in grids}
+        for name in next(iter(grids.values()))
+    }
+
+
+Directions = list[tuple[str, Array]]
+"""Factors `[*shape]` of the values of one output."""
+
+
+def _directions(adjoint: Adjoint, batches: list[Array]) -> Directions:
+    """The squares of an error along all of them add up to its mean square over that of the outputs.
+
+    Each value of a small output is one direction. For random signs r the mean of the square of sum(r e) is
+    the sum of the squares of e (Hutchinson 1990).
+    """
+    parts = [adjoint.outputs(batch) for batch in batches]
+    random, found = np.random.default_rng(0), []
+    for name in parts[0]:
+        output = np.concatenate([part[name] for part in parts]).astype(np.float64)
+        shape, size = output.shape[1:], output[0].size
+        count = min(size, DIRECTIONS)
+        signs = np.eye(size) if size == count else random.choice([-1.0, 1.0], (count, size)) / np.sqrt(count)
+        unit = np.sqrt(size * max(float(output.var()), 1e-12))
+        found += [(name, sign.reshape(shape) / unit) for sign in signs]
     return found
 
 
-def _error(found: Array, wanted: Array) -> float:
-    """Variance of the difference over the images, in units of that of what is wanted.
-
-    The mean of the difference is no loss: `correct_bias` takes it away.
-    """
-    difference = np.asarray(found - wanted, dtype=np.float64)
-    return float(difference.var(axis=0).mean() / max(float(wanted.var()), 1e-12))
+Traced = tuple[Array, Array]
+"""Activations `[N, C, P]` of a population of P positions, and gradients `[N, C, K, P]` of K directions."""
 
 
-def _rounding_errors(seen: Statistics, grid: Grid) -> Reals:
-    """Mean squared error `[C]` of rounding the calibrated activations."""
-    rounded = on_levels(seen.sample, grid.scale, grid.lo, grid.hi)
-    return np.asarray(np.square(rounded - seen.sample).mean(axis=0), dtype=np.float64)
+def _traced(adjoint: Adjoint, images: Array, directions: Directions) -> dict[str, Traced]:
+    """Every population for one batch."""
+    none = {name: np.zeros((len(images), *direction.shape)) for name, direction in directions}
+    found = [adjoint(images, none | {name: none[name] + direction}) for name, direction in directions]
+    return {
+        name: (
+            _by_position(first.values),
+            np.stack([_by_position(each[name].gradients) for each in found], axis=2),
+        )
+        for name, first in found[0].items()
+    }
+
+
+def _by_position(values: Array) -> Array:
+    return values.reshape(*values.shape[:2], -1)
+
+
+def _rounding(values: Array, grid: Grid, shares: Reals) -> Array:
+    """What rounding adds to the activations, `[N, C, P, F]`."""
+    scale = (grid.scale[:, None] * shares).astype(np.float32)[:, None]
+    return on_levels(values[..., None], scale, grid.lo, grid.hi) - values[..., None]
+
+
+class _Sums:
+    """Over the images, for every top and channel."""
+
+    def __init__(self) -> None:
+        self._first: Array = np.zeros(1)
+        self._second: Array = np.zeros(1)
+        self._channel: Array = np.zeros(1)
+
+    def add(self, rounded: Array, gradients: Array) -> None:
+        """One more batch of rounding errors `[N, C, P, F]`."""
+        errors = (gradients @ rounded).astype(np.float64)
+        self._first = self._first + errors.sum(axis=0)
+        self._second = self._second + np.square(errors).sum(axis=(0, 2))
+        self._channel = self._channel + np.square(rounded).mean(axis=2).sum(axis=0)
+
+    def errors(self, images: int) -> RoundingErrors:
+        """Means over so many images; one alone does not tell a mean from what varies."""
+        mean_square = np.square(self._first / images).sum(axis=1) if images > 1 else 0.0
+        outputs = np.maximum(self._second / images - mean_square, 0.0)
+        return RoundingErrors(outputs=outputs.T, channel=self._channel.T / images)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from snncc.passes.balance import Balance, grids_of, print_widths
+from snncc.passes.balance import Balance, check_method, print_widths
 from snncc.passes.base import Context, Pass, option
-from snncc.passes.channel_errors import ChannelErrors, channel_errors
 from snncc.passes.channel_ties import tied_populations
+from snncc.passes.channel_tops import Widths, channel_tops
 from snncc.passes.division import Division, divided, division_of
 from snncc.passes.mixture import Mixture, mixture
+from snncc.passes.shared_scales import shared_scales
 from snncc.passes.widths import LEVEL_BITS
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Analog
+from snncc_ir.neurons import Analog, Grid
+from snncc_ir.nodes import Population
+from snncc_ir.tensors import Reals, Tensor
+
+Tops = Mapping[str, Widths]
+"""By population."""
 
 MOST_PARTS = 64
 """That a user may ask for."""
@@ -44,27 +51,28 @@ class MixLevels(Pass):
             raise SnnccError(f"level_bits must be 1 to 8, not {self.level_bits}", where=self.name)
         if not 1 <= self.parts <= MOST_PARTS:
             raise SnnccError(f"parts must be 1 to {MOST_PARTS}, not {self.parts}", where=self.name)
-        Balance(method=self.method)
+        check_method(self.method, self.name)
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """The graph in parts, each with its grid."""
         _check_real(graph)
         if not graph.populations:
             return graph
-        return self.mixed(graph, context, self.errors(graph, context))
+        return self.mixed(graph, context, self.tops(graph, context))
 
-    def errors(self, graph: Graph, context: Context) -> ChannelErrors:
-        """What rounding each channel costs, for the tops that this pass would choose."""
+    def tops(self, graph: Graph, context: Context) -> Tops:
+        """The tops that every channel would have by its level bits, and what its rounding would cost."""
         balanced = {bits: self._balance(bits).apply(graph, context) for bits in LEVEL_BITS}
-        return channel_errors(graph, context, {bits: grids_of(each) for bits, each in balanced.items()})
+        return channel_tops(graph, context, balanced, free=self.method == MixLevels.method)
 
-    def mixed(self, graph: Graph, context: Context, errors: ChannelErrors) -> Graph:
-        """The graph in parts with their grids, for errors that are known."""
+    def mixed(self, graph: Graph, context: Context, tops: Tops) -> Graph:
+        """The graph in parts with their grids, for tops that are known."""
+        errors = {name: {bits: one.errors for bits, one in widths.items()} for name, widths in tops.items()}
         found = mixture(graph, errors, self.level_bits, self.parts)
         parts = divided(graph, _division(found))
-        widths = print_widths(_bits_by_node(parts, found))
-        balance = replace(self._balance(max(LEVEL_BITS)), widths=widths)
-        return balance.apply(parts, self.adapted(graph, parts, context))
+        bits = _bits_by_node(parts, found)
+        balance = replace(self._balance(max(LEVEL_BITS)), widths=print_widths(bits))
+        return _with_tops(balance.apply(parts, self.adapted(graph, parts, context)), bits, tops)
 
     def _balance(self, bits: int) -> Balance:
         return Balance(method=self.method, level_bits=bits)
@@ -83,6 +91,25 @@ class MixLevels(Pass):
         division = division_of(compiled)
         _check_division(graph, division)
         return divided(graph, division)
+
+
+def _with_tops(balanced: Graph, bits: Mapping[str, int], tops: Tops) -> Graph:
+    """A balanced graph in parts with the tops of its channels, but where channels must share a scale."""
+    shared, changed = shared_scales(balanced), []
+    for node in balanced.populations:
+        match node.neuron:
+            case Analog(grid=Grid() as grid) as unit:
+                own = _own_tops(node, tops, bits[node.name])
+                top = np.where(shared.mask(node.name, len(own)), grid.top.data, own)
+                changed.append(replace(node, neuron=replace(unit, grid=replace(grid, top=Tensor.real(top)))))
+    return balanced.with_nodes(changed)
+
+
+def _own_tops(node: Population, tops: Tops, bits: int) -> Reals:
+    """Those that the channels of a population or part have alone."""
+    if node.part is None:
+        return tops[node.name][bits].tops
+    return tops[node.part.whole][bits].tops[list(node.part.channels)]
 
 
 def _division(found: Mixture) -> Division:

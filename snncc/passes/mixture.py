@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from snncc.passes.channel_errors import ChannelErrors
 from snncc.passes.channel_ties import tied_populations
 from snncc.passes.widths import LEVEL_BITS, PRICES, SMALL, Widths, filled, frontier
 from snncc_ir.graph import Graph
 from snncc_ir.tensors import Ints, Reals
+
+ChannelErrors = Mapping[str, Mapping[int, Reals]]
+"""What rounding each channel `[C]` of a population costs, by population and level bits."""
 
 BITS: Ints = np.array(LEVEL_BITS)
 

@@ -25,7 +25,7 @@ SMALLEST_TOP = 1e-6
 """Top of a channel that never fired during calibration."""
 
 
-def on_levels(values: NDArray[Any], scale: float | Reals, lo: int, hi: int) -> NDArray[Any]:
+def on_levels(values: NDArray[Any], scale: float | NDArray[Any], lo: int, hi: int) -> NDArray[Any]:
     """The values that a staircase of `scale` per level gives for real ones."""
     return np.asarray(np.clip(np.floor(values / scale + 0.5), lo, hi) * scale)
 

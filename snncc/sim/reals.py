@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,17 +31,12 @@ class RealEngine:
         self.graph = graph
         self._session = open_session(_RealForm(graph).model())
 
-    def run(
-        self, images: Array, grids: Mapping[str, Grid], channels: Mapping[str, int] | None = None
-    ) -> dict[str, Array]:
-        """Readouts `[N, *shape]` for real images `[N, *input shape]`.
-
-        Populations without a grid stay real, as do all channels but one of those that `channels` names.
-        """
+    def run(self, images: Array, grids: Mapping[str, Grid]) -> dict[str, Array]:
+        """Readouts `[N, *shape]` for real images `[N, *input shape]`; those without a grid stay real."""
         (source,) = self.graph.inputs
         feed: dict[str, Array] = {}
         for node in self.graph.populations:
-            feed |= self._staircase(node, grids.get(node.name), (channels or {}).get(node.name))
+            feed |= self._staircase(node, grids.get(node.name))
         names = [node.name for node in self.graph.of_type(Readout)]
         parts = []
         for first in range(0, len(images), BATCH):
@@ -50,15 +45,12 @@ class RealEngine:
         joined = map(np.concatenate, zip(*parts, strict=True))
         return dict(zip(names, joined, strict=True))
 
-    def _staircase(self, node: Population, grid: Grid | None, channel: int | None) -> dict[str, Array]:
+    def _staircase(self, node: Population, grid: Grid | None) -> dict[str, Array]:
         shape = self.graph.types[node.name].shape
-        on = np.full(shape[0], grid is not None and channel is None)
-        if grid is not None and channel is not None:
-            on[channel] = True
         scale = np.ones(shape[0]) if grid is None else grid.scale
         lo, hi = (0, 1) if grid is None else (grid.lo, grid.hi)
         return {
-            f"on/{node.name}": per_channel(on, len(shape)),
+            f"on/{node.name}": np.array(grid is not None),
             f"scale/{node.name}": per_channel(scale, len(shape)).astype(np.float32),
             f"lo/{node.name}": np.array(lo, dtype=np.float32),
             f"hi/{node.name}": np.array(hi, dtype=np.float32),
@@ -77,9 +69,8 @@ class _RealForm(Builder):
             inputs.append(_float(f"real/{node.name}", ["N", *self.graph.types[node.name].shape]))
         for population in self.graph.populations:
             shape = self.graph.types[population.name].shape
-            each = [shape[0], *(1,) * (len(shape) - 1)]
-            inputs.append(helper.make_tensor_value_info(f"on/{population.name}", TensorProto.BOOL, each))
-            inputs.append(_float(f"scale/{population.name}", each))
+            inputs.append(helper.make_tensor_value_info(f"on/{population.name}", TensorProto.BOOL, []))
+            inputs.append(_float(f"scale/{population.name}", [shape[0], *(1,) * (len(shape) - 1)]))
             inputs += [_float(f"{bound}/{population.name}", []) for bound in ("lo", "hi")]
         outputs = [
             _float(f"out/{node.name}", ["N", *self.graph.types[node.name].shape])
@@ -99,9 +90,11 @@ class _RealForm(Builder):
         neuron = node.neuron
         if not isinstance(neuron, Analog):
             raise TypeError("the real-valued form is that of a graph before quantize")
-        drive = self.drive(
-            node, np.asarray(neuron.bias.spread(self.graph.types[node.name].shape)), exact=True
-        )
+        shape = self.graph.types[node.name].shape
+        drive = self.drive(node, np.asarray(neuron.bias.spread(shape)), exact=True)
+        if neuron.slope is not None:
+            slope = self.constant(per_channel(neuron.slope.data, len(shape)).astype(np.float32))
+            drive = self.emit("PRelu", [drive, slope])
         bounds = [self.constant(np.array(bound, dtype=np.float32)) for bound in (neuron.low, neuron.high)]
         real = self.emit("Clip", [drive, *bounds])
         steps = self.emit("Div", [real, f"scale/{node.name}"])
@@ -111,5 +104,5 @@ class _RealForm(Builder):
         self.emit("Where", [f"on/{node.name}", rounded, real], node.name)
 
 
-def _float(name: str, shape: Sequence[str | int]) -> ValueInfoProto:
+def _float(name: str, shape: list[str | int]) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)

@@ -14,23 +14,19 @@ from hypothesis import strategies as st
 from snncc.driver import compile_model
 from snncc.explain import explain, float_graph
 from snncc.options import CompileOptions
-from snncc.passes.balance import Balance, grids_of
-from snncc.passes.base import Context, no_reals
-from snncc.passes.channel_errors import MEASURED_BITS, PROBED, ChannelErrors
+from snncc.passes.base import no_adjoints
 from snncc.passes.channel_ties import tied_populations
 from snncc.passes.division import divided, division_of
 from snncc.passes.mix_levels import MixLevels
 from snncc.passes.mixture import mixture
 from snncc.passes.pipeline import parse
-from snncc.passes.widths import LEVEL_BITS
 from snncc.verify import verify
 from snncc_ir.errors import SnnccError
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Analog, Bias
+from snncc_ir.neurons import Bias
 from snncc_ir.nodes import (
     Concat,
     Conv,
-    Dense,
     Input,
     MaxPool,
     Part,
@@ -38,7 +34,6 @@ from snncc_ir.nodes import (
     Readout,
     Reshape,
     Scale,
-    SumPool,
 )
 from snncc_ir.semantics import evaluate
 from snncc_ir.tensors import Tensor
@@ -46,6 +41,7 @@ from snncc_ir.text import print_graph
 from snncc_ir.types import Real
 from support.compiled import PLAIN, integer_outputs, real_outputs, run
 from support.graphs import Case, cases
+from support.linear_graphs import linear_network, unit
 from support.real_graphs import without_grids
 from support.trained import pixels, write_data, write_residual
 
@@ -125,8 +121,10 @@ def test_every_engine_runs_parts_of_unlike_widths(tmp_path: Path) -> None:
 
 def test_explain_compares_with_the_float_network_in_the_same_parts(tmp_path: Path) -> None:
     found = explain(compiled_in_parts(tmp_path), tmp_path / "d.npz").found
+    parts = {f"relu{number}_part{part}" for number in (1, 2) for part in (1, 2, 3)}
+    assert parts <= {switch.node for switch in found.parts}
     lost = {switch.node for switch, loss in found.parts.items() if loss.error > 0}
-    assert {"relu1_part1", "relu1_part2", "relu1_part3", "relu2_part1", "relu2_part2", "relu2_part3"} <= lost
+    assert parts - {"relu1_part1"} <= lost  # that one has 8 bits
 
 
 def test_the_float_network_is_divided_as_the_compiled_one_was(tmp_path: Path) -> None:
@@ -173,67 +171,14 @@ def with_bias(nodes: tuple[Any, ...], channels: int) -> tuple[Any, ...]:
     return tuple(replace(node, bias=bias) if isinstance(node, Readout) else node for node in nodes)
 
 
-def linear_network(rng: np.random.Generator) -> Graph:
-    """Convolutions, a skip, a pool and a dense layer behind units that never saturate."""
-    weights = (Tensor.real(rng.normal(size=shape)) for shape in ((4, 2, 3, 3), (4, 1, 1, 1), (4,), (3, 16)))
-    first, depthwise, skip, dense = weights
-    nodes = (
-        Input(name="x", type=Real((2, 6, 6))),
-        Conv(name="c", source="x", weight=first),
-        Population(name="p", drives=("c",), neuron=unit(4)),
-        Conv(name="d", source="p", weight=depthwise, groups=4),
-        Scale(name="s", source="p", weight=skip),
-        Population(name="q", drives=("d", "s"), neuron=unit(4)),
-        SumPool(name="m", source="q", weight=Tensor.real(np.full(4, 0.25)), kernel=(2, 2), stride=(2, 2)),
-        Population(name="r", drives=("m",), neuron=unit(4)),
-        Reshape(name="f", source="r", shape=(16,)),
-        Dense(name="e", source="f", weight=dense),
-        Readout(name="y", drives=("e",), bias=Bias(values=Tensor.real(np.zeros(3)))),
-    )
-    return Graph(name="g", nodes=nodes, outputs=("y",))
-
-
-def unit(channels: int) -> Analog:
-    return Analog(bias=Bias(values=Tensor.real(np.zeros(channels))), low=-np.inf, high=np.inf)
-
-
-def errors_of(folder: Path) -> tuple[Graph, Context, ChannelErrors]:
-    """A residual network, and what rounding each of its channels costs."""
-    graph, _, context = run(folder, "balance")
-    return graph, context, MixLevels().errors(graph, context)
-
-
-def test_every_channel_is_rounded_alone_and_the_mean_of_its_error_is_none(tmp_path: Path) -> None:
-    graph, context, found = errors_of(tmp_path)
-    grids = grids_of(Balance(level_bits=MEASURED_BITS).apply(graph, context))
-    engine, images = context.reals(graph), context.input_format.to_reals(context.samples[:PROBED])
-    (real,) = engine.run(images, {}).values()
-    for name, grid in grids.items():
-        for channel, error in enumerate(found[name][MEASURED_BITS]):
-            (rounded,) = engine.run(images, {name: grid}, {name: channel}).values()
-            lost = (rounded - real).astype(np.float64)
-            wanted = np.square(lost - lost.mean(axis=0)).mean() / real.var()
-            assert error == pytest.approx(wanted, rel=1e-9)
-
-
-def test_at_other_widths_the_error_goes_with_that_of_rounding(tmp_path: Path) -> None:
-    graph, context, found = errors_of(tmp_path)
-    for name, errors in found.items():
-        sample = context.calibration.populations[name].sample
-        rounding = {}
-        for bits in LEVEL_BITS:
-            grid = grids_of(Balance(level_bits=bits).apply(graph, context))[name]
-            levels = np.clip(np.floor(sample / grid.scale + 0.5), grid.lo, grid.hi)
-            rounding[bits] = np.square(levels * grid.scale - sample).mean(axis=0)
-        for bits in LEVEL_BITS:
-            shares = rounding[bits] / rounding[MEASURED_BITS]
-            np.testing.assert_allclose(errors[bits], errors[MEASURED_BITS] * shares)
-
-
 def test_the_pass_gives_every_part_the_bits_of_the_mixture(tmp_path: Path) -> None:
     graph, found, context = run(tmp_path, MIX)
     mix = MixLevels(level_bits=3, parts=3)
-    wanted = mixture(graph, mix.errors(graph, context), 3, 3)
+    errors = {
+        name: {bits: one.errors for bits, one in widths.items()}
+        for name, widths in mix.tops(graph, context).items()
+    }
+    wanted = mixture(graph, errors, 3, 3)
     assert {len(pieces) for pieces in wanted.values()} == {3}
     parts: dict[str, list[tuple[tuple[int, ...], int]]] = {}
     for node in found.populations:
@@ -242,6 +187,22 @@ def test_the_pass_gives_every_part_the_bits_of_the_mixture(tmp_path: Path) -> No
     assert parts == {
         name: [(tuple(piece.channels), piece.bits) for piece in pieces] for name, pieces in wanted.items()
     }
+
+
+def test_every_channel_gets_the_top_that_was_measured_for_its_bits(tmp_path: Path) -> None:
+    graph, found, context = run(tmp_path, MIX)
+    tops = MixLevels(level_bits=3, parts=3).tops(graph, context)
+    for node in found.populations:
+        bits = (node.neuron.grid.hi + 1).bit_length() - 1
+        wanted = tops[node.part.whole][bits].tops[list(node.part.channels)]
+        np.testing.assert_array_equal(node.neuron.grid.top.data, wanted)
+
+
+def test_with_a_method_of_their_own_tops_are_those_of_balance(tmp_path: Path) -> None:
+    _, found, context = run(tmp_path, "mix_levels{level_bits=3,parts=3,method=max}")
+    for node in found.populations:
+        high = context.calibration.populations[node.part.whole].high
+        np.testing.assert_array_equal(node.neuron.grid.top.data, high[list(node.part.channels)])
 
 
 def test_one_part_gives_whole_populations_widths_of_their_own(tmp_path: Path) -> None:
@@ -253,8 +214,8 @@ def test_one_part_gives_whole_populations_widths_of_their_own(tmp_path: Path) ->
 def test_without_an_engine_nothing_is_measured(tmp_path: Path) -> None:
     graph, _, context = run(tmp_path, "balance")
     with pytest.raises(SnnccError) as caught:
-        MixLevels().apply(graph, replace(context, reals=no_reals))
-    assert str(caught.value) == f"{graph.name}: this needs an engine for real networks, and none is given"
+        MixLevels().apply(graph, replace(context, adjoints=no_adjoints))
+    assert str(caught.value) == f"{graph.name}: this needs an engine for gradients, and none is given"
 
 
 @pytest.mark.parametrize(
@@ -268,6 +229,11 @@ def test_without_an_engine_nothing_is_measured(tmp_path: Path) -> None:
         ("mix_levels{level_bits=0.9}", "mix_levels: level_bits must be 1 to 8, not 0.9"),
         ("mix_levels{level_bits=nan}", "mix_levels: level_bits must be 1 to 8, not nan"),
         ("mix_levels{parts=0}", "mix_levels: parts must be 1 to 64, not 0"),
+        (
+            "mix_levels{method=most}",
+            "mix_levels: method 'most' is none of auto, max, mse, kl, percentile:P and percentile_all:P "
+            "with P in (0, 100], max:F and mse:F with F in (0.5, 4]",
+        ),
         ("mix_levels{parts=65}", "mix_levels: parts must be 1 to 64, not 65"),
     ],
 )

@@ -14,7 +14,7 @@ from snncc.options import PixelScaling
 from snncc.passes.base import Context
 from snncc.passes.pipeline import parse
 from snncc.sim.drives import Layers
-from snncc.sim.reals import RealEngine
+from snncc.sim.training.adjoint import Adjoint
 from snncc_ir.graph import Graph
 from snncc_ir.nodes import Readout
 from snncc_ir.semantics import evaluate
@@ -32,7 +32,7 @@ def run(folder: Path, text: str, scaling: PixelScaling = PLAIN) -> tuple[Graph, 
     levels = form.to_levels(pixels())
     calibration = calibrate(model, lowered, [form.to_reals(levels)], total=len(levels))
     context = Context(
-        calibration=calibration, input_format=form, samples=levels, layers=Layers(), reals=RealEngine
+        calibration=calibration, input_format=form, samples=levels, layers=Layers(), adjoints=Adjoint
     )
     return lowered.graph, parse(text).run(lowered.graph, context, lambda *_: None), context
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
 from snncc_ir.neurons import Analog, Bias, Grid, per_channel
 from snncc_ir.nodes import AnyNode, Input, Linear, MaxPool, Population, Readout
-from snncc_ir.semantics import evaluate
+from snncc_ir.semantics import evaluate, fire
 from snncc_ir.tensors import Tensor
 from snncc_ir.training import Objective, Parameters
 from snncc_ir.types import Real
@@ -69,6 +70,28 @@ def _channels(node: Population) -> int:
 
 def _bias(channels: int, rng: np.random.Generator) -> Bias:
     return Bias(values=Tensor.real(rng.normal(0, 0.3, channels)))
+
+
+def shifted(graph: Graph, images: Array, shifts: Mapping[str, Array]) -> dict[str, Array]:
+    """The value of every node where something is added to the activations of populations."""
+    values: dict[str, Array] = {}
+    for node in graph.nodes:
+        values[node.name] = _plain(graph, node, values, images) + shifts.get(node.name, 0.0)
+    return values
+
+
+def _plain(graph: Graph, node: AnyNode, values: Mapping[str, Array], images: Array) -> Array:
+    match node:
+        case Input():
+            return images
+        case Linear():
+            return drive(node, values[node.source])
+        case Population():
+            return fire(node.neuron, sum(values[name] for name in node.drives))
+        case Readout():
+            return sum(values[name] for name in node.drives) + node.bias.spread(graph.types[node.name].shape)
+        case _:
+            return wire(node, *(values[name] for name in node.sources))
 
 
 def parameters_of(graph: Graph) -> Parameters:

@@ -18,11 +18,22 @@ SMALLEST_SPREAD = 1e-12
 """Takes the place of the spread of a target that is constant."""
 
 
-def real_unit(neuron: Analog, emit: Emitter, drive: str) -> str:
-    """The unit before quantisation: min(max(u, low), high)."""
-    if neuron.low > -math.inf:
-        drive = emit("Max", drive, emit.floats(neuron.low))
-    return emit("Min", drive, emit.floats(neuron.high)) if neuron.high < math.inf else drive
+def real_unit(neuron: Analog, frame: Frame, drive: str) -> Applied:
+    """The unit before quantisation: min(max(f(u), low), high); the pullback gives the gradient of u."""
+    emit = frame.emit
+    slope = None if neuron.slope is None else frame.per_channel(emit.floats(neuron.slope.data))
+    bent = drive if slope is None else emit("PRelu", drive, slope)
+    value = emit("Max", bent, emit.floats(neuron.low)) if neuron.low > -math.inf else bent
+    value = emit("Min", value, emit.floats(neuron.high)) if neuron.high < math.inf else value
+
+    def pullback(g: str) -> tuple[str, ...]:
+        inside = emit("Mul", g, emit("Cast", emit("Equal", bent, value), to=TensorProto.FLOAT))
+        if slope is None:
+            return (inside,)
+        negative = emit("Less", drive, emit.floats(0.0))
+        return (emit("Where", negative, emit("Mul", inside, slope), inside),)
+
+    return value, pullback
 
 
 def staircase(grid: Grid, frame: Frame, drive: str, step: str, surrogate: Surrogate) -> Applied:

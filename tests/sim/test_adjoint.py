@@ -1,0 +1,87 @@
+"""Gradients of outputs by activations, against central differences in float64."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from snncc.sim.training import adjoint
+from snncc.sim.training.adjoint import Adjoint
+from snncc_ir.errors import GraphError
+from snncc_ir.graph import Graph
+from snncc_ir.semantics import evaluate
+from snncc_ir.tensors import Tensor
+from support.examples import analog, quantised
+from support.graphs import Case, cases
+from support.real_graphs import shifted, without_grids
+
+
+def bent(graph: Graph, rng: np.random.Generator) -> Graph:
+    """The graph with slopes on the negative side of half of its signed units, and bounds that clip."""
+    changed = []
+    for node in graph.populations:
+        channels = node.neuron.bias.values.shape[0]
+        slope = (
+            Tensor.real(rng.uniform(0, 2, channels)) if node.neuron.low < 0 and rng.random() < 0.5 else None
+        )
+        changed.append(replace(node, neuron=replace(node.neuron, slope=slope, high=rng.uniform(0.5, 2.0))))
+    return graph.with_nodes(changed)
+
+
+@settings(max_examples=60)
+@given(cases(), st.integers(0, 2**32 - 1))
+def test_gradients_are_differences(case: Case, seed: int) -> None:
+    assume(len(case.graph.inputs) == 1)
+    rng = np.random.default_rng(seed)
+    graph = bent(without_grids(case.graph, seed), rng)
+    images = rng.normal(size=(3, *graph.inputs[0].type.shape)).astype(np.float32).astype(float)
+    shapes = {name: (3, *graph.types[name].shape) for name in graph.types}
+    aims = {name: rng.normal(size=shapes[name]) for name in graph.outputs}
+    found = Adjoint(graph)(images, aims)
+    values = evaluate(graph, {graph.inputs[0].name: images})
+    for name, sensitivity in found.items():
+        np.testing.assert_allclose(sensitivity.values, values[name], rtol=1e-4, atol=1e-4)
+        step = {name: 1e-6 * rng.normal(size=shapes[name])}
+        ahead, behind = (shifted(graph, images, {name: s * step[name]}) for s in (1, -1))
+        change = sum(float((aims[output] * (ahead[output] - behind[output])).sum()) for output in aims) / 2
+        size = np.linalg.norm(sensitivity.gradients) * np.linalg.norm(step[name])
+        assert abs(change - float((sensitivity.gradients * step[name]).sum())) < 1e-3 * size + 1e-10
+    assert found.keys() == {node.name for node in graph.populations}
+
+
+@given(cases(), st.integers(0, 99))
+def test_fewer_images_than_a_batch_give_the_same(case: Case, seed: int) -> None:
+    assume(len(case.graph.inputs) == 1)
+    rng = np.random.default_rng(seed)
+    graph = without_grids(case.graph, seed)
+    engine = Adjoint(graph)
+    images = rng.normal(size=(engine.batch, *graph.inputs[0].type.shape))
+    outputs, few = engine.outputs(images), engine.outputs(images[:2])
+    aims = {name: rng.normal(size=value.shape) for name, value in outputs.items()}
+    whole, part = engine(images, aims), engine(images[:2], {name: aim[:2] for name, aim in aims.items()})
+    assert whole.keys() == part.keys()
+    for name, output in outputs.items():
+        np.testing.assert_allclose(few[name], output[:2], rtol=1e-5, atol=1e-5)
+    for name, sensitivity in part.items():
+        np.testing.assert_allclose(sensitivity.values, whole[name].values[:2], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(sensitivity.gradients, whole[name].gradients[:2], rtol=1e-4, atol=1e-4)
+
+
+def test_batches_of_great_networks_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = analog()
+    count = sum(int(np.prod(value.shape)) for value in graph.types.values())
+    assert Adjoint(graph).batch == adjoint.MOST_IMAGES
+    monkeypatch.setattr(adjoint, "MOST_NUMBERS", 5 * count)
+    assert Adjoint(graph).batch == 5
+    monkeypatch.setattr(adjoint, "MOST_NUMBERS", count - 1)
+    assert Adjoint(graph).batch == 1
+
+
+def test_what_is_quantised_is_refused() -> None:
+    with pytest.raises(GraphError) as caught:
+        Adjoint(quantised())
+    assert str(caught.value) == "relu: is quantised already"
