@@ -171,7 +171,10 @@ def space_to_depth(call: Call) -> Result:
 
 def _column_first(call: Call) -> bool:
     """True where the channels of a block of positions follow each other; SpaceToDepth can from opset 28."""
-    return call.attributes.text("mode", "DCR") == "CRD"
+    mode = call.attributes.text("mode", "DCR")
+    if mode not in ("DCR", "CRD"):
+        raise Reject(f"mode {mode} is unknown")
+    return mode == "CRD"
 
 
 def _block(call: Call, shape: Shape) -> int:

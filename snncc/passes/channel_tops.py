@@ -33,13 +33,12 @@ class ChannelTops:
     errors: Reals
 
 
-Widths = Mapping[int, ChannelTops]
-"""By level bits."""
+TopsByBits = Mapping[int, ChannelTops]
 
 
 def channel_tops(
     graph: Graph, context: Context, balanced: Mapping[int, Graph], *, free: bool
-) -> dict[str, Widths]:
+) -> dict[str, TopsByBits]:
     """Tops of every population by level bits; those of the balanced graphs, unless they are `free`.
 
     Channels that must share a scale keep those of the balanced graphs in any case.
@@ -47,7 +46,7 @@ def channel_tops(
     grids = {bits: grids_of(each) for bits, each in balanced.items()}
     shares = SHARES if free else SHARES[:1]
     measured, shared = channel_errors(graph, context, grids, shares), shared_scales(graph)
-    found: dict[str, Widths] = {}
+    found: dict[str, TopsByBits] = {}
     for name, by_bits in measured.items():
         fixed = shared.mask(name, graph.types[name].shape[0])
         widths = {}

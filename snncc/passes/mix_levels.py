@@ -12,7 +12,7 @@ import numpy as np
 from snncc.passes.balance import Balance, check_method, print_widths
 from snncc.passes.base import Context, Pass, option
 from snncc.passes.channel_ties import tied_populations
-from snncc.passes.channel_tops import Widths, channel_tops
+from snncc.passes.channel_tops import TopsByBits, channel_tops
 from snncc.passes.division import Division, divided, division_of
 from snncc.passes.mixture import Mixture, mixture
 from snncc.passes.shared_scales import shared_scales
@@ -23,7 +23,7 @@ from snncc_ir.neurons import Analog, Grid
 from snncc_ir.nodes import Population
 from snncc_ir.tensors import Reals, Tensor
 
-Tops = Mapping[str, Widths]
+Tops = Mapping[str, TopsByBits]
 """By population."""
 
 MOST_PARTS = 64
@@ -44,7 +44,7 @@ class MixLevels(Pass):
 
     level_bits: float = option(4.0, "bits of a level, at most, in the mean over all neurons, 1 to 8")
     parts: int = option(8, f"of a population at most, 1 to {MOST_PARTS}")
-    method: str = option("auto", "how tops are chosen, as for balance")
+    method: str = option("auto", "as for balance; auto also asks what tops cost the outputs")
 
     def __post_init__(self) -> None:
         if not 1 <= self.level_bits <= max(LEVEL_BITS):

@@ -52,6 +52,7 @@ CURVED = (
          "rejected: slope -0.5 falls where its input rises, which no staircase does; "
          "use slopes of at least 0"),
         ("DepthToSpace", {"blocksize": 3}, "rejected: 4 channels do not fill blocks of 3x3"),
+        ("DepthToSpace", {"blocksize": 2, "mode": "RCD"}, "rejected: mode RCD is unknown"),
         ("LRN", {"size": 3}, "rejected: divides by statistics of the image itself, which is no weighted sum; "
          "use BatchNormalization"),
         ("Softmax", {}, "rejected: only supported at the end; in between (attention) it is no staircase "

@@ -131,7 +131,7 @@ TRAINING_CASES: list[tuple[str, Callable[[], object]]] = [
 
 
 @pytest.mark.parametrize(("message", "mistake"), CASES)
-def test_mistakes(message: str, mistake: Callable[[], object]) -> None:
+def test_rate_mistakes(message: str, mistake: Callable[[], object]) -> None:
     with pytest.raises(SnnccError) as found:
         mistake()
     assert str(found.value) == message
@@ -139,7 +139,7 @@ def test_mistakes(message: str, mistake: Callable[[], object]) -> None:
 
 @needs_native
 @pytest.mark.parametrize(("message", "mistake"), TRAINING_CASES)
-def test_mistakes_in_training(message: str, mistake: Callable[[], object]) -> None:
+def test_rate_mistakes_in_training(message: str, mistake: Callable[[], object]) -> None:
     with pytest.raises(SnnccError) as found:
         mistake()
     assert str(found.value).startswith(message)
