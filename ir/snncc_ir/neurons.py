@@ -104,6 +104,21 @@ class Analog:
         if self.slope is not None and (len(self.slope.shape) != 1 or self.slope.data.min() < 0):
             raise GraphError("slopes must be a vector of numbers >= 0")
 
+    @property
+    def ceiling(self) -> float:
+        """The greatest magnitude that its values can have."""
+        return max(self.high, -self.low)
+
+    def bounds(self, scale: Reals, lo: int, hi: int) -> tuple[Reals, Reals]:
+        """Least and greatest level of each channel, of those lo..hi of the real value scale[C]."""
+        low, high = (np.floor(bound / scale + 0.5) for bound in (self.low, self.high))
+        return np.maximum(low, lo), np.minimum(high, hi)
+
+    def bends(self, scale: Reals, lo: int, hi: int) -> bool:
+        """True where the unit, with levels lo..hi of the real value scale[C], is more than a staircase."""
+        first, last = self.bounds(scale, lo, hi)
+        return self.slope is not None or bool((first > lo).any() or (last < hi).any())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Quantiser:

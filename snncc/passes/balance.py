@@ -52,15 +52,14 @@ BOUNDS = {"percentile": (0.0, 100.0), WITH_ZEROS: (0.0, 100.0), "max": HEADROOM,
 class Balance(Pass):
     """Chooses the grid of every analog population from its calibrated activations.
 
-    `auto` is `mse`; with 8 level bits it goes beyond, for what unseen images reach, but no further than the
-    unit's own ceiling, and not where the activations lie on the levels as they are: a network that learned
-    with quantised activations keeps them.
+    `auto` is `mse`; with 8 level bits it goes beyond, for what unseen images reach, but not where the
+    activations lie on the levels as they are: a network that learned with quantised activations keeps them.
     `max` takes the greatest activation, `max:f` f times that, for what unseen images reach,
     `percentile:p` the p-th percentile of the activations that are not zero (Rueckauer et al. 2016),
     `percentile_all:p` that of all activations (Lu and Sengupta 2020), `mse` the top with the least mean
     squared rounding and clipping error, `mse:f` f times that, `kl` the top that changes the distribution of
-    the activations least. Channels that wiring mixes (`shared_scales`) share one scale, chosen on the
-    activations of all of them.
+    the activations least. No top is beyond what the unit can give. Channels that wiring mixes
+    (`shared_scales`) share one scale, chosen on the activations of all of them.
     """
 
     name: ClassVar[str] = "balance"
@@ -94,7 +93,7 @@ class Balance(Pass):
                 hint=f"there are {', '.join(node.name for node in graph.populations)}",
             )
         units = {
-            name: _Unit(context.calibration.populations[name], *bounds, _ceiling(analog[name]))
+            name: _Unit(context.calibration.populations[name], *bounds, analog[name].ceiling)
             for name, bounds in ranges.items()
         }
         tops = self._tops(graph, units)
@@ -133,13 +132,13 @@ class Balance(Pass):
         return {name: scale * _reach(units[name].bounds) for name in group}
 
     def _top(self, unit: _Unit) -> Reals:
-        return np.maximum(self._chosen_top(unit), SMALLEST_TOP)
+        return np.clip(self._chosen_top(unit), SMALLEST_TOP, max(unit.ceiling, SMALLEST_TOP))
 
     def _chosen_top(self, unit: _Unit) -> Reals:
         sample, greatest, bounds = unit.statistics.sample, unit.greatest, unit.bounds
         match self.method:
             case "auto" if (unit.hi - unit.lo).bit_length() == FINEST:
-                return roomy_top(sample, greatest, *bounds, ROOM, unit.ceiling)
+                return roomy_top(sample, greatest, *bounds, ROOM)
             case "max":
                 return greatest
             case "auto" | "mse":
@@ -194,10 +193,6 @@ def grids_of(graph: Graph) -> dict[str, Grid]:
     """The grids of a balanced graph by population."""
     grids = {node.name: node.neuron.grid for node in graph.populations if isinstance(node.neuron, Analog)}
     return {name: grid for name, grid in grids.items() if grid is not None}
-
-
-def _ceiling(neuron: Analog) -> float:
-    return max(neuron.high, -neuron.low)
 
 
 def level_range(bits: int, *, signed: bool) -> tuple[int, int]:

@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from snncc.passes.base import Adjoint, Context
 from snncc.passes.tops import on_levels
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Grid
 from snncc_ir.tensors import Reals
 
 Array = NDArray[Any]
-Grids = Mapping[str, Grid]
 
 PROBED = 256
 """Images on which errors are measured."""
@@ -27,7 +25,7 @@ DIRECTIONS = 16
 
 @dataclass(frozen=True)
 class RoundingErrors:
-    """Of the channels of a population for F tops each, `[F, C]`.
+    """Of the channels of a population for what was tried, `[F, C]`.
 
     `outputs` is the squared error that rounding the channel alone makes in the outputs, relative to their
     variance; `channel` that in the channel's own activations.
@@ -37,10 +35,24 @@ class RoundingErrors:
     channel: Reals
 
 
+@dataclass(frozen=True)
+class Tries:
+    """F tops each, `[F, C]`, that the channels of a population may get for the levels lo..hi."""
+
+    tops: Reals
+    lo: int
+    hi: int
+
+    @property
+    def scales(self) -> Reals:
+        """Real values of one level `[F, C]`."""
+        return np.asarray(self.tops / max(self.hi, -self.lo))
+
+
 def channel_errors(
-    graph: Graph, context: Context, grids: Mapping[int, Grids], shares: Reals
+    graph: Graph, context: Context, tries: Mapping[str, Mapping[int, Tries]]
 ) -> dict[str, dict[int, RoundingErrors]]:
-    """What every channel of a real graph costs for tops `shares[F]` times those of the grids by level bits.
+    """What every channel of a real graph costs for what is tried by population and level bits.
 
     Float weights, calibration images, no label. Each channel is rounded alone while all others stay real,
     and the outputs follow to first order: the gradient of an output by an activation, times the rounding
@@ -56,13 +68,12 @@ def channel_errors(
     sums: dict[tuple[str, int], _Sums] = {}
     for number, batch in enumerate(batches):
         for name, (values, gradients) in _traced(adjoint, batch, directions).items():
-            for bits, by_name in grids.items():
-                rounded = _rounding(values, by_name[name], shares)
-                sums.setdefault((name, bits), _Sums()).add(rounded, gradients)
+            for bits, tried in tries[name].items():
+                sums.setdefault((name, bits), _Sums()).add(_rounding(values, tried), gradients)
         progress(number + 1, len(batches))
     return {
-        name: {bits: sums[name, bits].errors(len(images)) for bits in grids}
-        for name in next(iter(grids.values()))
+        name: {bits: sums[name, bits].errors(len(images)) for bits in by_bits}
+        for name, by_bits in tries.items()
     }
 
 
@@ -109,10 +120,10 @@ def _by_position(values: Array) -> Array:
     return values.reshape(*values.shape[:2], -1)
 
 
-def _rounding(values: Array, grid: Grid, shares: Reals) -> Array:
+def _rounding(values: Array, tried: Tries) -> Array:
     """What rounding adds to the activations, `[N, C, P, F]`."""
-    scale = (grid.scale[:, None] * shares).astype(np.float32)[:, None]
-    return on_levels(values[..., None], scale, grid.lo, grid.hi) - values[..., None]
+    scales = tried.scales.T.astype(np.float32)[:, None]
+    return on_levels(values[..., None], scales, tried.lo, tried.hi) - values[..., None]
 
 
 class _Sums:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from snncc.passes.balance import grids_of
 from snncc.passes.base import Context
-from snncc.passes.channel_errors import RoundingErrors, channel_errors
+from snncc.passes.channel_errors import RoundingErrors, Tries, channel_errors
 from snncc.passes.shared_scales import shared_scales
 from snncc_ir.graph import Graph
+from snncc_ir.neurons import Analog, Grid
 from snncc_ir.tensors import Ints, Reals
 
 SHARES = np.array([1.0, 0.7, 0.8, 0.88, 0.94, 1.07, 1.15, 1.25, 1.4, 1.6])
@@ -41,31 +42,44 @@ def channel_tops(
 ) -> dict[str, TopsByBits]:
     """Tops of every population by level bits; those of the balanced graphs, unless they are `free`.
 
-    Channels that must share a scale keep those of the balanced graphs in any case.
+    Free ones are never beyond what the unit can give. Channels that must share a scale keep that of the
+    balanced graphs in any case.
     """
-    grids = {bits: grids_of(each) for bits, each in balanced.items()}
+    units = {node.name: node.neuron for node in graph.populations if isinstance(node.neuron, Analog)}
     shares = SHARES if free else SHARES[:1]
-    measured, shared = channel_errors(graph, context, grids, shares), shared_scales(graph)
+    grids = {bits: grids_of(each) for bits, each in balanced.items()}
+    tries = {
+        name: {bits: _tries(unit, by_name[name], shares) for bits, by_name in grids.items()}
+        for name, unit in units.items()
+    }
+    measured, shared = channel_errors(graph, context, tries), shared_scales(graph)
     found: dict[str, TopsByBits] = {}
     for name, by_bits in measured.items():
         fixed = shared.mask(name, graph.types[name].shape[0])
-        widths = {}
-        for bits, errors in by_bits.items():
-            best = _best(errors, fixed)
-            tops = grids[bits][name].top.data * shares[best]
-            widths[bits] = ChannelTops(tops, np.take_along_axis(errors.outputs, best[None], axis=0)[0])
-        found[name] = widths
+        found[name] = {bits: _chosen(tries[name][bits], errors, fixed) for bits, errors in by_bits.items()}
     return found
 
 
-def _best(errors: RoundingErrors, fixed: NDArray[np.bool_]) -> Ints:
+def _tries(unit: Analog, grid: Grid, shares: Reals) -> Tries:
+    tops = shares[:, None] * grid.top.data
+    tops[1:] = np.minimum(tops[1:], unit.ceiling)
+    return Tries(tops, grid.lo, grid.hi)
+
+
+def _chosen(tried: Tries, errors: RoundingErrors, fixed: NDArray[np.bool_]) -> ChannelTops:
+    """What costs least, but for channels that are `fixed`: they keep the first."""
+    best = np.where(fixed, 0, _best(errors))[None]
+    tops, costs = (np.take_along_axis(each, best, axis=0)[0] for each in (tried.tops, errors.outputs))
+    return ChannelTops(tops, costs)
+
+
+def _best(errors: RoundingErrors) -> Ints:
     """The number of the top `[C]` of the least sum of both errors, each relative to that of the first top.
 
     The error of the outputs alone follows the calibration images too closely where few of them reach the
     top; that of the channel keeps it near where its own activations are rounded best.
     """
-    best = np.argmin(_relative(errors.outputs) + _relative(errors.channel), axis=0)
-    return np.where(fixed, 0, best)
+    return np.argmin(_relative(errors.outputs) + _relative(errors.channel), axis=0)
 
 
 def _relative(errors: Reals) -> Reals:

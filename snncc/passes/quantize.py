@@ -17,7 +17,7 @@ from snncc.passes.requantise import requantise, united_readout, why_not
 from snncc.passes.rounders import ROUNDERS
 from snncc.passes.rounding import Rounder, Synapses
 from snncc.passes.shared_scales import shared_scales
-from snncc.passes.tables import needs_table, table_of, within_reach
+from snncc.passes.tables import table_of, within_reach
 from snncc_ir.certificates import Requantised
 from snncc_ir.encoding import InputFormat
 from snncc_ir.errors import GraphError, SnnccError
@@ -206,7 +206,7 @@ class Quantizer:
         # A scale that others share stays what it is, although integer weights that came so fix the unit.
         scale = np.where(shared, step, theta * unit)
         quantised = replace(node, neuron=staircase, scale=Tensor.real(scale))
-        if needs_table(neuron, step, grid.lo, grid.hi):
+        if neuron.bends(step, grid.lo, grid.hi):
             table = table_of(neuron, staircase, scale)
             quantised = replace(quantised, neuron=table, unit=Tensor.real(unit))
         self._placed(quantised, scale, 0.0)

@@ -16,15 +16,6 @@ FARTHEST = 2 ** (NEURON_BITS - 1) - 1
 """Magnitude of the farthest breakpoint."""
 
 
-def needs_table(unit: Analog, scale: Reals, lo: int, hi: int) -> bool:
-    """True where the unit, with levels lo..hi of the real value scale[C], is more than a staircase.
-
-    An unsigned unit never is without a slope: its top lies within its bounds.
-    """
-    first, last = _bounds(unit, scale, lo, hi)
-    return unit.slope is not None or (lo < 0 and bool((first > lo).any() or (last < hi).any()))
-
-
 def table_of(unit: Analog, stairs: Staircase, scale: Reals) -> Table:
     """The staircase with the unit's slope on its negative side and its own bounds, as breakpoints.
 
@@ -36,7 +27,7 @@ def table_of(unit: Analog, stairs: Staircase, scale: Reals) -> Table:
     level = np.arange(stairs.lo + 1, stairs.hi + 1)
     with np.errstate(divide="ignore"):
         reach = (level - 0.5) * stairs.theta.data[:, None] / np.where(level <= 0, slope[:, None], 1.0)
-    first, last = (bound[:, None] for bound in _bounds(unit, scale, stairs.lo, stairs.hi))
+    first, last = (bound[:, None] for bound in unit.bounds(scale, stairs.lo, stairs.hi))
     points = np.clip(np.ceil(reach), -FARTHEST, FARTHEST)
     points = np.where(level <= first, -FARTHEST, np.where(level > last, FARTHEST, points))
     bias = stairs.bias
@@ -46,12 +37,6 @@ def table_of(unit: Analog, stairs: Staircase, scale: Reals) -> Table:
     return Table(
         breakpoints=Tensor.integer(whole), lo=stairs.lo, hi=stairs.hi, rows=bias.rows, columns=bias.columns
     )
-
-
-def _bounds(unit: Analog, scale: Reals, lo: int, hi: int) -> tuple[Reals, Reals]:
-    """Least and greatest level of each channel."""
-    low, high = (np.floor(bound / scale + 0.5) for bound in (unit.low, unit.high))
-    return np.maximum(low, lo), np.minimum(high, hi)
 
 
 def within_reach(graph: Graph) -> Graph:

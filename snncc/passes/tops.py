@@ -56,10 +56,8 @@ def least_error_top(sample: NDArray[np.float32], greatest: Reals, lo: int, hi: i
     return np.asarray(greatest * CANDIDATES[np.argmin(errors, axis=0)])
 
 
-def roomy_top(
-    sample: NDArray[np.float32], greatest: Reals, lo: int, hi: int, room: float, ceiling: float
-) -> Reals:
-    """Per channel `room` times the top of least error, at most `ceiling`.
+def roomy_top(sample: NDArray[np.float32], greatest: Reals, lo: int, hi: int, room: float) -> Reals:
+    """Per channel `room` times the top of least error.
 
     Where the sample lies on the levels of that top, they are kept: the network learned with them.
     """
@@ -67,7 +65,7 @@ def roomy_top(
     scale = np.maximum(top, SMALLEST_TOP) / max(hi, -lo)
     rounded = on_levels(sample, scale, lo, hi)
     exact = np.square(rounded - sample).mean(axis=0) <= ON_GRID * np.square(sample).mean(axis=0)
-    return np.asarray(np.where(exact, top, np.minimum(room * top, ceiling)))
+    return np.asarray(np.where(exact, top, room * top))
 
 
 def least_divergence_top(sample: NDArray[np.float32], greatest: Reals, lo: int, hi: int) -> Reals:

@@ -88,11 +88,15 @@ def test_auto_leaves_room_where_levels_are_finest(activations: Statistics) -> No
             np.testing.assert_allclose(auto, (ROOM if bits == FINEST else 1.0) * mse)
 
 
-def test_auto_stops_at_the_ceiling_of_the_unit(activations: Statistics) -> None:
+@pytest.mark.parametrize("method", ["auto", "max", "max:1.5", "mse:2", "kl", "percentile:99"])
+def test_no_top_is_beyond_the_ceiling_of_the_unit(activations: Statistics, method: str) -> None:
     ceiling = float(activations.high.max())
-    top = Balance(level_bits=8)._chosen_top(_Unit(activations, 0, 255, ceiling))
-    assert top.max() == ceiling
-    assert top.min() < ceiling
+    free, most = (
+        Balance(level_bits=8, method=method)._top(_Unit(activations, 0, 255, top))
+        for top in (math.inf, ceiling)
+    )
+    np.testing.assert_array_equal(most, np.minimum(free, ceiling))
+    assert most.min() < ceiling
 
 
 def test_auto_keeps_the_levels_of_a_network_that_learned_with_them() -> None:

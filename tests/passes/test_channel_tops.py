@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from snncc.passes import channel_errors as module
 from snncc.passes.balance import Balance, grids_of
 from snncc.passes.base import Context
-from snncc.passes.channel_errors import DIRECTIONS, PROBED, RoundingErrors, channel_errors
+from snncc.passes.channel_errors import DIRECTIONS, PROBED, RoundingErrors, Tries, channel_errors
 from snncc.passes.channel_tops import SHARES, channel_tops
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Grid
@@ -32,7 +32,18 @@ def measured(
 ) -> tuple[dict[int, dict[str, Grid]], dict[str, dict[int, RoundingErrors]]]:
     """Grids at two widths, and what the channels cost at three tops."""
     grids = {bits: grids_of(Balance(level_bits=bits).apply(graph, context)) for bits in BITS}
-    return grids, channel_errors(graph, context, grids, TRIED)
+    return grids, channel_errors(graph, context, tries_of(grids, TRIED))
+
+
+def tries_of(grids: dict[int, dict[str, Grid]], shares: Reals) -> dict[str, dict[int, Tries]]:
+    """Shares of the tops of grids."""
+    return {
+        name: {
+            bits: Tries(shares[:, None] * by_name[name].top.data, by_name[name].lo, by_name[name].hi)
+            for bits, by_name in grids.items()
+        }
+        for name in next(iter(grids.values()))
+    }
 
 
 def rounded(values: np.ndarray, channel: int, scale: float, hi: int) -> np.ndarray | None:
@@ -94,7 +105,7 @@ def test_only_the_first_images_are_asked() -> None:
     context = calibrated(graph, levels)
     grids, found = measured(graph, context)
     first = replace(context, samples=levels[:PROBED])
-    again = channel_errors(graph, first, grids, TRIED)
+    again = channel_errors(graph, first, tries_of(grids, TRIED))
     for name, bits in itertools.product(found, BITS):
         np.testing.assert_array_equal(found[name][bits].outputs, again[name][bits].outputs)
 
@@ -113,7 +124,7 @@ def test_tops_cost_the_outputs_and_the_channel_least() -> None:
     context = calibrated(graph, images(40, 3))
     found, costs = tops_of(graph, context, free=True)
     grids = {3: grids_of(Balance(level_bits=3).apply(graph, context))}
-    measured_errors = channel_errors(graph, context, grids, SHARES)
+    measured_errors = channel_errors(graph, context, tries_of(grids, SHARES))
     for name, channel in itertools.product(found, range(4)):
         errors = measured_errors[name][3]
         sums = [
@@ -152,3 +163,14 @@ def test_a_channel_that_never_fires_or_lies_on_its_levels_keeps_its_top() -> Non
     found, costs = tops_of(graph, calibrated(graph, levels), free=True)
     assert (found["p"] == 1).all()
     assert costs["p"] == pytest.approx(0, abs=1e-9)
+
+
+def test_no_top_is_beyond_what_the_unit_can_give() -> None:
+    graph = linear_network(np.random.default_rng(5))
+    clipped = [replace(node, neuron=replace(node.neuron, low=0.0, high=0.3)) for node in graph.populations]
+    graph = graph.with_nodes(clipped)
+    balanced = {3: Balance(level_bits=3, method="max").apply(graph, calibrated(graph, images(40, 3)))}
+    found = channel_tops(graph, calibrated(graph, images(40, 3)), balanced, free=True)
+    tops = np.concatenate([widths[3].tops for widths in found.values()])
+    assert tops.max() == 0.3
+    assert len(np.unique(tops.round(6))) > 2

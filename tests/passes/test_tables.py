@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snncc.passes.tables import bias_of, needs_table, shifted, table_of, within_reach
+from snncc.passes.tables import bias_of, shifted, table_of, within_reach
 from snncc_ir.certificates import drive_interval
 from snncc_ir.graph import Graph
 from snncc_ir.neurons import Analog, Bias, Staircase, Table
@@ -63,11 +63,12 @@ def test_levels_are_the_units_activations_rounded_half_up(
     ("analog", "expected"),
     [
         (unit(1), False), (unit(1, 0.0), False), (unit(1, -7.0, 7.0), False), (unit(1, -3.0, 7.0), True),
-        (unit(1, -7.0, 2.0), True), (unit(1, 0.0, 0.5), False), (unit(1, slope=[0.5]), True),
+        (unit(1, -7.0, 2.0), True), (unit(1, 0.0, 0.5), True), (unit(1, 0.0, 7.0), False),
+        (unit(1, slope=[0.5]), True),
     ],
 )  # fmt: skip
 def test_what_needs_a_table(analog: Analog, expected: bool) -> None:
-    assert needs_table(analog, np.ones(1), -7 if analog.low < 0 else 0, 7) == expected
+    assert analog.bends(np.ones(1), -7 if analog.low < 0 else 0, 7) == expected
 
 
 def graph(table: Any, weight: list[list[int]]) -> Graph:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -12,24 +10,10 @@ from hypothesis import strategies as st
 from snncc.sim.training import adjoint
 from snncc.sim.training.adjoint import Adjoint
 from snncc_ir.errors import GraphError
-from snncc_ir.graph import Graph
 from snncc_ir.semantics import evaluate
-from snncc_ir.tensors import Tensor
 from support.examples import analog, quantised
 from support.graphs import Case, cases
-from support.real_graphs import shifted, without_grids
-
-
-def bent(graph: Graph, rng: np.random.Generator) -> Graph:
-    """The graph with slopes on the negative side of half of its signed units, and bounds that clip."""
-    changed = []
-    for node in graph.populations:
-        channels = node.neuron.bias.values.shape[0]
-        slope = (
-            Tensor.real(rng.uniform(0, 2, channels)) if node.neuron.low < 0 and rng.random() < 0.5 else None
-        )
-        changed.append(replace(node, neuron=replace(node.neuron, slope=slope, high=rng.uniform(0.5, 2.0))))
-    return graph.with_nodes(changed)
+from support.real_graphs import bent, shifted, without_grids
 
 
 @settings(max_examples=60)

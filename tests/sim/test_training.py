@@ -18,7 +18,7 @@ from snncc_ir.tensors import Tensor
 from snncc_ir.training import Objective, Parameters
 from snncc_ir.types import Levels, Real
 from support.graphs import Case, cases
-from support.real_graphs import Surrogate, moved, parameters_of, to_real
+from support.real_graphs import Surrogate, bent, moved, parameters_of, to_real
 
 BATCH = 3
 
@@ -53,8 +53,10 @@ OBJECTIVES = st.builds(
 
 
 @settings(max_examples=60)
-@given(cases(), st.integers(0, 2**32 - 1), OBJECTIVES)
-def test_gradients_are_those_of_the_surrogate(case: Case, seed: int, objective: Objective) -> None:
+@given(cases(), st.integers(0, 2**32 - 1), OBJECTIVES, st.booleans())
+def test_gradients_are_those_of_the_surrogate(
+    case: Case, seed: int, objective: Objective, bends: bool
+) -> None:
     assume(objective.taught or objective.labelled)
     assume(len(case.graph.inputs) == 1)
     sizes = [np.prod(case.graph.types[name].shape) for name in case.graph.outputs]
@@ -62,6 +64,7 @@ def test_gradients_are_those_of_the_surrogate(case: Case, seed: int, objective: 
     rng = np.random.default_rng(seed)
     images = rng.normal(size=(BATCH, *case.graph.inputs[0].type.shape)).astype(np.float32).astype(float)
     graph = to_real(case.graph, images, seed)
+    graph = bent(graph, rng) if bends else graph
     labels = rng.integers(0, sizes[0], BATCH)
     parameters = parameters_of(graph)
     value, gradient = Training(graph if objective.taught else None)(graph, objective)(

@@ -72,6 +72,18 @@ def _bias(channels: int, rng: np.random.Generator) -> Bias:
     return Bias(values=Tensor.real(rng.normal(0, 0.3, channels)))
 
 
+def bent(graph: Graph, rng: np.random.Generator) -> Graph:
+    """The graph with slopes on the negative side of half of its signed units, and bounds that clip."""
+    changed = []
+    for node in graph.populations:
+        channels = node.neuron.bias.values.shape[0]
+        slope = (
+            Tensor.real(rng.uniform(0, 2, channels)) if node.neuron.low < 0 and rng.random() < 0.5 else None
+        )
+        changed.append(replace(node, neuron=replace(node.neuron, slope=slope, high=rng.uniform(0.5, 2.0))))
+    return graph.with_nodes(changed)
+
+
 def shifted(graph: Graph, images: Array, shifts: Mapping[str, Array]) -> dict[str, Array]:
     """The value of every node where something is added to the activations of populations."""
     values: dict[str, Array] = {}
@@ -172,6 +184,8 @@ class Surrogate:
     def _fired(self, node: Population, drive: Array, parameters: Parameters) -> Array:
         step = per_channel(parameters.steps[node.name], drive.ndim - 1)
         grid = node.neuron.grid
+        if node.neuron.bends(grid.scale, grid.lo, grid.hi):
+            drive = _unit(node.neuron, drive)
         level = np.clip(np.floor(drive / step + 0.5 + self.nudge), grid.lo, grid.hi)
         inside = self._smooth(node.name, grid, drive / step)
         rest = self.rests.setdefault(node.name, level - inside)
@@ -197,6 +211,13 @@ class Surrogate:
             ours, theirs = (_log_softmax(x.reshape(len(x), -1) / t) for x in (output, target))
             return t**2 * float((np.exp(theirs) * (theirs - ours)).sum(axis=1).mean())
         return _relative_error(output, target)
+
+
+def _unit(neuron: Analog, drive: Array) -> Array:
+    """The unit before quantisation, for a drive with its bias."""
+    if neuron.slope is not None:
+        drive = np.where(drive < 0, drive * per_channel(neuron.slope.data, drive.ndim - 1), drive)
+    return np.clip(drive, neuron.low, neuron.high)
 
 
 def single_step(x: Array) -> Array:

@@ -11,7 +11,13 @@ import numpy as np
 
 from snncc.sim.session import open_session
 from snncc.sim.training.emitter import Array, Emitter
-from snncc.sim.training.neurons import cross_entropy, divergence, squared_error, staircase
+from snncc.sim.training.neurons import (
+    cross_entropy,
+    divergence,
+    real_unit,
+    squared_error,
+    staircase,
+)
 from snncc.sim.training.rules import Applied, project
 from snncc.sim.training.tape import IMAGES, THREADS, RealTape, Tape, value_count
 from snncc_ir.aims import Loss, Surrogate
@@ -134,6 +140,10 @@ class _StairTape(Tape):
         step = self._parameter(_step(node.name), neuron.grid.top.shape)
         drive = f"drive/{node.name}"
         total = self.record(drive, (*node.drives, bias), self._biased(node, bias))
+        if neuron.bends(neuron.grid.scale, neuron.grid.lo, neuron.grid.hi):
+            bent = f"bent/{node.name}"
+            total = self.record(bent, (drive,), real_unit(neuron, self.frame(node.name), total))
+            drive = bent
         applied = staircase(neuron.grid, self.frame(node.name), total, step, self.surrogate)
         return self.record(node.name, (drive, step), applied)
 
