@@ -44,11 +44,3 @@ class Parameters:
     weights: Mapping[str, Array]
     biases: Mapping[str, Array]
     steps: Mapping[str, Array]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sensitivity:
-    """Activations `[N, *shape]` of a population, and the gradients of a number by them."""
-
-    values: Array
-    gradients: Array

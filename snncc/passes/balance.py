@@ -58,8 +58,8 @@ class Balance(Pass):
     `percentile:p` the p-th percentile of the activations that are not zero (Rueckauer et al. 2016),
     `percentile_all:p` that of all activations (Lu and Sengupta 2020), `mse` the top with the least mean
     squared rounding and clipping error, `mse:f` f times that, `kl` the top that changes the distribution of
-    the activations least. No top is beyond what the unit can give. Channels that wiring mixes
-    (`shared_scales`) share one scale, chosen on the activations of all of them.
+    the activations least. No top is beyond what the unit can give, unless its scale is shared: channels that
+    wiring mixes (`shared_scales`) have one, chosen on the activations of all of them.
     """
 
     name: ClassVar[str] = "balance"

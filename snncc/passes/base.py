@@ -20,7 +20,7 @@ from snncc_ir.nodes import Linear
 from snncc_ir.progress import Watch, no_watch
 from snncc_ir.selection import CodeChoice
 from snncc_ir.statistics import Calibration
-from snncc_ir.training import Objective, Parameters, Sensitivity
+from snncc_ir.training import Objective, Parameters
 
 Array = NDArray[Any]
 T = TypeVar("T", int, float, str)
@@ -72,11 +72,11 @@ class Adjoint(Protocol):
 
     batch: int
 
-    def outputs(self, images: Array) -> Mapping[str, Array]:
-        """Outputs `[N, *shape]` for real images `[N, *input shape]`."""
+    def values(self, images: Array) -> Mapping[str, Array]:
+        """Activations of populations, and outputs, `[N, *shape]` for real images `[N, *input shape]`."""
 
-    def __call__(self, images: Array, aims: Mapping[str, Array]) -> Mapping[str, Sensitivity]:
-        """Activations of populations, and the gradients by them of the sum of `aims` times outputs.
+    def gradients(self, images: Array, aims: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Gradients of the sum of `aims` times outputs by the activations `[N, *shape]` of populations.
 
         For real images `[N, *input shape]`; `aims[output][N, *shape]` are factors.
         """

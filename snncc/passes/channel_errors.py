@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from snncc.passes.base import Adjoint, Context
 from snncc.passes.tops import on_levels
 from snncc_ir.graph import Graph
 from snncc_ir.tensors import Reals
+from snncc_ir.types import Shape
 
 Array = NDArray[Any]
 
@@ -21,6 +23,10 @@ PROBED = 256
 
 DIRECTIONS = 16
 """Of an output's error at most; of outputs with more values random sums stand for them."""
+
+
+NOISE = 1e-10
+"""Share of a mean square below which a variance is the rounding of its own sums."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +63,19 @@ def channel_errors(
     Float weights, calibration images, no label. Each channel is rounded alone while all others stay real,
     and the outputs follow to first order: the gradient of an output by an activation, times the rounding
     error of the activation, summed over the positions of the channel. The mean of such a sum over the images
-    is no loss, since `correct_bias` takes it away; its variance is. What all roundings make together says
-    more about these few images than about others.
+    is no loss, since `correct_bias` takes it away; its variance is.
     """
     adjoint = context.adjoints(graph)
     images = context.input_format.to_reals(context.samples[:PROBED])
     batches = [images[first : first + adjoint.batch] for first in range(0, len(images), adjoint.batch)]
-    directions = _directions(adjoint, batches)
+    directions = _directions(adjoint, batches, graph.outputs)
     progress = context.watch("errors of channels")
     sums: dict[tuple[str, int], _Sums] = {}
     for number, batch in enumerate(batches):
-        for name, (values, gradients) in _traced(adjoint, batch, directions).items():
+        values = {name: _by_position(value) for name, value in adjoint.values(batch).items()}
+        for name, gradients in _gradients(adjoint, batch, directions).items():
             for bits, tried in tries[name].items():
-                sums.setdefault((name, bits), _Sums()).add(_rounding(values, tried), gradients)
+                sums.setdefault((name, bits), _Sums()).add(_rounding(values[name], tried), gradients)
         progress(number + 1, len(batches))
     return {
         name: {bits: sums[name, bits].errors(len(images)) for bits in by_bits}
@@ -81,39 +87,43 @@ Directions = list[tuple[str, Array]]
 """Factors `[*shape]` of the values of one output."""
 
 
-def _directions(adjoint: Adjoint, batches: list[Array]) -> Directions:
-    """The squares of an error along all of them add up to its mean square over that of the outputs.
+def _directions(adjoint: Adjoint, batches: list[Array], outputs: Sequence[str]) -> Directions:
+    """The squares of an error along all of them add up to its mean square over the variance of the outputs.
 
     Each value of a small output is one direction. For random signs r the mean of the square of sum(r e) is
     the sum of the squares of e (Hutchinson 1990).
     """
-    parts = [adjoint.outputs(batch) for batch in batches]
+    moments: dict[str, list[Reals]] = {name: [] for name in outputs}
+    shapes: dict[str, Shape] = {}
+    for batch in batches:
+        values = adjoint.values(batch)
+        for name in outputs:
+            output = values[name].astype(np.float64)
+            moments[name].append(np.array([output.size, output.sum(), np.square(output).sum()]))
+            shapes[name] = output.shape[1:]
     random, found = np.random.default_rng(0), []
-    for name in parts[0]:
-        output = np.concatenate([part[name] for part in parts]).astype(np.float64)
-        shape, size = output.shape[1:], output[0].size
+    for name, shape in shapes.items():
+        size = math.prod(shape)
         count = min(size, DIRECTIONS)
         signs = np.eye(size) if size == count else random.choice([-1.0, 1.0], (count, size)) / np.sqrt(count)
-        unit = np.sqrt(size * max(float(output.var()), 1e-12))
+        total, first, second = np.sum(moments[name], axis=0)
+        unit = np.sqrt(size * max(second / total - (first / total) ** 2, 1e-12))
         found += [(name, sign.reshape(shape) / unit) for sign in signs]
     return found
 
 
-Traced = tuple[Array, Array]
-"""Activations `[N, C, P]` of a population of P positions, and gradients `[N, C, K, P]` of K directions."""
-
-
-def _traced(adjoint: Adjoint, images: Array, directions: Directions) -> dict[str, Traced]:
-    """Every population for one batch."""
+def _gradients(adjoint: Adjoint, images: Array, directions: Directions) -> dict[str, Array]:
+    """By the activations of every population of P positions, `[N, C, K, P]` for K directions."""
     none = {name: np.zeros((len(images), *direction.shape)) for name, direction in directions}
-    found = [adjoint(images, none | {name: none[name] + direction}) for name, direction in directions]
-    return {
-        name: (
-            _by_position(first.values),
-            np.stack([_by_position(each[name].gradients) for each in found], axis=2),
-        )
-        for name, first in found[0].items()
-    }
+    found: dict[str, Array] = {}
+    for number, (output, direction) in enumerate(directions):
+        each = adjoint.gradients(images, none | {output: none[output] + direction})
+        for name, gradient in each.items():
+            flat = _by_position(gradient)
+            if not number:
+                found[name] = np.empty((*flat.shape[:2], len(directions), flat.shape[2]), np.float32)
+            found[name][:, :, number] = flat
+    return found
 
 
 def _by_position(values: Array) -> Array:
@@ -143,6 +153,7 @@ class _Sums:
 
     def errors(self, images: int) -> RoundingErrors:
         """Means over so many images; one alone does not tell a mean from what varies."""
-        mean_square = np.square(self._first / images).sum(axis=1) if images > 1 else 0.0
-        outputs = np.maximum(self._second / images - mean_square, 0.0)
+        square = self._second / images
+        variance = square - (np.square(self._first / images).sum(axis=1) if images > 1 else 0.0)
+        outputs = np.where(variance > NOISE * square, variance, 0.0)
         return RoundingErrors(outputs=outputs.T, channel=self._channel.T / images)

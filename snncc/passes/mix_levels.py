@@ -63,7 +63,7 @@ class MixLevels(Pass):
     def tops(self, graph: Graph, context: Context) -> Tops:
         """The tops that every channel would have by its level bits, and what its rounding would cost."""
         balanced = {bits: self._balance(bits).apply(graph, context) for bits in LEVEL_BITS}
-        return channel_tops(graph, context, balanced, free=self.method == MixLevels.method)
+        return channel_tops(graph, context, balanced, free=self.method == "auto")
 
     def mixed(self, graph: Graph, context: Context, tops: Tops) -> Graph:
         """The graph in parts with their grids, for tops that are known."""
@@ -133,6 +133,13 @@ def _check_real(graph: Graph) -> None:
     if any(unit.grid is not None for unit in units) or (graph.populations and not units):
         raise SnnccError(
             "runs on the real network", where=MixLevels.name, hint="put it in the place of balance"
+        )
+    given = [node.name for node in graph.populations if not isinstance(node.neuron, Analog)]
+    if given:
+        raise SnnccError(
+            f"{given[0]} came with levels of its own",
+            where=MixLevels.name,
+            hint="use balance, which keeps them",
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from snncc.passes.base import Array, Context
@@ -10,7 +12,7 @@ from snncc.passes.quantize import Quantize
 from snncc_ir.errors import GraphError
 from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
-from snncc_ir.neurons import Staircase
+from snncc_ir.neurons import Analog, Grid, Staircase
 from snncc_ir.nodes import Conv, Dense, Input, Linear, Population, Readout, Wiring
 from snncc_ir.tensors import Reals
 from snncc_ir.training import Parameters
@@ -19,7 +21,18 @@ from snncc_ir.types import Shape
 
 def rounded(graph: Graph, context: Context, weight_bits: int) -> Parameters:
     """Quantise a real graph with grids and give its parameters back in real units, all roundings made."""
-    return real_parameters(Quantize(weight_bits=weight_bits, level_bits=0).apply(graph, context))
+    straight = graph.with_nodes([_straight(node) for node in graph.populations])
+    return real_parameters(Quantize(weight_bits=weight_bits, level_bits=0).apply(straight, context))
+
+
+def _straight(node: Population) -> Population:
+    """The population without slope and bounds of its own, which change no parameter, as a staircase."""
+    match node.neuron:
+        case Analog(grid=Grid() as grid) as unit:
+            low = 0.0 if grid.lo == 0 else -np.inf
+            return replace(node, neuron=replace(unit, slope=None, low=low, high=np.inf))
+        case _:
+            return node
 
 
 def real_parameters(integer: Graph) -> Parameters:

@@ -25,23 +25,29 @@ BIAS_RATE = 2.0
 class Variable:
     """One array of the graph as base + unit * d, or base * exp(d) for steps, within bounds; d starts at 0.
 
-    `rate` multiplies the learning rate of all of its elements, or of each; 0 leaves them as they are.
+    `rate` multiplies the learning rate of all of its elements, or of each; 0 leaves them as they are. Steps
+    stay within `most`.
     """
 
     base: Reals
     unit: Reals
     rate: float | Reals = 1.0
     is_step: bool = False
+    most: float | Reals = np.inf
 
     def value(self, d: Reals) -> Reals:
         """The array for d."""
         if self.is_step:
-            return self.base * np.exp(np.clip(d, -LARGEST_EXPONENT, LARGEST_EXPONENT))
+            grown = self.base * np.exp(np.clip(d, -LARGEST_EXPONENT, LARGEST_EXPONENT))
+            return np.asarray(np.minimum(grown, self.most))
         return self.base + self.unit * d
 
     def gradient(self, d: Reals, by_value: Array) -> Reals:
-        """Gradient by d for a gradient by the array."""
-        return by_value * (self.value(d) if self.is_step else self.unit)
+        """Gradient by d for a gradient by the array; none that leads beyond `most`."""
+        if not self.is_step:
+            return by_value * self.unit
+        value = self.value(d)
+        return np.where((value >= self.most) & (by_value < 0), 0.0, by_value * value)
 
 
 class Variables:
@@ -121,8 +127,10 @@ def _weight(node: Conv | Dense) -> Variable:
 def _step(neuron: Analog, fixed: Array | None = None) -> Variable:
     if neuron.grid is None:
         raise TypeError("variables need a grid")
-    scale = neuron.grid.scale
-    return Variable(scale, scale, rate=1.0 if fixed is None else np.where(fixed, 0.0, 1.0), is_step=True)
+    scale, grid = neuron.grid.scale, neuron.grid
+    most = np.maximum(scale, neuron.ceiling / max(grid.hi, -grid.lo))
+    rate = 1.0 if fixed is None else np.where(fixed, 0.0, 1.0)
+    return Variable(scale, scale, rate=rate, is_step=True, most=most)
 
 
 def _bias(bias: Bias, unit: Reals) -> Variable:

@@ -14,9 +14,9 @@ from snncc.passes import channel_errors as module
 from snncc.passes.balance import Balance, grids_of
 from snncc.passes.base import Context
 from snncc.passes.channel_errors import DIRECTIONS, PROBED, RoundingErrors, Tries, channel_errors
-from snncc.passes.channel_tops import SHARES, channel_tops
+from snncc.passes.channel_tops import SHARES, _best, _tries, channel_tops
 from snncc_ir.graph import Graph
-from snncc_ir.neurons import Grid
+from snncc_ir.neurons import Analog, Bias, Grid
 from snncc_ir.nodes import Dense
 from snncc_ir.semantics import evaluate
 from snncc_ir.tensors import Reals, Tensor
@@ -165,12 +165,24 @@ def test_a_channel_that_never_fires_or_lies_on_its_levels_keeps_its_top() -> Non
     assert costs["p"] == pytest.approx(0, abs=1e-9)
 
 
-def test_no_top_is_beyond_what_the_unit_can_give() -> None:
-    graph = linear_network(np.random.default_rng(5))
-    clipped = [replace(node, neuron=replace(node.neuron, low=0.0, high=0.3)) for node in graph.populations]
-    graph = graph.with_nodes(clipped)
-    balanced = {3: Balance(level_bits=3, method="max").apply(graph, calibrated(graph, images(40, 3)))}
-    found = channel_tops(graph, calibrated(graph, images(40, 3)), balanced, free=True)
-    tops = np.concatenate([widths[3].tops for widths in found.values()])
-    assert tops.max() == 0.3
-    assert len(np.unique(tops.round(6))) > 2
+def test_what_costs_nothing_first_is_kept_whatever_the_others_cost() -> None:
+    costs = np.array([[0.0, 0.0, 2.0], [1e-3, 0.0, 0.5]])
+    errors = RoundingErrors(outputs=costs, channel=np.array([[0.0, 1.0, 1.0], [1e-3, 0.5, 1.0]]))
+    np.testing.assert_array_equal(_best(errors), [0, 1, 1])
+
+
+def test_no_top_is_tried_beyond_what_the_unit_can_give() -> None:
+    unit = Analog(bias=Bias(values=Tensor.real([0.0, 0.0])), low=0.0, high=1.2)
+    grid = Grid(top=Tensor.real([1.0, 1.5]), lo=0, hi=15)
+    tops = _tries(unit, grid, SHARES).tops
+    np.testing.assert_array_equal(tops[0], [1.0, 1.5])
+    np.testing.assert_array_equal(tops[1:, 0], np.minimum(SHARES[1:], 1.2))
+    np.testing.assert_array_equal(tops[1:, 1], np.minimum(1.5 * SHARES[1:], 1.2))
+
+
+def test_what_does_not_vary_over_the_images_costs_nothing() -> None:
+    graph = linear_network(np.random.default_rng(6))
+    levels = np.repeat(images(1, 6), 50, axis=0)
+    found = measured(graph, calibrated(graph, levels))[1]
+    assert not any(found[name][bits].outputs.any() for name in found for bits in BITS)
+    assert all(found[name][bits].channel.any() for name in found for bits in BITS)

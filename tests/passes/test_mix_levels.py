@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from snncc.driver import compile_model
 from snncc.explain import explain, float_graph
 from snncc.options import CompileOptions
+from snncc.passes.balance import grids_of
 from snncc.passes.base import no_adjoints
 from snncc.passes.channel_ties import tied_populations
 from snncc.passes.division import divided, division_of
@@ -27,6 +28,7 @@ from snncc_ir.neurons import Bias
 from snncc_ir.nodes import (
     Concat,
     Conv,
+    Dense,
     Input,
     MaxPool,
     Part,
@@ -40,8 +42,9 @@ from snncc_ir.tensors import Tensor
 from snncc_ir.text import print_graph
 from snncc_ir.types import Real
 from support.compiled import PLAIN, integer_outputs, real_outputs, run
+from support.examples import quantised
 from support.graphs import Case, cases
-from support.linear_graphs import linear_network, unit
+from support.linear_graphs import calibrated, linear_network, unit
 from support.real_graphs import without_grids
 from support.trained import pixels, write_data, write_residual
 
@@ -205,6 +208,26 @@ def test_with_a_method_of_their_own_tops_are_those_of_balance(tmp_path: Path) ->
         np.testing.assert_array_equal(node.neuron.grid.top.data, high[list(node.part.channels)])
 
 
+def test_channels_that_share_a_scale_keep_one() -> None:
+    graph = linear_network(np.random.default_rng(3))
+    few = Dense(
+        name="e",
+        source="f",
+        weight=Tensor.scaled(np.arange(48).reshape(3, 16) % 2, np.full(3, 0.5)),
+    )
+    graph = graph.with_nodes([few])
+    context = calibrated(graph, np.random.default_rng(3).integers(0, 256, (40, 2, 6, 6)))
+    mix = MixLevels(level_bits=3, parts=1)
+    tops = mix.tops(graph, context)
+    loose = {
+        name: {bits: replace(one, tops=one.tops * np.linspace(1, 2, 4)) for bits, one in by_bits.items()}
+        for name, by_bits in tops.items()
+    }
+    found = grids_of(mix.mixed(graph, context, loose))
+    assert len(set(found["r"].top.data)) == 1
+    assert len(set(found["p"].top.data)) == 4
+
+
 def test_one_part_gives_whole_populations_widths_of_their_own(tmp_path: Path) -> None:
     _, found, _ = run(tmp_path, "mix_levels{level_bits=3.5,parts=1}")
     assert [node.part for node in found.populations] == [None, None]
@@ -241,6 +264,14 @@ def test_mistakes(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SnnccError) as caught:
         run(tmp_path, text)
     assert str(caught.value) == message
+
+
+def test_levels_that_came_with_the_network_are_refused() -> None:
+    graph = quantised()
+    mixed = graph.with_nodes([replace(graph.by_name["relu"], neuron=unit(2))])
+    with pytest.raises(SnnccError) as caught:
+        MixLevels().apply(mixed, None)
+    assert str(caught.value) == "mix_levels: sign came with levels of its own; use balance, which keeps them"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from snncc.passes.pipeline import parse
 from snncc.passes.quantize import Quantize
 from snncc.passes.rounded import rounded, unit_and_bias
 from snncc.passes.tune_thresholds import TuneThresholds, _rate_for
-from snncc.passes.variables import Adam, Variables
+from snncc.passes.variables import Adam, Variable, Variables
 from snncc.sim.drives import Layers
 from snncc.sim.evaluate import evaluate_images
 from snncc.sim.training.trainer import Training
@@ -64,13 +65,27 @@ def prepared(
     return parse(text).run(lowered.graph, context, lambda *_: None), context
 
 
+def leaky(graph: Graph) -> Graph:
+    """The graph with a slope for the first unit, whose levels are signed, and a bound for the second."""
+    first, second = graph.populations
+    slope = Tensor.real([0.0, 0.125, 0.25, 0.375, 0.5, 1.0])
+    top = second.neuron.grid.top
+    units = (
+        replace(first.neuron, low=-np.inf, slope=slope, grid=replace(first.neuron.grid, lo=-3)),
+        replace(second.neuron, high=float(np.median(top.data))),
+    )
+    return graph.with_nodes([replace(first, neuron=units[0]), replace(second, neuron=units[1])])
+
+
 @pytest.mark.parametrize("scaling", [PLAIN, NORMALISED], ids=["plain", "normalised"])
 @pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("bent", [False, True])
 def test_rounded_parameters_compute_what_the_integers_compute(
-    tmp_path: Path, scaling: PixelScaling, bits: int
+    tmp_path: Path, scaling: PixelScaling, bits: int, bent: bool
 ) -> None:
     graph, context = prepared(tmp_path, scaling)
-    integer = Quantize(weight_bits=bits, level_bits=2).apply(graph, context)
+    graph = leaky(graph) if bent else graph
+    integer = Quantize(weight_bits=bits).apply(graph, context)
     levels = context.input_format.to_levels(pixels(seed=3))
     expected = evaluate(integer, {integer.inputs[0].name: levels})
     images = context.input_format.scale * (levels - context.input_format.zero)
@@ -84,6 +99,47 @@ def test_rounded_parameters_compute_what_the_integers_compute(
     np.testing.assert_allclose(
         found[readout.name], expected[readout.name] * readout.scale, rtol=1e-9, atol=1e-9
     )
+
+
+def test_units_with_slopes_and_bounds_are_tuned(tmp_path: Path) -> None:
+    graph, context = prepared(tmp_path)
+    graph = leaky(graph)
+    real = without_grids_of(graph)
+    context = replace(context, training=Training(real))
+    levels = context.input_format.to_levels(pixels(seed=3))
+    wanted = evaluate(real, {"x": context.input_format.to_reals(levels)})[graph.outputs[0]]
+    lost = []
+    for text in ("quantize", "tune_thresholds{steps=60,augment=none,loss=mse};quantize"):
+        integer = parse(text).run(graph, context, lambda *_: None)
+        assert all(isinstance(node.neuron, Table) for node in integer.populations)
+        (readout,) = integer.of_type(Readout)
+        found = evaluate(integer, {"x": levels})[readout.name] * readout.scale
+        lost.append(np.square(found - wanted).mean())
+    assert lost[1] < 0.8 * lost[0]
+
+
+def without_grids_of(graph: Graph) -> Graph:
+    """The float network."""
+    return graph.with_nodes(
+        [replace(node, neuron=replace(node.neuron, grid=None)) for node in graph.populations]
+    )
+
+
+def test_steps_stay_within_what_the_unit_can_give(tmp_path: Path) -> None:
+    graph, _ = prepared(tmp_path)
+    first, second = graph.populations
+    ceiling = float(first.neuron.grid.top.data.max())
+    graph = graph.with_nodes([replace(first, neuron=replace(first.neuron, high=ceiling))])
+    variables = Variables(graph)
+    found = variables.graph_at(variables.start() + 1.0)
+    tops = {node.name: node.neuron.grid.top.data for node in found.populations}
+    np.testing.assert_allclose(
+        tops[first.name], np.minimum(np.e * first.neuron.grid.top.data, ceiling), rtol=1e-12
+    )
+    np.testing.assert_allclose(tops[second.name], np.e * second.neuron.grid.top.data, rtol=1e-12)
+    step = Variable(np.ones(3), np.ones(3), is_step=True, most=np.full(3, 1.5))
+    by_value = np.array([-2.0, 2.0, -2.0])
+    np.testing.assert_allclose(step.gradient(np.array([1.0, 1.0, 0.0]), by_value), [0.0, 3.0, -2.0])
 
 
 def test_variables_start_at_the_graph_and_move_each_array_by_its_unit(tmp_path: Path) -> None:

@@ -85,10 +85,18 @@ def bent(graph: Graph, rng: np.random.Generator) -> Graph:
 
 
 def shifted(graph: Graph, images: Array, shifts: Mapping[str, Array]) -> dict[str, Array]:
-    """The value of every node where something is added to the activations of populations."""
+    """The value of every node where something small is added to the activations of populations.
+
+    A max-pool is the mean of the members that win without it, as its gradient has it.
+    """
+    point = evaluate(graph, {graph.inputs[0].name: images})
     values: dict[str, Array] = {}
     for node in graph.nodes:
-        values[node.name] = _plain(graph, node, values, images) + shifts.get(node.name, 0.0)
+        if isinstance(node, MaxPool):
+            value = _mean_of_winners(node, values[node.source], _winners(node, point[node.source]))
+        else:
+            value = _plain(graph, node, values, images)
+        values[node.name] = value + shifts.get(node.name, 0.0)
     return values
 
 
@@ -200,9 +208,7 @@ class Surrogate:
 
     def _pooled(self, node: MaxPool, x: Array) -> Array:
         """Mean of the members that won at the point."""
-        result = wire(node, x)
-        wins = self.rests.setdefault(node.name, _winners(node, x))
-        return np.einsum("kncij,kncij->ncij", wins, _members(node, x, result.shape)) / wins.sum(axis=0)
+        return _mean_of_winners(node, x, self.rests.setdefault(node.name, _winners(node, x)))
 
     def _term(self, name: str, output: Array, target: Array) -> float:
         scores = isinstance(self.graph.by_name[name], Readout) and output.ndim == 2 and output.shape[1] > 1
@@ -214,10 +220,10 @@ class Surrogate:
 
 
 def _unit(neuron: Analog, drive: Array) -> Array:
-    """The unit before quantisation, for a drive with its bias."""
+    """The unit before quantisation, for a drive with its bias; the staircase itself ends at 0 or not."""
     if neuron.slope is not None:
         drive = np.where(drive < 0, drive * per_channel(neuron.slope.data, drive.ndim - 1), drive)
-    return np.clip(drive, neuron.low, neuron.high)
+    return np.clip(drive, neuron.low if neuron.low < 0 else -np.inf, neuron.high)
 
 
 def single_step(x: Array) -> Array:
@@ -240,6 +246,11 @@ def _members(node: MaxPool, x: Array, shape: tuple[int, ...]) -> Array:
     rows, columns = (np.arange(size) * stride for size, stride in zip(shape[2:], node.stride, strict=True))
     taps = np.ndindex(*node.kernel)
     return np.stack([padded[:, :, rows[:, None] + r, columns + c] for r, c in taps])
+
+
+def _mean_of_winners(node: MaxPool, x: Array, wins: Array) -> Array:
+    members = _members(node, x, wins.shape[1:])
+    return np.einsum("kncij,kncij->ncij", wins, members) / wins.sum(axis=0)
 
 
 def _winners(node: MaxPool, x: Array) -> Array:

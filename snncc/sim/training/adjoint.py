@@ -10,7 +10,7 @@ from snncc.sim.session import open_session
 from snncc.sim.training.emitter import Array, Emitter
 from snncc.sim.training.tape import IMAGES, THREADS, RealTape, value_count
 from snncc_ir.graph import Graph
-from snncc_ir.training import Sensitivity
+from snncc_ir.types import Shape
 
 MOST_NUMBERS = 2**24
 """Values of all nodes for a batch of images, which a pass forth and back holds several times over."""
@@ -23,7 +23,7 @@ class Adjoint:
     """Goes forth and back through a graph before `quantize`, in float32, one batch of images at a time."""
 
     def __init__(self, graph: Graph) -> None:
-        """Prepare the model; raises GraphError where a node has no gradient."""
+        """Prepare the models; raises GraphError where a node has no gradient."""
         self.batch = max(1, min(MOST_IMAGES, MOST_NUMBERS // value_count(graph)))
         emit = Emitter()
         tape = RealTape(emit, self.batch, graph)
@@ -32,42 +32,46 @@ class Adjoint:
         tape.differentiate()
         (image,) = graph.inputs
         inputs = {IMAGES: tape.shape(image.name)} | {_aim(name): tape.shape(name) for name in graph.outputs}
-        self._names = [node.name for node in graph.populations]
-        outputs = {f"value/{name}": tape.values[name] for name in self._names}
-        outputs |= {f"gradient/{name}": tape.gradients[name] for name in self._names}
-        outputs |= {f"output/{name}": tape.values[name] for name in graph.outputs}
-        self._session = open_session(emit.model(inputs, outputs), THREADS, spinning=False)
-        self._inputs = [value.name for value in self._session.get_inputs()]
-        self._shapes = {name: graph.types[name].shape for name in graph.outputs}
+        populations = [node.name for node in graph.populations]
+        known = dict.fromkeys([*populations, *graph.outputs])
+        self._forth = _Session(emit, inputs, {name: tape.values[name] for name in known})
+        self._back = _Session(emit, inputs, {name: tape.gradients[name] for name in populations})
 
-    def outputs(self, images: Array) -> dict[str, Array]:
-        """Outputs `[N, *shape]` for at most `batch` real images `[N, *input shape]`."""
-        none = {name: np.zeros((len(images), *shape)) for name, shape in self._shapes.items()}
-        names = [f"output/{name}" for name in self._shapes]
-        return dict(zip(self._shapes, self._run(names, images, none), strict=True))
+    def values(self, images: Array) -> dict[str, Array]:
+        """Activations of populations, and outputs, `[N, *shape]` by name.
 
-    def __call__(self, images: Array, aims: Mapping[str, Array]) -> dict[str, Sensitivity]:
-        """Activations of populations, and the gradients by them of the sum of `aims` times outputs.
+        For at most `batch` real images `[N, *input shape]`.
+        """
+        return self._forth.run({IMAGES: images}, self.batch)
+
+    def gradients(self, images: Array, aims: Mapping[str, Array]) -> dict[str, Array]:
+        """Gradients of the sum of `aims` times outputs by the activations `[N, *shape]` of populations.
 
         For at most `batch` real images `[N, *input shape]`; `aims[output][N, *shape]` are factors.
         """
-        names = [f"{kind}/{name}" for name in self._names for kind in ("value", "gradient")]
-        found = self._run(names, images, aims)
-        return {
-            name: Sensitivity(values=found[2 * number], gradients=found[2 * number + 1])
-            for number, name in enumerate(self._names)
-        }
+        return self._back.run({IMAGES: images} | {_aim(name): aim for name, aim in aims.items()}, self.batch)
 
-    def _run(self, names: list[str], images: Array, aims: Mapping[str, Array]) -> list[Array]:
-        """Values of that name for each image."""
-        feed = {IMAGES: images} | {_aim(name): values for name, values in aims.items()}
-        whole = {name: self._filled(feed[name]) for name in self._inputs}
-        return [value[: len(images)] for value in self._session.run(names, whole)]
 
-    def _filled(self, values: Array) -> Array:
-        """A whole batch: zeros stand for the images that are missing."""
-        missing = [(0, self.batch - len(values))] + [(0, 0)] * (values.ndim - 1)
-        return np.pad(np.asarray(values, dtype=np.float32), missing)
+class _Session:
+    """Computes some values of a model."""
+
+    def __init__(self, emit: Emitter, inputs: Mapping[str, Shape], outputs: Mapping[str, str]) -> None:
+        named = {f"found/{name}": value for name, value in outputs.items()}
+        self._names = list(outputs)
+        self._session = open_session(emit.model(inputs, named), THREADS, spinning=False)
+        self._inputs = [value.name for value in self._session.get_inputs()]
+
+    def run(self, feed: Mapping[str, Array], batch: int) -> dict[str, Array]:
+        """Values for each of the images; zeros stand for those that miss in a batch."""
+        count = len(feed[IMAGES])
+        whole = {name: _filled(feed[name], batch) for name in self._inputs}
+        found = self._session.run(None, whole)
+        return {name: value[:count] for name, value in zip(self._names, found, strict=True)}
+
+
+def _filled(values: Array, batch: int) -> Array:
+    missing = [(0, batch - len(values))] + [(0, 0)] * (values.ndim - 1)
+    return np.pad(np.asarray(values, dtype=np.float32), missing)
 
 
 def _aim(output: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 import numpy as np
@@ -142,7 +142,8 @@ class _StairTape(Tape):
         total = self.record(drive, (*node.drives, bias), self._biased(node, bias))
         if neuron.bends(neuron.grid.scale, neuron.grid.lo, neuron.grid.hi):
             bent = f"bent/{node.name}"
-            total = self.record(bent, (drive,), real_unit(neuron, self.frame(node.name), total))
+            unit = replace(neuron, low=neuron.low or -math.inf)  # the staircase itself ends at 0
+            total = self.record(bent, (drive,), real_unit(unit, self.frame(node.name), total))
             drive = bent
         applied = staircase(neuron.grid, self.frame(node.name), total, step, self.surrogate)
         return self.record(node.name, (drive, step), applied)
