@@ -149,7 +149,10 @@ class Subject:
     @cached_property
     def tops(self) -> Tops:
         """What the rounding of every channel costs, and its best tops."""
-        return MixLevels().tops(self.prepared.lowered.graph, self.context)
+        start = time.perf_counter()
+        found = MixLevels().tops(self.prepared.lowered.graph, self.context)
+        print(f"# {time.perf_counter() - start:.0f} seconds for the costs of channels", file=sys.stderr)
+        return found
 
     def uniform(self, promise: Promise) -> Built:
         """The integer network with one width of levels."""
