@@ -24,7 +24,6 @@ PROBED = 256
 DIRECTIONS = 16
 """Of an output's error at most; of outputs with more values random sums stand for them."""
 
-
 NOISE = 1e-10
 """Share of a mean square below which a variance is the rounding of its own sums."""
 
@@ -34,7 +33,7 @@ class RoundingErrors:
     """Of the channels of a population for what was tried, `[F, C]`.
 
     `outputs` is the squared error that rounding the channel alone makes in the outputs, relative to their
-    variance; `channel` that in the channel's own activations.
+    variance; `channel` is the mean square of what rounding adds to the channel's own activations.
     """
 
     outputs: Reals

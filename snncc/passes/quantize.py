@@ -60,7 +60,7 @@ class Quantize(Pass):
 
     With s_w the real value of one unit of drive: W_int = round(W * s_in / s_w), theta = round(s_out / s_w),
     b = round(b_real / s_w - sum over the valid taps of W_int * zero), where `zero` is the input's level of
-    the real value 0. A unit with a slope or uneven bounds becomes a table (`tables.table_of`). Readouts
+    the real value 0. A unit that bends (`Analog.bends`) becomes a table (`tables.table_of`). Readouts
     share one s_w, so that their integer argmax is the real one.
     """
 

@@ -1,4 +1,4 @@
-"""Breakpoint tables of units that no staircase expresses: a slope on the negative side, uneven bounds."""
+"""Breakpoint tables of units that no staircase expresses: a slope on the negative side, bounds of its own."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from snncc_ir.graph import Graph
 from snncc_ir.linear import drive, wire
 from snncc_ir.neurons import Analog, Bias, Grid, per_channel
 from snncc_ir.nodes import AnyNode, Input, Linear, MaxPool, Population, Readout
-from snncc_ir.semantics import evaluate, fire
+from snncc_ir.semantics import _value, evaluate
 from snncc_ir.tensors import Tensor
 from snncc_ir.training import Objective, Parameters
 from snncc_ir.types import Real
@@ -95,23 +95,9 @@ def shifted(graph: Graph, images: Array, shifts: Mapping[str, Array]) -> dict[st
         if isinstance(node, MaxPool):
             value = _mean_of_winners(node, values[node.source], _winners(node, point[node.source]))
         else:
-            value = _plain(graph, node, values, images)
+            value = _value(node, values, {node.name: images})
         values[node.name] = value + shifts.get(node.name, 0.0)
     return values
-
-
-def _plain(graph: Graph, node: AnyNode, values: Mapping[str, Array], images: Array) -> Array:
-    match node:
-        case Input():
-            return images
-        case Linear():
-            return drive(node, values[node.source])
-        case Population():
-            return fire(node.neuron, sum(values[name] for name in node.drives))
-        case Readout():
-            return sum(values[name] for name in node.drives) + node.bias.spread(graph.types[node.name].shape)
-        case _:
-            return wire(node, *(values[name] for name in node.sources))
 
 
 def parameters_of(graph: Graph) -> Parameters:

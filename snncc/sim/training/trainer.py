@@ -11,13 +11,7 @@ import numpy as np
 
 from snncc.sim.session import open_session
 from snncc.sim.training.emitter import Array, Emitter
-from snncc.sim.training.neurons import (
-    cross_entropy,
-    divergence,
-    real_unit,
-    squared_error,
-    staircase,
-)
+from snncc.sim.training.neurons import cross_entropy, divergence, real_unit, squared_error, staircase
 from snncc.sim.training.rules import Applied, project
 from snncc.sim.training.tape import IMAGES, THREADS, RealTape, Tape, value_count
 from snncc_ir.aims import Loss, Surrogate
